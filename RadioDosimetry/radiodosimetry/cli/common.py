@@ -1,0 +1,111 @@
+"""What the subcommands share: exit codes, argument types, progress on a terminal, printing of results."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..progress import Progress, SilentProgress, TerminalProgress
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_CANCELLED = 130
+
+
+def existing_path(text: str) -> Path:
+    """Argument type: a file or folder that exists."""
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"'{text}' does not exist; give an existing file or folder")
+    return path
+
+
+def existing_file(text: str) -> Path:
+    """Argument type: a file that exists."""
+    path = existing_path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"'{text}' is a folder; give a file")
+    return path
+
+
+def output_path(text: str) -> Path:
+    """Argument type: a file to write, in a folder that exists."""
+    path = Path(text).expanduser()
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is a folder; give the name of the file to write")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"folder '{path.parent}' of '{text}' does not exist; create it first")
+    return path
+
+
+def positive_number(text: str) -> float:
+    """Argument type: a finite number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"found '{text}', expected a number above zero")
+    return value
+
+
+def positive_count(text: str) -> int:
+    """Argument type: a whole number above zero; `1e6` and `1_000_000` are understood."""
+    value = positive_number(text.replace("_", ""))
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"found '{text}', expected a whole number above zero")
+    return int(value)
+
+
+def seed_number(text: str) -> int:
+    """Argument type: a seed, a whole number from 0 to 2³² − 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"found '{text}', expected a whole number from 0 to {2**32 - 1}")
+    return value
+
+
+def named_expression(text: str) -> tuple[str, str]:
+    """Argument type `NAME=EXPR`: a region's name and the labels it is made of."""
+    name, separator, expression = text.partition("=")
+    if not (separator and name.strip() and expression.strip()):
+        raise argparse.ArgumentTypeError(f"found '{text}', expected NAME=EXPR such as healthy_liver=liver-tumour1")
+    return name.strip(), expression.strip()
+
+
+@contextmanager
+def terminal_progress(arguments: argparse.Namespace, description: str) -> Iterator[Progress]:
+    """A progress bar on standard error if a person watches it, else silence."""
+    if getattr(arguments, "quiet", False) or not sys.stderr.isatty():
+        yield SilentProgress()
+        return
+    with TerminalProgress(description) as progress:
+        yield progress
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """Print a result as JSON on standard output."""
+    from ..provenance import to_json
+
+    sys.stdout.write(to_json(values))
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for reading: the first column to the left, the others to the right, under a line."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        first = cells[0].ljust(widths[0])
+        others = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+        return "  ".join([first, *others]).rstrip()
+
+    return "\n".join([line(header), "-" * (sum(widths) + 2 * (len(widths) - 1)), *map(line, rows)])

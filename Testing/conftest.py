@@ -1,0 +1,43 @@
+"""What all tests share: where the project and the real images lie, and the tolerances with their reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+"""Top level of the checkout."""
+
+PACKAGE_FOLDER = PROJECT_ROOT / "RadioDosimetry" / "radiodosimetry"
+"""The core's source, also where the tests run against an installed copy."""
+
+SHARED_DATA_FOLDER = PROJECT_ROOT.parent / "shared" / "data"
+"""Real images beside the checkout; licensed for use, too large to commit."""
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """Top level of the checkout."""
+    return PROJECT_ROOT
+
+
+@pytest.fixture(scope="session")
+def package_folder() -> Path:
+    """Source folder of the core package."""
+    return PACKAGE_FOLDER
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real images; the test is skipped where it is absent."""
+    if not SHARED_DATA_FOLDER.is_dir():
+        pytest.skip("the real images are not beside this checkout (../shared/data)")
+    return SHARED_DATA_FOLDER
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(20260101)
