@@ -91,7 +91,7 @@ class VolumeGeometry:
     @property
     def lps_to_ijk(self) -> NDArray[np.float64]:
         """4 × 4 matrix from position [mm] (LPS) to continuous voxel index (i, j, k, 1)."""
-        return np.linalg.inv(self.ijk_to_lps)
+        return np.asarray(np.linalg.inv(self.ijk_to_lps), dtype=np.float64)
 
     def corners_lps_mm(self) -> NDArray[np.float64]:
         """Positions of the eight outer corners of the grid (voxel faces, not centres), 8 × 3."""
@@ -104,8 +104,7 @@ class VolumeGeometry:
                 for i in (-0.5, count_i - 0.5)
             ]
         )
-        positions: NDArray[np.float64] = corners @ self.ijk_to_lps.T
-        return positions[:, :3]
+        return (corners @ self.ijk_to_lps.T)[:, :3]
 
     def same_grid(self, other: VolumeGeometry) -> bool:
         """Whether both grids have the same voxels within the named tolerances (frames of reference aside)."""
