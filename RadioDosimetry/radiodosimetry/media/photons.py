@@ -119,7 +119,7 @@ def interpolate_log(x: Floats, grid: Floats, values: Floats) -> Floats:
     """Linear interpolation of logarithms; a zero of the table stays zero in the cell above it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         result = np.exp(np.interp(np.log(x), np.log(grid), np.log(values)))
-    return np.nan_to_num(result, nan=0.0)
+    return np.asarray(np.nan_to_num(result, nan=0.0))
 
 
 @lru_cache(maxsize=256)
@@ -209,7 +209,7 @@ def _compton_transfer(
 def _scattering_function_at(x: Floats, momentum: Floats, scattering: Floats) -> Floats:
     """S(x)/Z, falling with the square of x below the first point of the grid."""
     inside = np.exp(np.interp(np.log(x), np.log(momentum), np.log(scattering)))
-    return inside * np.minimum(1.0, x / momentum[0]) ** 2
+    return np.asarray(inside * np.minimum(1.0, x / momentum[0]) ** 2)
 
 
 def _cumulative_over_square(momentum: Floats, form_squared: Floats) -> Floats:
@@ -222,4 +222,4 @@ def _cumulative_over_square(momentum: Floats, form_squared: Floats) -> Floats:
     safe = np.where(close, 1.0, power)
     cells = first * np.where(close, log_step, np.expm1(safe * log_step) / safe)
     cumulative = np.concatenate(([form_squared[0] * square[0]], cells)).cumsum()
-    return cumulative / cumulative[-1]
+    return np.asarray(cumulative / cumulative[-1])

@@ -85,13 +85,13 @@ class SchneiderConversion:
         densities = self.density_g_per_cm3_points
         if len(densities) != len(self.hu_points) or not np.all((densities > 0) & (densities < 25)):
             raise InputError(
-                f"The density curve '{self.name}' has densities {densities.tolist()} for {len(self.hu_points)} CT numbers; "
-                "expected as many positive densities in g/cm³ (not kg/m³)."
+                f"The density curve '{self.name}' has densities {densities.tolist()} for {len(self.hu_points)} "
+                "CT numbers; expected as many positive densities in g/cm³ (not kg/m³)."
             )
         if len(self.tissues) != len(self.tissue_from_hu) or len(self.tissues) > 250:
             raise InputError(
-                f"The tissue table '{self.name}' has {len(self.tissues)} tissues for {len(self.tissue_from_hu)} CT numbers; "
-                "expected as many, at most 250."
+                f"The tissue table '{self.name}' has {len(self.tissues)} tissues for {len(self.tissue_from_hu)} "
+                "CT numbers; expected as many, at most 250."
             )
         if self.titanium_from_hu is not None and not self.titanium_from_hu > self.tissue_from_hu[-1]:
             raise InputError(
@@ -117,7 +117,7 @@ class SchneiderConversion:
             A CT number is not a number or above `ABSURD_HU`.
         """
         numbers = _checked_hu(hu)
-        density = np.interp(numbers, self.hu_points, self.density_g_per_cm3_points)
+        density: Floats = np.interp(numbers, self.hu_points, self.density_g_per_cm3_points)
         if self.titanium_from_hu is not None:
             density = np.where(numbers >= self.titanium_from_hu, TITANIUM_DENSITY_G_PER_CM3, density)
         return density
@@ -246,16 +246,18 @@ def hu_warnings(
     sentences = []
     if below:
         sentences.append(
-            f"{below} of {voxel_count} CT voxels lie below {LOWEST_HU:g} HU (padding outside the field of view) and were "
-            "taken as air."
+            f"{below} of {voxel_count} CT voxels lie below {LOWEST_HU:g} HU (padding outside the field of view) "
+            "and were taken as air."
         )
     if above - metal:
         sentences.append(
-            f"{above - metal} of {voxel_count} CT voxels lie above {DENSEST_BONE_HU:g} HU (teeth, contrast medium or metal) "
-            f"and were taken as the densest bone ({conversion.tissues[-1].name})."
+            f"{above - metal} of {voxel_count} CT voxels lie above {DENSEST_BONE_HU:g} HU (teeth, contrast medium or "
+            f"metal) and were taken as the densest bone ({conversion.tissues[-1].name})."
         )
     if metal:
-        sentences.append(f"{metal} of {voxel_count} CT voxels from {conversion.titanium_from_hu:g} HU on were taken as titanium.")
+        sentences.append(
+            f"{metal} of {voxel_count} CT voxels from {conversion.titanium_from_hu:g} HU on were taken as titanium."
+        )
     return tuple(sentences)
 
 
@@ -264,7 +266,9 @@ def _checked_hu(hu: NDArray[Any] | float) -> NDArray[Any]:
     if numbers.dtype.kind not in "fiu":
         raise InputError(f"CT numbers must be real numbers in HU, found values of type {numbers.dtype}.")
     if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-        raise InputError("The CT holds voxels that are NaN or infinite; expected a CT number [HU] in every voxel. Repair it first.")
+        raise InputError(
+            "The CT holds voxels that are NaN or infinite; expected a CT number [HU] in every voxel. Repair it first."
+        )
     if numbers.size and numbers.max() > ABSURD_HU:
         raise InputError(
             f"The CT holds a value of {numbers.max():g}; expected CT numbers up to {ABSURD_HU:g} HU. "
@@ -276,7 +280,8 @@ def _checked_hu(hu: NDArray[Any] | float) -> NDArray[Any]:
 def _require_ascending(values: Floats, what: str, at_least: int) -> None:
     if values.ndim != 1 or len(values) < at_least or not np.isfinite(values).all() or np.any(np.diff(values) <= 0):
         raise InputError(
-            f"The CT numbers of {what} are {values.tolist()}; expected at least {at_least} finite, strictly ascending numbers."
+            f"The CT numbers of {what} are {values.tolist()}; expected at least {at_least} finite, "
+            "strictly ascending numbers."
         )
 
 

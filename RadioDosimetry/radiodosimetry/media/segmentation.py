@@ -16,7 +16,8 @@ from .materials import Material
 from .schneider import DENSEST_BONE_HU, LOWEST_HU, SchneiderConversion, hu_warnings, schneider_2000
 
 DEFAULT_BAND_EDGES_G_PER_CM3 = (
-    0.0012, 0.1, 0.2, 0.3, 0.4, 0.55, 0.75, 0.9, 0.94, 0.97, 1.0, 1.03, 1.06, 1.1, 1.15, 1.22, 1.32, 1.45, 1.6, 1.8, 2.0,
+    0.0012, 0.1, 0.2, 0.3, 0.4, 0.55, 0.75, 0.9, 0.94, 0.97, 1.0,
+    1.03, 1.06, 1.1, 1.15, 1.22, 1.32, 1.45, 1.6, 1.8, 2.0,
 )  # fmt: skip
 """Edges of 20 density bands [g/cm³]: narrow where soft tissues lie (0.9-1.15), wide in lung and bone. Kim et al.
 2022 used 20 media without publishing them; the first band ends where voxel dose counts a voxel as air."""
@@ -42,9 +43,15 @@ class DensityBands:
     def __post_init__(self) -> None:
         edges = tuple(float(edge) for edge in self.edges_g_per_cm3)
         object.__setattr__(self, "edges_g_per_cm3", edges)
-        if not 2 <= len(edges) <= 251 or edges[0] <= 0 or not np.all(np.diff(edges) > 0) or not np.isfinite(edges).all():
+        if (
+            not 2 <= len(edges) <= 251
+            or edges[0] <= 0
+            or not np.all(np.diff(edges) > 0)
+            or not np.isfinite(edges).all()
+        ):
             raise InputError(
-                f"The density band edges are {edges}; expected 2 to 251 positive, strictly ascending densities in g/cm³."
+                f"The density band edges are {edges}; expected 2 to 251 positive, strictly ascending "
+                "densities in g/cm³."
             )
 
     def __len__(self) -> int:
@@ -102,13 +109,14 @@ class MediaMap:
         shape = self.geometry.shape_kji
         if density.shape != shape or index.shape != shape:
             raise InputError(
-                f"Density has shape {density.shape} and medium index {index.shape}; expected {shape} (k, j, i) for both."
+                f"Density has shape {density.shape} and medium index {index.shape}; expected {shape} (k, j, i)."
             )
         if not np.all(density > 0) or not np.isfinite(density).all():
             raise InputError("A density of the media map is zero, negative or not a number; expected positive g/cm³.")
         if index.dtype.kind not in "iu" or index.min() < 0 or index.max() >= len(self.media):
             raise InputError(
-                f"Medium indices reach from {index.min()} to {index.max()}; expected integers from 0 to {len(self.media) - 1}."
+                f"Medium indices reach from {index.min()} to {index.max()}; expected integers from 0 to "
+                f"{len(self.media) - 1}."
             )
         index = index.astype(np.uint8, copy=False).view()
         density.setflags(write=False)
@@ -169,7 +177,9 @@ def segment_media(
     .. [2] Kim et al., Nucl Med Mol Imaging 56 (2022): multiple voxel S-values by 20 density bands.
     """
     if ct.quantity is not Quantity.CT_NUMBER:
-        raise UnitError(f"The image for the media holds {ct.quantity.value} [{ct.unit}]; expected a CT in HU. Give the CT.")
+        raise UnitError(
+            f"The image for the media holds {ct.quantity.value} [{ct.unit}]; expected a CT in HU. Give the CT."
+        )
     conversion = conversion or schneider_2000()
     media = conversion.media if bands is None else bands.media(conversion)
     density = np.empty(ct.geometry.shape_kji, dtype=np.float32)
