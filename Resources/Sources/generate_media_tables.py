@@ -27,7 +27,8 @@ ELEMENTS = {
 DATA = Path(__file__).resolve().parents[2] / "RadioDosimetry" / "radiodosimetry" / "media" / "data"
 LOWEST_KEV, HIGHEST_KEV = 1.0, 3000.0
 POINTS_PER_DECADE = 48
-PAIR_POINTS_KEV = (1022.0, 1030.0, 1045.0, 1070.0, 1110.0, 1170.0, 2044.0)
+PAIR_POINTS_KEV = (1022.0, *(1022.0 + np.geomspace(4.0, 480.0, 48)), 2044.0)
+"""More points where pair production rises from its threshold."""
 PAIR_THRESHOLD_KEV, TRIPLET_THRESHOLD_KEV = 1021.99790, 2043.99580
 MOMENTUM_TRANSFER_PER_ANGSTROM = np.geomspace(1e-3, 250.0, 128)
 RADIATIVE_POINTS = 192

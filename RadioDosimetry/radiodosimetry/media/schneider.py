@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import FileFormatError, InputError
 from .data_tables import Columns, columns_of, read_package_table
 from .elements import known_elements
-from .materials import Material
+from .materials import HIGHEST_DENSITY_G_PER_CM3, Material
 
 Floats = NDArray[np.float64]
 
@@ -80,14 +80,8 @@ class SchneiderConversion:
             array.setflags(write=False)
             object.__setattr__(self, attribute, array)
         object.__setattr__(self, "tissues", tuple(self.tissues))
-        _require_ascending(self.hu_points, "the density curve", at_least=2)
+        _require_density_curve(self.hu_points, self.density_g_per_cm3_points, self.name)
         _require_ascending(self.tissue_from_hu, "the tissue table", at_least=1)
-        densities = self.density_g_per_cm3_points
-        if len(densities) != len(self.hu_points) or not np.all((densities > 0) & (densities < 25)):
-            raise InputError(
-                f"The density curve '{self.name}' has densities {densities.tolist()} for {len(self.hu_points)} "
-                "CT numbers; expected as many positive densities in g/cm³ (not kg/m³)."
-            )
         if len(self.tissues) != len(self.tissue_from_hu) or len(self.tissues) > 250:
             raise InputError(
                 f"The tissue table '{self.name}' has {len(self.tissues)} tissues for {len(self.tissue_from_hu)} "
@@ -177,6 +171,7 @@ class SchneiderConversion:
         density = _read_csv(density_csv, "schneider_density", ("hu", "density_g_per_cm3"))
         tissues = _read_csv(composition_csv, "schneider_tissues", ("hu", "tissue"))
         names = [path.name for path in (density_csv, composition_csv) if path is not None]
+        _require_density_curve(density["hu"], density["density_g_per_cm3"], ", ".join(names))
         return cls(
             hu_points=density["hu"],
             density_g_per_cm3_points=density["density_g_per_cm3"],
@@ -282,6 +277,17 @@ def _require_ascending(values: Floats, what: str, at_least: int) -> None:
         raise InputError(
             f"The CT numbers of {what} are {values.tolist()}; expected at least {at_least} finite, "
             "strictly ascending numbers."
+        )
+
+
+def _require_density_curve(hu: Floats, density_g_per_cm3: Floats, name: str) -> None:
+    _require_ascending(hu, f"the density curve '{name}'", at_least=2)
+    if density_g_per_cm3.shape != hu.shape or not np.all(
+        (density_g_per_cm3 > 0) & (density_g_per_cm3 <= HIGHEST_DENSITY_G_PER_CM3)
+    ):
+        raise InputError(
+            f"The density curve '{name}' has densities {density_g_per_cm3.tolist()} for {len(hu)} CT numbers; "
+            "expected as many positive densities in g/cm³ (not kg/m³)."
         )
 
 
