@@ -1,8 +1,8 @@
 """From the tabulated β spectra of a nuclide to fine bins that keep its number of particles and its energy.
 
 The dataset tabulates at about a hundred energies the sum of β− and β+; the lists of branches give number and mean
-energy of each. A nuclide with both signs is split in the proportion of calculated allowed spectra, and every spectrum is
-bent by a straight line, a fraction of a percent, so that the bins return the branches' sums.
+energy of each. A nuclide with both signs is split in the proportion of calculated allowed spectra, and every
+spectrum is bent by a straight line, a fraction of a percent, so that the bins return the branches' sums.
 """
 
 from __future__ import annotations
