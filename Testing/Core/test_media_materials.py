@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
@@ -84,6 +85,13 @@ def test_equal_materials_are_one_key_and_survive_pickling() -> None:
     first, second = Material("w", WATER, 1.0), Material("w", dict(reversed(WATER.items())), 1.0)
     assert len({first, second}) == 1
     assert pickle.loads(pickle.dumps(first)) == first
+
+
+def test_a_material_is_told_by_its_values_alone() -> None:
+    lung = named_material("lung")
+    values = lung.as_dict()
+    assert json.loads(json.dumps(values)) == values
+    assert Material(**values) == lung
 
 
 def test_a_material_does_not_change() -> None:

@@ -1,6 +1,7 @@
 """What the body is made of: materials, cross-sections, stopping powers, and the way from CT numbers to media."""
 
 from .catalogue import named_material, named_materials
+from .data_tables import MEDIA_DATASETS
 from .electrons import ElectronTable, density_effect, electron_table
 from .elements import Element, known_elements
 from .materials import Material
@@ -9,6 +10,7 @@ from .schneider import SchneiderConversion, schneider_2000, schneider_tissues
 from .segmentation import DensityBands, MediaMap, segment_media
 
 __all__ = [
+    "MEDIA_DATASETS",
     "DensityBands",
     "Element",
     "ElectronTable",

@@ -18,6 +18,15 @@ from numpy.typing import NDArray
 
 from ..errors import FileFormatError
 
+MEDIA_DATASETS: Mapping[str, str] = MappingProxyType(
+    {
+        "photon cross-sections": "NIST XCOM",
+        "form factors": "Hubbell 1975",
+        "stopping powers": "ICRU 37 (ESTAR)",
+    }
+)
+"""What every result of transport names as the origin of its media, for `Record.datasets`."""
+
 Columns = Mapping[str, NDArray[Any]]
 """Name of each column to its values, in the order of the lines."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from ..errors import InputError, UnknownMediumError
 from .elements import known_elements
@@ -106,6 +107,15 @@ class Material:
             The density is not a positive density.
         """
         return Material(name or self.name, self.mass_fractions, density_g_per_cm3, self.mean_excitation_energy_ev)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything that changes its numbers, JSON-ready: for records and cache keys."""
+        return {
+            "name": self.name,
+            "mass_fractions": dict(self.mass_fractions),
+            "density_g_per_cm3": self.density_g_per_cm3,
+            "mean_excitation_energy_ev": self.mean_excitation_energy_ev,
+        }
 
     @property
     def electrons_mol_per_g(self) -> float:
