@@ -1,0 +1,415 @@
+# mypy: ignore-errors
+"""Monte Carlo of a source in voxels: from media, activity and spectra to energy per voxel with its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import warp as wp
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..media.materials import Material
+from ..nuclides.spectrum import ParticleSpectrum
+from ..progress import Progress
+from .bremsstrahlung import bremsstrahlung_spectrum
+from .engine import HistoryRunner, device_description, require_device, upload_tables
+from .scene import Scene, Source
+from .tables import ENERGY_GRID_MEV, medium_tables
+
+Floats = NDArray[np.float64]
+Estimator = Literal["track-length", "analog"]
+Secondaries = Literal["local", "transported"]
+
+PHOTON_SHARE_OF_HISTORIES = 0.7
+"""Share of the histories given to photons where a nuclide emits photons and electrons: electrons vary less."""
+
+LOCAL_RANGE_SHARE_OF_VOXEL = 0.02
+"""An electron whose range is below this share of the smallest voxel side is deposited where it is."""
+
+FINE_VOXEL_MM = 1.0
+"""At and below this voxel size electrons are followed to 5 keV instead of 10 keV."""
+
+BATCHES = 20
+"""Batches of a run with a given number of histories."""
+
+MOST_BATCHES = 2000
+"""Batches after which a run to a target uncertainty gives up."""
+
+_KIND = {"photon": 0, "electron": 1, "positron": 2}
+
+
+@dataclass(frozen=True)
+class TransportSettings:
+    """How histories are run.
+
+    Attributes
+    ----------
+    histories
+        Histories in all; with `target_uncertainty` the number per batch times `BATCHES`.
+    target_uncertainty
+        Run further batches until the largest relative standard uncertainty over the regions is below this.
+    seed
+        Names the random numbers; the same seed gives the same result on any number of threads.
+    estimator
+        "track-length" (expected energy transfer along traced flights) or "analog" (Woodcock, collisions).
+    secondaries
+        Whether electrons set free by photons are followed; "transported" needs the analog estimator.
+    photon_cut_kev, electron_cut_kev
+        Particles below are deposited on the spot; the electron cut None takes 10 keV, 5 keV in fine voxels.
+    local_range_share
+        See `LOCAL_RANGE_SHARE_OF_VOXEL`.
+    device
+        "cpu", "cuda" or "cuda:N"; chosen, never guessed.
+    thread_count
+        CPU threads; None takes all cores.
+    """
+
+    histories: int = 2_000_000
+    target_uncertainty: float | None = None
+    seed: int = 1
+    estimator: Estimator = "track-length"
+    secondaries: Secondaries = "local"
+    photon_cut_kev: float = 10.0
+    electron_cut_kev: float | None = None
+    local_range_share: float = LOCAL_RANGE_SHARE_OF_VOXEL
+    device: str = "cpu"
+    thread_count: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.histories < 2 * BATCHES:
+            raise InputError(f"Found {self.histories} histories; expected at least {2 * BATCHES} for {BATCHES} batches.")
+        if self.target_uncertainty is not None and not 0 < self.target_uncertainty < 1:
+            raise InputError(f"The target uncertainty must lie between 0 and 1, found {self.target_uncertainty}.")
+        if self.secondaries == "transported" and self.estimator != "analog":
+            raise InputError("Secondary electrons can only be followed with the analog estimator; choose it as well.")
+        if not 1.0 <= self.photon_cut_kev <= 1000.0:
+            raise InputError(f"The photon cut must lie between 1 and 1000 keV, found {self.photon_cut_kev:g} keV.")
+        if self.electron_cut_kev is not None and not 1.0 <= self.electron_cut_kev <= 1000.0:
+            raise InputError(f"The electron cut must lie between 1 and 1000 keV, found {self.electron_cut_kev:g} keV.")
+        if not 0 <= self.seed < 1 << 32:
+            raise InputError(f"The seed must be a whole number from 0 to 2³² − 1, found {self.seed}.")
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelScene:
+    """Voxels for transport.
+
+    Attributes
+    ----------
+    density_kji
+        Mass density [g/cm³], shape (k, j, i).
+    medium_index_kji
+        Index into `media`, same shape.
+    media
+        The media.
+    spacing_mm
+        Voxel size along i, j, k.
+    surroundings
+        Uniform medium around the grid, out to 1 m of water's mass thickness; None is vacuum.
+    """
+
+    density_kji: NDArray[np.float32]
+    medium_index_kji: NDArray[np.uint8]
+    media: tuple[Material, ...]
+    spacing_mm: tuple[float, float, float]
+    surroundings: Material | None = None
+
+    def __post_init__(self) -> None:
+        if self.density_kji.shape != self.medium_index_kji.shape or self.density_kji.ndim != 3:
+            raise InputError(
+                f"Density {self.density_kji.shape} and media {self.medium_index_kji.shape} must be one three-dimensional grid."
+            )
+        if self.medium_index_kji.max() >= len(self.media):
+            raise InputError(f"Found medium {self.medium_index_kji.max()}, but only {len(self.media)} media are given.")
+
+
+@dataclass(frozen=True, eq=False)
+class TransportResult:
+    """What a run scored.
+
+    Attributes
+    ----------
+    energy_mev_kji
+        Energy deposited [MeV], shape (k, j, i), for the whole source.
+    standard_error_mev_kji
+        Its standard error (1σ) from the batches, same shape and unit.
+    escaped_mev
+        Energy that left the grid [MeV].
+    emitted_mev
+        Energy emitted [MeV].
+    region_mean_uncertainty
+        Region name to relative standard error (1σ) of the energy given to it.
+    histories, batches
+        Run.
+    device
+        The device in words.
+    """
+
+    energy_mev_kji: Floats
+    standard_error_mev_kji: Floats
+    escaped_mev: float
+    emitted_mev: float
+    region_mean_uncertainty: Mapping[str, float]
+    histories: int
+    batches: int
+    device: str
+
+
+@dataclass(eq=False)
+class _Batches:
+    """Running sums over batches: Σ and Σ² per voxel, and each region's share batch by batch."""
+
+    bin_count: int
+    regions: Mapping[str, NDArray[np.intp]]
+    total: Floats = field(init=False)
+    squares: Floats = field(init=False)
+    region_values: dict[str, list[float]] = field(init=False)
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self.total, self.squares = np.zeros(self.bin_count), np.zeros(self.bin_count)
+        self.region_values = {name: [] for name in self.regions}
+
+    def add(self, energy: Floats) -> None:
+        self.total += energy
+        self.squares += energy * energy
+        self.count += 1
+        for name, voxels in self.regions.items():
+            self.region_values[name].append(float(energy[voxels].sum()))
+
+    def mean_and_error(self) -> tuple[Floats, Floats]:
+        mean = self.total / self.count
+        variance = np.maximum(self.squares / self.count - mean * mean, 0.0) / max(self.count - 1, 1)
+        return mean, np.sqrt(variance)
+
+    def region_uncertainty(self) -> dict[str, float]:
+        result = {}
+        for name, values in self.region_values.items():
+            mean = float(np.mean(values))
+            error = float(np.std(values, ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else np.inf
+            result[name] = error / mean if mean > 0 else 0.0
+        return result
+
+
+def simulate_voxels(
+    voxels: VoxelScene,
+    decays_kji: NDArray[np.floating],
+    spectra: Sequence[ParticleSpectrum],
+    settings: TransportSettings | None = None,
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
+    progress: Progress | None = None,
+) -> TransportResult:
+    """Energy deposited in voxels by particles emitted uniformly within each voxel.
+
+    Parameters
+    ----------
+    voxels
+        Media and densities.
+    decays_kji
+        Number of decays (or source particles) per voxel, shape (k, j, i), not negative.
+    spectra
+        Electrons, positrons and photons per decay. Positrons bring their annihilation quanta along: leave those
+        out of the photons. Bremsstrahlung of electrons and positrons is added here.
+    settings
+        How to run; defaults are for a patient.
+    regions
+        Name to mask (k, j, i), for their uncertainties and the target.
+    progress
+        Told the share of histories done.
+
+    Returns
+    -------
+    TransportResult
+        Energies for the whole source, not per decay.
+
+    Raises
+    ------
+    InputError
+        Nothing is emitted, no voxel has decays, or a setting cannot be used.
+    DeviceError
+        The device is not there.
+    CancelledError
+        The user cancelled.
+    """
+    settings = settings or TransportSettings()
+    device = require_device(settings.device)
+    decays = np.asarray(decays_kji, dtype=np.float64).ravel()
+    total_decays = float(decays.sum())
+    if not np.isfinite(total_decays) or total_decays <= 0 or decays.min() < 0:
+        raise InputError(f"The source holds {total_decays:g} decays; expected a positive number and no negative voxel.")
+    source_medium = _medium_of_most_decays(voxels, decays)
+    lines = _source_lines(spectra, source_medium, voxels.spacing_mm, settings)
+    runner = HistoryRunner(
+        _upload_scene(voxels, settings, device),
+        upload_tables(_with_surroundings(voxels), device),
+        _upload_source(decays, lines, device),
+        decays.size,
+        settings.seed,
+        device,
+        **({} if settings.thread_count is None else {"thread_count": settings.thread_count}),
+    )
+    masks = {name: np.flatnonzero(mask.ravel()) for name, mask in (regions or {}).items()}
+    batches = _run_batches(runner, masks, settings, progress)
+    mean, error = batches.mean_and_error()
+    per_batch = max(settings.histories // BATCHES, 2)
+    scale = total_decays / per_batch
+    shape = voxels.density_kji.shape
+    return TransportResult(
+        energy_mev_kji=(mean[:-1] * scale).reshape(shape),
+        standard_error_mev_kji=(error[:-1] * scale).reshape(shape),
+        escaped_mev=float(mean[-1] * scale),
+        emitted_mev=total_decays * lines.energy_per_decay_mev,
+        region_mean_uncertainty=batches.region_uncertainty(),
+        histories=per_batch * batches.count,
+        batches=batches.count,
+        device=device_description(device),
+    )
+
+
+def _run_batches(
+    runner: HistoryRunner,
+    masks: Mapping[str, NDArray[np.intp]],
+    settings: TransportSettings,
+    progress: Progress | None,
+) -> _Batches:
+    per_batch = max(settings.histories // BATCHES, 2)
+    batches = _Batches(runner.voxel_count + 1, masks)
+    if settings.target_uncertainty is None:
+        for batch in range(BATCHES):
+            batches.add(runner.run_batch(batch, per_batch, progress, batch / BATCHES, 1 / BATCHES))
+        return batches
+    if not masks:
+        batches = _Batches(runner.voxel_count + 1, {"whole grid": np.arange(runner.voxel_count)})
+    reached = 0.0
+    while batches.count < MOST_BATCHES:
+        batches.add(runner.run_batch(batches.count, per_batch, progress, reached, 0.0))
+        if batches.count >= BATCHES:
+            worst = max(batches.region_uncertainty().values())
+            if worst <= settings.target_uncertainty:
+                return batches
+            reached = min((settings.target_uncertainty / worst) ** 2, 1.0)
+    worst = max(batches.region_uncertainty().values())
+    raise InputError(
+        f"After {batches.count} batches of {per_batch} histories the uncertainty is {100 * worst:.2f} %, wanted "
+        f"{100 * settings.target_uncertainty:.2f} %. Ask for a larger uncertainty or more histories per batch."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _SourceLines:
+    """Lines of all particles with their sampling probabilities and weights."""
+
+    kind: NDArray[np.int32]
+    energy_mev: Floats
+    probability: Floats
+    weight: Floats
+    energy_per_decay_mev: float
+
+
+def _source_lines(
+    spectra: Sequence[ParticleSpectrum],
+    medium: Material,
+    spacing_mm: tuple[float, float, float],
+    settings: TransportSettings,
+) -> _SourceLines:
+    """Every line is drawn in proportion to the energy it brings, so that each history carries alike much of it."""
+    spectra = [spectrum for spectrum in spectra if spectrum.particle in _KIND and not spectrum.is_empty]
+    emitted = sum(spectrum.energy_per_decay_kev for spectrum in spectra) * 1e-3
+    emitted += sum(2 * 0.51099895 * s.particles_per_decay for s in spectra if s.particle == "positron")
+    if emitted <= 0:
+        raise InputError("The spectra hold no electron, positron or photon with energy; nothing can be transported.")
+    charged = [spectrum for spectrum in spectra if spectrum.particle != "photon"]
+    brems = [bremsstrahlung_spectrum(spectrum, medium) for spectrum in charged]
+    kind, energy, number, brought = [], [], [], []
+    for spectrum in [*spectra, *brems]:
+        if spectrum.is_empty:
+            continue
+        kind.append(np.full(spectrum.energy_kev.size, _KIND[spectrum.particle], dtype=np.int32))
+        energy.append(np.clip(spectrum.energy_kev * 1e-3, ENERGY_GRID_MEV[0] * 1e-3, None))
+        number.append(spectrum.yield_per_decay)
+        extra = 2 * 0.51099895 if spectrum.particle == "positron" else 0.0
+        brought.append(spectrum.yield_per_decay * (energy[-1] + extra))
+    kinds, energies, numbers, shares = (np.concatenate(part) for part in (kind, energy, number, brought))
+    if energies.max() > ENERGY_GRID_MEV[-1] * (1 + 1e-9):
+        raise InputError(
+            f"Found a particle of {1e3 * energies.max():.0f} keV; transport covers energies up to "
+            f"{1e3 * ENERGY_GRID_MEV[-1]:.0f} keV."
+        )
+    is_photon = kinds == _KIND["photon"]
+    photon_energy = shares[is_photon].sum()
+    if 0 < photon_energy < shares.sum():
+        wanted = PHOTON_SHARE_OF_HISTORIES
+        shares = np.where(is_photon, shares * wanted / photon_energy,
+                          shares * (1 - wanted) / (shares.sum() - photon_energy))
+    probability = shares / shares.sum()
+    keep = probability > 0
+    return _SourceLines(
+        kinds[keep], energies[keep], probability[keep], numbers[keep] / probability[keep], emitted
+    )
+
+
+def _upload_source(decays: Floats, lines: _SourceLines, device: str) -> Source:
+    active = np.flatnonzero(decays)
+    cumulative = np.cumsum(decays[active])
+    source = Source()
+    source.voxel = wp.array(active.astype(np.int32), dtype=wp.int32, device=device)
+    source.voxel_cumulative = wp.array(cumulative / cumulative[-1], dtype=wp.float64, device=device)
+    source.line_kind = wp.array(lines.kind, dtype=wp.int32, device=device)
+    source.line_energy_mev = wp.array(lines.energy_mev.astype(np.float32), dtype=wp.float32, device=device)
+    source.line_weight = wp.array(lines.weight.astype(np.float32), dtype=wp.float32, device=device)
+    source.line_cumulative = wp.array(np.cumsum(lines.probability), dtype=wp.float64, device=device)
+    return source
+
+
+def _upload_scene(voxels: VoxelScene, settings: TransportSettings, device: str) -> Scene:
+    spacing_cm = np.array(voxels.spacing_mm) * 0.1
+    cut_kev = settings.electron_cut_kev
+    if cut_kev is None:
+        cut_kev = 5.0 if min(voxels.spacing_mm) <= FINE_VOXEL_MM else 10.0
+    scene = Scene()
+    scene.density = wp.array(voxels.density_kji.astype(np.float32).ravel(), dtype=wp.float32, device=device)
+    scene.medium = wp.array(voxels.medium_index_kji.astype(np.uint8).ravel(), dtype=wp.uint8, device=device)
+    scene.shape_ijk = wp.vec3i(*voxels.density_kji.shape[::-1])
+    scene.spacing_cm = wp.vec3f(*spacing_cm)
+    scene.outer_medium = -1
+    scene.outer_density = 0.0
+    scene.outer_limit_cm = 0.0
+    if voxels.surroundings is not None:
+        scene.outer_medium = len(voxels.media)
+        scene.outer_density = voxels.surroundings.density_g_per_cm3
+        scene.outer_limit_cm = 100.0 / voxels.surroundings.density_g_per_cm3
+    scene.majorant_per_cm = wp.array(_majorant(voxels).astype(np.float32), dtype=wp.float32, device=device)
+    scene.photon_cut_mev = settings.photon_cut_kev * 1e-3
+    scene.electron_cut_mev = cut_kev * 1e-3
+    scene.local_range_cm = settings.local_range_share * float(spacing_cm.min())
+    scene.estimator = 0 if settings.estimator == "track-length" else 1
+    scene.secondaries_transported = int(settings.secondaries == "transported")
+    scene.shell_count = 0
+    return scene
+
+
+def _majorant(voxels: VoxelScene) -> Floats:
+    """Largest attenuation of the scene [1/cm] by energy, for Woodcock's flights."""
+    result = np.zeros(len(ENERGY_GRID_MEV))
+    for index, material in enumerate(voxels.media):
+        here = voxels.medium_index_kji == index
+        if here.any():
+            result = np.maximum(result, medium_tables(material).photon[:, 0] * float(voxels.density_kji[here].max()))
+    if voxels.surroundings is not None:
+        outer = voxels.surroundings
+        result = np.maximum(result, medium_tables(outer).photon[:, 0] * outer.density_g_per_cm3)
+    return result * (1 + 1e-5)
+
+
+def _with_surroundings(voxels: VoxelScene) -> tuple[Material, ...]:
+    return voxels.media if voxels.surroundings is None else (*voxels.media, voxels.surroundings)
+
+
+def _medium_of_most_decays(voxels: VoxelScene, decays: Floats) -> Material:
+    """The medium that holds most of the source: whose bremsstrahlung spectrum stands for all."""
+    weight = np.bincount(voxels.medium_index_kji.ravel(), weights=decays, minlength=len(voxels.media))
+    return voxels.media[int(np.argmax(weight))]
