@@ -8,7 +8,9 @@ integers, histories are numbered, so the sum of a batch does not depend on eithe
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -37,8 +39,27 @@ CHUNK_HISTORIES = 100_000
 @lru_cache(maxsize=1)
 def initialise_warp() -> None:
     """Start Warp quietly, once."""
-    wp.config.quiet = True
-    wp.init()
+    wp.config.log_level = wp.LOG_WARNING
+    with _native_stderr_silenced():
+        wp.init()
+
+
+@contextmanager
+def _native_stderr_silenced() -> Iterator[None]:
+    """Hold back what native code writes to stderr: without a GPU, Warp's library says that it found no CUDA driver."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def require_device(name: str) -> str:

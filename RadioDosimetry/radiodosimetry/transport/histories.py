@@ -1,3 +1,4 @@
+# ruff: noqa: UP018
 # mypy: ignore-errors
 """The transport kernel: each lane runs its share of the histories of a batch, one after the other."""
 
@@ -16,6 +17,8 @@ from .physics import (
 )
 from .random import uniforms
 from .scene import Scene, Source, medium_here, place, push
+
+wp.set_module_options({"enable_backward": False})
 
 GOLDEN_RATIO = wp.constant(wp.float64(0.6180339887498949))
 
