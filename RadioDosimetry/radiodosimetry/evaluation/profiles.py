@@ -95,8 +95,8 @@ def axis_profile(
     selection[axis_kji] = slice(None)
     values = np.asarray(array_kji, dtype=np.float64)[tuple(selection)]
     step_mm = geometry.spacing_mm[::-1][axis_kji]
-    return LineProfile(np.arange(values.size) * step_mm, values, _point(ends[0]), _point(ends[1]))
+    return LineProfile(np.arange(values.size, dtype=np.float64) * step_mm, values, _point(ends[0]), _point(ends[1]))
 
 
-def _point(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def _point(values: NDArray[np.floating]) -> tuple[float, float, float]:
     return float(values[0]), float(values[1]), float(values[2])

@@ -158,22 +158,22 @@ def _statistics_of(
     weights = np.full(dose_gy.size, voxel_volume_ml) if voxel_mass_g is None else voxel_mass_g
     mean_gy = float(np.average(dose_gy, weights=weights))
     hottest_gy = dose_to_hottest_percent_gy(dose_gy, HOTTEST_PERCENT)
+    eud_gy = bed_gy = None
+    if radiobiology is not None:
+        eud_gy = equivalent_uniform_dose_gy(dose_gy, radiobiology.alpha_per_gy, weights)
+        bed_gy = float(np.average(biologically_effective_dose_gy(dose_gy, radiobiology), weights=weights))
     return RegionDose(
-        region.name,
-        dose_gy.size * voxel_volume_ml,
-        None if voxel_mass_g is None else float(voxel_mass_g.sum()),
-        mean_gy,
-        float(np.sqrt(np.average((dose_gy - mean_gy) ** 2, weights=weights))),
-        float(dose_gy.min()),
-        *(float(value) for value in hottest_gy),
+        region=region.name,
+        volume_ml=dose_gy.size * voxel_volume_ml,
+        mass_g=None if voxel_mass_g is None else float(voxel_mass_g.sum()),
+        mean_gy=mean_gy,
+        std_gy=float(np.sqrt(np.average((dose_gy - mean_gy) ** 2, weights=weights))),
+        min_gy=float(dose_gy.min()),
         max_gy=float(dose_gy.max()),
         mean_uncertainty_percent=None if batch_means_gy is None else mean_uncertainty_percent(batch_means_gy),
-        eud_gy=None
-        if radiobiology is None
-        else equivalent_uniform_dose_gy(dose_gy, radiobiology.alpha_per_gy, weights),
-        bed_gy=None
-        if radiobiology is None
-        else float(np.average(biologically_effective_dose_gy(dose_gy, radiobiology), weights=weights)),
+        eud_gy=eud_gy,
+        bed_gy=bed_gy,
+        **{f"d{percent}_gy": float(value) for percent, value in zip(HOTTEST_PERCENT, hottest_gy, strict=True)},
     )
 
 

@@ -1,0 +1,81 @@
+"""What all figures share: colours that colour-blind readers tell apart, canvases without global state, saving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..images.atomic import OutputTransaction, full_suffix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CATEGORY_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#999999")
+"""Colours of regions and methods, told apart by colour-blind readers: the set of Okabe and Ito
+(jfly.uni-koeln.de/color)."""
+
+LINE_STYLES = ("-", "--", ":", "-.")
+
+DOSE_COLOUR_MAP = "inferno"
+"""For magnitudes: perceptually uniform, readable in grey and with red-green blindness."""
+
+DIFFERENCE_COLOUR_MAP = "RdBu_r"
+"""For signed differences: red above, blue below, white at zero."""
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+DOTS_PER_INCH = 150
+
+
+def colour_of(number: int) -> str:
+    """Colour of the item with this number."""
+    return CATEGORY_COLOURS[number % len(CATEGORY_COLOURS)]
+
+
+def new_figure(width_inch: float, height_inch: float) -> Figure:
+    """An empty figure on its own Agg canvas; matplotlib's global state is not touched."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_inch, height_inch), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plain_axes(axes: Axes) -> None:
+    """Take away what carries no information from a graph and add a light grid."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.grid(True, color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+
+
+def save_figure(figure: Figure, path: Path, transaction: OutputTransaction | None = None) -> None:
+    """Write a figure; the file appears complete or not at all.
+
+    Parameters
+    ----------
+    figure
+        What the functions of this package return.
+    path
+        Ends in one of `FIGURE_SUFFIXES`.
+    transaction
+        Joins this file to others that shall appear together.
+
+    Raises
+    ------
+    InputError
+        The suffix is not known.
+    OutputError
+        The file could not be written.
+    """
+    path = Path(path)
+    if full_suffix(path) not in FIGURE_SUFFIXES:
+        raise InputError(f"A figure is written as {', '.join(FIGURE_SUFFIXES)}, found '{path.name}'.")
+    if transaction is None:
+        with OutputTransaction() as own:
+            save_figure(figure, path, own)
+        return
+    figure.savefig(transaction.path_for(path), dpi=DOTS_PER_INCH, facecolor="white")
