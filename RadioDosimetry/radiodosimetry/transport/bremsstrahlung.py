@@ -80,7 +80,8 @@ def _thick_target_numbers(material: Material) -> tuple[Floats, Floats]:
     radiated = (thin * _bin_centres() * widths).sum(axis=1)
     radiative = table.at("radiative_mev_cm2_per_g", energy)
     stopping = table.at("total_mev_cm2_per_g", energy)
-    per_kev = np.where(radiated[:, None] > 0, thin * (radiative / stopping / np.maximum(radiated, 1e-300))[:, None], 0.0)
+    scale = np.where(radiated > 0, radiative / stopping / np.maximum(radiated, 1e-300), 0.0)
+    per_kev = thin * scale[:, None]
     steps = 0.5 * (per_kev[1:] + per_kev[:-1]) * np.diff(energy)[:, None]
     numbers = np.concatenate([np.zeros((1, widths.size)), np.cumsum(steps, axis=0)]) * widths
     return energy, numbers

@@ -1,8 +1,10 @@
+# ruff: noqa: UP018
 # mypy: ignore-errors
 """Electrons and positrons through voxels: continuous slowing down, hard deflections one by one, soft ones at a hinge.
 
 Each step ends at a hard deflection (or at a cap on the energy lost); the soft deflections of the step are gathered in
-one, at a random point of it [1]_. The step's length is held as a budget of mean energy loss, spent voxel by voxel, so
+one, at a random point of it [1]_. Collisions that take a large share of the energy happen there too: they turn the
+electron, and the one they set free is followed. The deflection law counts atomic electrons by Z (Z + 1), as is usual. The step's length is held as a budget of mean energy loss, spent voxel by voxel, so
 that a step that crosses into another medium stops where that medium has used it up.
 
 References
@@ -23,6 +25,7 @@ from .physics import (
     interpolate_vec2,
     interpolate_vec4,
     knock_on_cosine,
+    recoil_cosine,
     rotate,
     soft_deflection_cosine,
     straggled_loss,
@@ -116,7 +119,7 @@ def set_free(
     primary_mev: wp.float32,
     energy_mev: wp.float32,
     weight: wp.float32,
-    u: wp.float32,
+    azimuth: wp.float32,
 ) -> wp.int32:
     """Score a knock-on electron where it cannot leave its voxel, else put it on the stack; the new depth."""
     medium = medium_here(scene, here)
@@ -130,7 +133,7 @@ def set_free(
     if confined:
         deposit(tally, tally_index(scene, here), energy_mev * weight)
         return depth
-    thrown = rotate(direction, knock_on_cosine(primary_mev, energy_mev), TWO_PI * u)
+    thrown = rotate(direction, knock_on_cosine(primary_mev, energy_mev), azimuth)
     return push(stack, lane, depth, ELECTRON, energy_mev, here, thrown)
 
 
@@ -191,7 +194,7 @@ def transport_electron(
             before_hinge = here.direction
             here.direction = rotate(before_hinge, cosine, TWO_PI * u[3])
             middle_energy = energy - 0.5 * mean_loss
-            knock_on = 0.0
+            knock_on = float(0.0)
             hard_collision = interpolate_vec2(tables.hard_collision, medium, middle)
             w = uniforms(seed, stream, history, draw)
             draw = draw + wp.uint32(1)
@@ -199,8 +202,11 @@ def transport_electron(
                 knock_on = hard_transfer(middle_energy, HARD_COLLISION_SHARE, hard_collision[1], w[1], w[2])
                 knock_on = wp.min(knock_on, energy - loss)
             if knock_on > 0.0:
+                azimuth = TWO_PI * w[3]
+                recoil = recoil_cosine(middle_energy, knock_on)
+                here.direction = rotate(here.direction, recoil, azimuth + 0.5 * TWO_PI)
                 depth = set_free(
-                    scene, tables, tally, stack, lane, depth, here, before_hinge, middle_energy, knock_on, weight, w[3]
+                    scene, tables, tally, stack, lane, depth, here, before_hinge, middle_energy, knock_on, weight, azimuth
                 )
             here = spend_budget(scene, tables, tally, here, (1.0 - before) * mean_loss, middle, score)
             energy = energy - loss - knock_on

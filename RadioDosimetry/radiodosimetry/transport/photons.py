@@ -1,3 +1,4 @@
+# ruff: noqa: UP018
 # mypy: ignore-errors
 """Photon flights and collisions in voxels, with two estimators of the same dose.
 
@@ -58,7 +59,7 @@ class Flight:
 @wp.func
 def out_of_reach(scene: Scene, walker: Walker) -> wp.bool:
     """Whether a point outside the grid is farther from it than the surroundings reach."""
-    farthest = 0.0
+    farthest = float(0.0)
     for axis in range(3):
         below = -walker.position[axis] * scene.spacing_cm[axis]
         above = (walker.position[axis] - wp.float32(scene.shape_ijk[axis])) * scene.spacing_cm[axis]
@@ -134,7 +135,7 @@ def fly_by_ray_tracing(
     stride_j = scene.shape_ijk[0]
     stride_k = scene.shape_ijk[0] * scene.shape_ijk[1]
     voxel = here.voxel
-    travelled = 0.0
+    travelled = wp.float32(0.0)
     known_medium = wp.int32(-1)
     coefficients = wp.vec4f(0.0, 0.0, 0.0, 0.0)
     while flying:

@@ -1,3 +1,4 @@
+# ruff: noqa: UP018
 # mypy: ignore-errors
 """Sampling of single interactions, shared by every transport kernel, on CPU and CUDA alike.
 
@@ -33,8 +34,8 @@ class PhysicsTables:
     form_factor_cumulative
         Integral of the squared form factor over x² up to x, by medium and ln x (x in 1/Å, first node at x_min).
     electron
-        (stopping power of soft collisions and radiation [MeV cm²/g], CSDA range [g/cm²], collisional share of the energy lost from here to rest,
-        variance of the soft loss per mass thickness [MeV² cm²/g]) by medium and energy.
+        (stopping power of soft collisions and radiation [MeV cm²/g], CSDA range [g/cm²], collisional share of the
+        energy lost from here to rest, variance of the soft loss per mass thickness [MeV² cm²/g]) by medium, energy.
     hard_collision
         (ceiling of the number of hard collisions per mass thickness [cm²/g], ceiling of Møller's bracket).
     elastic
@@ -159,8 +160,8 @@ def sample_compton(
     weight_inverse = -wp.log(smallest)
     weight_linear = 0.5 * (1.0 - smallest * smallest)
     accepted = wp.bool(False)
-    fraction = 1.0
-    cosine = 1.0
+    fraction = float(1.0)
+    cosine = float(1.0)
     while not accepted:
         u = uniforms(seed, stream, history, draw)
         draw = draw + wp.uint32(1)
@@ -195,7 +196,7 @@ def sample_rayleigh(
     x_max = energy_mev * 1000.0 / KEV_ANGSTROM
     total = interpolate_float(tables.form_factor_cumulative, medium, x_index(tables, x_max))
     accepted = wp.bool(False)
-    cosine = 1.0
+    cosine = float(1.0)
     while not accepted:
         u = uniforms(seed, stream, history, draw)
         draw = draw + wp.uint32(1)
@@ -212,7 +213,7 @@ def sample_rayleigh(
         second = tables.form_factor_cumulative[medium, high]
         x_low = wp.exp(tables.ln_x_min + wp.float32(low) * tables.ln_x_step)
         x_high = wp.exp(tables.ln_x_min + wp.float32(high) * tables.ln_x_step)
-        x_squared = 0.0
+        x_squared = float(0.0)
         if target < tables.form_factor_cumulative[medium, 0]:
             x_squared = x_low * x_low * target / tables.form_factor_cumulative[medium, 0]
         else:
@@ -258,7 +259,7 @@ def photoelectron_cosine(
     relativistic = 0.5 * beta * gamma * (gamma - 1.0) * (gamma - 2.0)
     ceiling = 2.0 * (1.0 / shift + relativistic)
     accepted = wp.bool(False)
-    one_minus_cosine = 0.0
+    one_minus_cosine = float(0.0)
     while not accepted:
         u = uniforms(seed, stream, history, draw)
         draw = draw + wp.uint32(1)
@@ -274,7 +275,9 @@ def photoelectron_cosine(
 
 
 @wp.func
-def hard_transfer(energy_mev: wp.float32, share: wp.float32, ceiling: wp.float32, u: wp.float32, v: wp.float32) -> wp.float32:
+def hard_transfer(
+    energy_mev: wp.float32, share: wp.float32, ceiling: wp.float32, u: wp.float32, v: wp.float32
+) -> wp.float32:
     """Energy of the electron set free by a hard collision of Møller's law; zero where the draw is rejected.
 
     The draw of 1/T² between `share` and one half of the energy must happen `ceiling` times too often.
@@ -299,12 +302,21 @@ def knock_on_cosine(primary_mev: wp.float32, transfer_mev: wp.float32) -> wp.flo
 
 
 @wp.func
+def recoil_cosine(primary_mev: wp.float32, transfer_mev: wp.float32) -> wp.float32:
+    """Cosine of the deflection of an electron that sets another free, by conservation of momentum."""
+    rest = primary_mev - transfer_mev
+    ratio = rest * (primary_mev + 2.0 * ELECTRON_REST_ENERGY_MEV)
+    ratio = ratio / (primary_mev * (rest + 2.0 * ELECTRON_REST_ENERGY_MEV))
+    return wp.sqrt(wp.clamp(ratio, 0.0, 1.0))
+
+
+@wp.func
 def soft_deflection_cosine(first_moment: wp.float32, second_moment: wp.float32, u: wp.float32) -> wp.float32:
     """A deflection with given ⟨μ⟩ and ⟨μ²⟩, μ = (1 − cosθ)/2: two uniform pieces, as in PENELOPE (section 3.2)."""
     edge = (2.0 * first_moment - 3.0 * second_moment) / wp.max(1.0 - 2.0 * first_moment, 1.0e-6)
     edge = wp.clamp(edge, 1.0e-9, 1.0)
     share = wp.clamp(1.0 - 2.0 * first_moment + edge, 0.0, 1.0)
-    mu = 0.0
+    mu = float(0.0)
     if u < share:
         mu = edge * u / wp.max(share, 1.0e-9)
     else:
@@ -322,14 +334,16 @@ def hard_deflection_cosine(screening: wp.float32, cut: wp.float32, u: wp.float32
 
 
 @wp.func
-def straggled_loss(mean_mev: wp.float32, variance_mev2: wp.float32, first: wp.float32, second: wp.float32) -> wp.float32:
+def straggled_loss(
+    mean_mev: wp.float32, variance_mev2: wp.float32, first: wp.float32, second: wp.float32
+) -> wp.float32:
     """An energy loss with this mean and variance that is never negative.
 
     Normal where the spread is small against the mean, else uniform or, for the widest, all or nothing: the three-range
     scheme of PENELOPE (section 4.2), each with the right first two moments.
     """
     ratio = variance_mev2 / wp.max(mean_mev * mean_mev, 1.0e-20)
-    loss = 0.0
+    loss = float(0.0)
     if ratio < 0.11111111:
         normal = wp.sqrt(-2.0 * wp.log(first)) * wp.cos(TWO_PI * second)
         loss = mean_mev + wp.sqrt(variance_mev2) * wp.clamp(normal, -3.0, 3.0) * 1.015387

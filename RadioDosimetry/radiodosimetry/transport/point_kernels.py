@@ -38,7 +38,8 @@ ELECTRON_EDGES: Floats = np.linspace(0, 1.4, 113)[1:]
 """Radii of the electron tables in CSDA ranges; 1.4 is beyond the longest straggler."""
 
 PHOTON_ENERGIES_KEV: Floats = np.array(
-    [1, 2, 4, 6, 8, 10, 14, 20, 28, 40, 55, 75, 100, 130, 170, 210, 260, 330, 420, 511, 650, 800, 1000, 1300, 1700, 2200, 3000],
+    [1, 2, 4, 6, 8, 10, 14, 20, 28, 40, 55, 75, 100, 130, 170, 210, 260, 330, 420, 511, 650, 800, 1000, 1300, 1700,
+     2200, 3000],
     dtype=np.float64,
 )  # fmt: skip
 SCATTER_EDGES: Floats = np.geomspace(2e-4, 30.0, 96)

@@ -1,3 +1,4 @@
+# ruff: noqa: UP018
 # mypy: ignore-errors
 """What a history runs through: voxels, source, options and tally, and the walk from face to face.
 
@@ -194,7 +195,7 @@ def face_distances(scene: Scene, walker: Walker) -> wp.vec3f:
 @wp.func
 def entry_distance_cm(scene: Scene, walker: Walker) -> wp.float32:
     """Distance from outside to the grid's box along the direction; FAR_CM where the ray misses it."""
-    near = 0.0
+    near = float(0.0)
     far = FAR_CM
     for axis in range(3):
         speed = walker.direction[axis] / scene.spacing_cm[axis]

@@ -81,7 +81,7 @@ class TransportSettings:
 
     def __post_init__(self) -> None:
         if self.histories < 2 * BATCHES:
-            raise InputError(f"Found {self.histories} histories; expected at least {2 * BATCHES} for {BATCHES} batches.")
+            raise InputError(f"Found {self.histories} histories; expected {2 * BATCHES} or more, two per batch.")
         if self.target_uncertainty is not None and not 0 < self.target_uncertainty < 1:
             raise InputError(f"The target uncertainty must lie between 0 and 1, found {self.target_uncertainty}.")
         if self.secondaries == "transported" and self.estimator != "analog":
@@ -121,7 +121,7 @@ class VoxelScene:
     def __post_init__(self) -> None:
         if self.density_kji.shape != self.medium_index_kji.shape or self.density_kji.ndim != 3:
             raise InputError(
-                f"Density {self.density_kji.shape} and media {self.medium_index_kji.shape} must be one three-dimensional grid."
+                f"Density {self.density_kji.shape} and media {self.medium_index_kji.shape} must share three axes."
             )
         if self.medium_index_kji.max() >= len(self.media):
             raise InputError(f"Found medium {self.medium_index_kji.max()}, but only {len(self.media)} media are given.")
