@@ -73,7 +73,9 @@ def test_the_sidecar_says_quantity_unit_time_and_the_record_at_its_top_level(
     assert {"operation", "version", "created", "datasets", "parameters", "seed", "device", "inputs"} <= set(values)
 
 
-@pytest.mark.parametrize(("given", "stored"), [(bool, "uint8"), (np.uint8, "uint8"), (np.int64, "int32"), (np.int16, "int16")])
+@pytest.mark.parametrize(
+    ("given", "stored"), [(bool, "uint8"), (np.uint8, "uint8"), (np.int64, "int32"), (np.int16, "int16")]
+)
 def test_whole_numbers_keep_their_type(tmp_path: Path, given: type, stored: str) -> None:
     array = (np.arange(24).reshape(2, 3, 4) % 2).astype(given)
     write_volume(QuantitativeVolume(array, VolumeGeometry((2, 3, 4), (1, 1, 1)), Quantity.LABEL), tmp_path / "l.nii.gz")
@@ -212,6 +214,38 @@ def test_sheared_axes_are_refused(tmp_path: Path) -> None:
         read_volume(path, Quantity.CT_NUMBER)
 
 
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+def test_a_header_with_its_data_in_a_second_file_is_read(tmp_path: Path, suffix: str) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / f"a{suffix}"))
+    np.testing.assert_array_equal(read_volume(tmp_path / f"a{suffix}", Quantity.CT_NUMBER).array_kji, array)
+    data = next(entry for entry in tmp_path.iterdir() if entry.suffix != suffix)
+    data.unlink()
+    with pytest.raises(FileFormatError, match=rf"a\{suffix}"):
+        read_volume(tmp_path / f"a{suffix}", Quantity.CT_NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("axes", "sizes", "data", "complaint"),
+    [
+        ("-3", "4 3 2", "LOCAL", "is damaged: -3 axes of 4 3 2 voxels"),
+        ("3", "4 3", "LOCAL", "is damaged: 3 axes of 4 3 voxels"),
+        ("3", "4 3 x", "LOCAL", "is damaged: invalid literal"),
+        ("3", "4 3 2", "LIST", "expected one file in the same folder"),
+        ("3", "4 3 2", "/other/a.raw", "expected one file in the same folder"),
+    ],
+)
+def test_a_metaimage_header_that_would_bring_the_program_down_is_refused(
+    tmp_path: Path, axes: str, sizes: str, data: str, complaint: str
+) -> None:
+    header = (
+        f"ObjectType = Image\nNDims = {axes}\nDimSize = {sizes}\nElementType = MET_CHAR\nElementDataFile = {data}\n"
+    )
+    (tmp_path / "a.mha").write_bytes(header.encode() + bytes(24))
+    with pytest.raises(FileFormatError, match=complaint):
+        read_volume(tmp_path / "a.mha", Quantity.CT_NUMBER)
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     (tmp_path / "a.nii").write_text("hello " * 100)
@@ -258,12 +292,13 @@ def test_a_value_beyond_float32_is_not_written(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="file size limits, which stand in for a full disk, are POSIX")
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="file size limits stand in for a full disk")
 @pytest.mark.parametrize("suffix", WRITABLE_SUFFIXES)
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, rng: np.random.Generator, suffix: str) -> None:
     import resource
 
-    volume = QuantitativeVolume(rng.random((20, 30, 40)), VolumeGeometry((20, 30, 40), (1, 1, 1)), Quantity.ABSORBED_DOSE)
+    geometry = VolumeGeometry((20, 30, 40), (1, 1, 1))
+    volume = QuantitativeVolume(rng.random(geometry.shape_kji), geometry, Quantity.ABSORBED_DOSE)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
@@ -305,9 +340,14 @@ def test_an_interrupted_transaction_leaves_the_old_files_and_nothing_else(
     write_text_atomically(tmp_path / "a.csv", "old")
     transaction = OutputTransaction(tmp_path / "a.csv", tmp_path / "b.csv")
     transaction.write_text(tmp_path / "a.csv", "new")
-    with pytest.raises(error), transaction:
-        transaction.path_for(tmp_path / "b.csv").write_text("half")
-        raise error
+
+    def interrupted() -> None:
+        with transaction:
+            transaction.path_for(tmp_path / "b.csv").write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
     assert names_in(tmp_path) == ["a.csv"]
     assert (tmp_path / "a.csv").read_text() == "old"
 
@@ -336,20 +376,23 @@ def test_a_rename_that_fails_takes_back_those_before_it(
         true_replace(source, target)
 
     monkeypatch.setattr(os, "replace", replace_but_c)
-    with pytest.raises(OutputError if isinstance(error, OSError) else KeyboardInterrupt), OutputTransaction() as all_of:
-        for name in ("a.csv", "b.csv", "c.csv"):
-            all_of.write_text(tmp_path / name, "new")
+    transaction = OutputTransaction()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        transaction.write_text(tmp_path / name, "new")
+    with pytest.raises(OutputError if isinstance(error, OSError) else KeyboardInterrupt):
+        transaction.commit()
     assert names_in(tmp_path) == ["a.csv"]
     assert (tmp_path / "a.csv").read_text() == "old"
 
 
 def test_a_system_error_while_writing_becomes_an_output_error(tmp_path: Path) -> None:
-    with (
-        pytest.raises(OutputError, match=r"Could not write .*a\.csv: no space left; nothing was left behind"),
-        write_atomically(tmp_path / "a.csv") as temporary,
-    ):
-        temporary.write_text("half")
-        raise OSError(28, "No space left")
+    def without_space() -> None:
+        with write_atomically(tmp_path / "a.csv") as temporary:
+            temporary.write_text("half")
+            raise OSError(28, "No space left")
+
+    with pytest.raises(OutputError, match=r"Could not write .*a\.csv: no space left; nothing was left behind"):
+        without_space()
     assert names_in(tmp_path) == []
 
 

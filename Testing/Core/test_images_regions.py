@@ -117,7 +117,7 @@ def test_labels_and_masks_are_frozen() -> None:
 
 def test_a_name_table_tolerates_what_spreadsheets_do(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
-    path.write_bytes("\ufeffName;LABEL ;colour\r\n\"liver, right\";1;red\r\n\r\nNiere;2.0;\r\nair;0;\r\n".encode())
+    path.write_bytes('\ufeffName;LABEL ;colour\r\n"liver, right";1;red\r\n\r\nNiere;2.0;\r\nair;0;\r\n'.encode())
     assert read_label_names(path) == {1: "liver, right", 2: "Niere"}
 
 

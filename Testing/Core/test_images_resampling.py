@@ -74,7 +74,8 @@ def test_a_voxel_that_straddles_two_gets_the_mean_by_overlap() -> None:
 def test_activity_outside_the_new_grid_is_recorded_with_a_warning(degrees: float) -> None:
     source = VolumeGeometry((20, 20, 20), (2.0, 2.0, 2.0), (-19.0, -19.0, -19.0))
     volume = QuantitativeVolume(np.ones(source.shape_kji), source, Quantity.ACTIVITY_CONCENTRATION)
-    half = VolumeGeometry((10, 60, 60), (1.0, 1.0, 2.0), tuple(rotated(degrees) @ (-29.5, -29.5, 1.0)), rotated(degrees))
+    direction = rotated(degrees)
+    half = VolumeGeometry((10, 60, 60), (1.0, 1.0, 2.0), tuple(direction @ (-29.5, -29.5, 1.0)), direction)
     new = resample_activity(volume, half)
     assert new.record.parameters["activity_outside_share"] == pytest.approx(0.5, abs=1e-4)
     assert "50.00 % of the activity lies outside the new grid" in new.record.warnings[0]
@@ -115,11 +116,10 @@ def test_grids_without_overlap_are_refused_with_their_extents() -> None:
 
 
 def test_different_frames_of_reference_are_refused() -> None:
-    ct = QuantitativeVolume(
-        np.zeros((4, 4, 4)), VolumeGeometry((4, 4, 4), (2.0, 2.0, 2.0), frame_of_reference_uid="1.1"), Quantity.CT_NUMBER
-    )
+    geometry = VolumeGeometry((4, 4, 4), (2.0, 2.0, 2.0), frame_of_reference_uid="1.1")
+    ct = QuantitativeVolume(np.zeros((4, 4, 4)), geometry, Quantity.CT_NUMBER)
     other = VolumeGeometry((4, 4, 4), (2.0, 2.0, 2.0), frame_of_reference_uid="1.2")
-    with pytest.raises(GeometryMismatchError, match=r"different frames of reference \(1.1 and 1.2\)"):
+    with pytest.raises(GeometryMismatchError, match=r"different frames of reference \(1\.1 and 1\.2\)"):
         resample_ct(ct, other)
     unnamed = VolumeGeometry((3, 3, 3), (2.0, 2.0, 2.0))
     assert resample_ct(ct, unnamed).geometry.frame_of_reference_uid == "1.1"

@@ -178,7 +178,8 @@ def _as_output_error(path: Path) -> Iterator[None]:
 
 def _describe(error: OSError, path: Path | None) -> str:
     name = path if path is not None else "the output"
-    return f"Could not write {name}: {_reason(error)}; nothing was left behind. Free some space or choose another place."
+    advice = "nothing was left behind. Free some space or choose another place."
+    return f"Could not write {name}: {_reason(error)}; {advice}"
 
 
 def _reason(error: Exception) -> str:

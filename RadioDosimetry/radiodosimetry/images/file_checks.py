@@ -1,7 +1,8 @@
 """What must hold before an image file is handed to ITK: it exists, is whole, and holds what its header promises.
 
 ITK reads a truncated NIfTI file without a word and fills what is missing with zeros, turns NaN in NIfTI files into
-zero, and asks the memory for whatever a header claims. All three are checked here.
+zero, asks the memory for whatever a header claims, and MetaIO brings the whole program down over some damaged headers.
+All of it is checked here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -39,6 +41,15 @@ _DETACHED_SUFFIXES = (".nhdr", ".mhd")
 _READ_BLOCK_BYTES = 1 << 20
 _NIFTI1_HEADER_BYTES = 348
 _NIFTI2_HEADER_BYTES = 540
+_LONGEST_METAIMAGE_HEADER_BYTES = 1 << 16
+_MOST_METAIMAGE_AXES = 10
+_METAIMAGE_NUMBERS: dict[str, Callable[[int], int]] = {
+    **dict.fromkeys(("Offset", "Position", "Origin"), lambda axes: axes),
+    **dict.fromkeys(("ElementSpacing", "ElementSize", "CenterOfRotation"), lambda axes: axes),
+    **dict.fromkeys(("TransformMatrix", "Rotation", "Orientation"), lambda axes: axes * axes),
+}
+"""Entries of numbers, and how many each has by the number of axes."""
+
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}
 """Data type codes of NIfTI-1 and -2 for floats that ITK reads."""
 
@@ -118,6 +129,53 @@ def check_nifti_data(path: Path) -> None:
         )
 
 
+def check_metaimage_header(path: Path) -> None:
+    """Refuse a MetaImage file whose header is not plain: each number of its kind, within reason, once.
+
+    Raises
+    ------
+    FileFormatError
+        Not MetaImage, a damaged entry, or data spread over several files.
+    """
+    try:
+        with path.open("rb") as stream:
+            fields = _metaimage_fields(stream.read(_LONGEST_METAIMAGE_HEADER_BYTES), path)
+        axes = int(fields.get("NDims", "0"))
+        counts = [int(count) for count in fields.get("DimSize", "").split()]
+        sound = 1 <= axes <= _MOST_METAIMAGE_AXES and len(counts) == axes and min(counts) >= 1
+        sound &= math.prod(counts) < 2**62
+        for name, per_axis in _METAIMAGE_NUMBERS.items():
+            numbers = [float(number) for number in fields.get(name, "").split()]
+            sound &= all(map(math.isfinite, numbers)) and (name not in fields or len(numbers) == per_axis(axes))
+        for name in ("ElementNumberOfChannels", "HeaderSize", "CompressedDataSize"):
+            sound &= -1 <= int(fields.get(name, "1")) <= max(_bytes_on_disk(path), 1)
+    except (OSError, ValueError, OverflowError) as error:
+        raise FileFormatError(f"The MetaImage header of {path} is damaged: {error}.") from error
+    if not sound:
+        raise FileFormatError(
+            f"The MetaImage header of {path} is damaged: {fields.get('NDims', 'no')} axes of "
+            f"{fields.get('DimSize', 'unknown')} voxels with an entry that is missing, too large or of another length."
+        )
+    data = fields["ElementDataFile"]
+    if data.upper() != "LOCAL" and (Path(data).name != data or data.split()[0] in ("LIST", "LISTFILE") or "%" in data):
+        raise FileFormatError(
+            f"The data of {path} are in '{data}'; expected one file in the same folder. Save the image as one file."
+        )
+
+
+def _metaimage_fields(content: bytes, path: Path) -> dict[str, str]:
+    """Entries of a MetaImage header up to ElementDataFile, which must end it."""
+    fields: dict[str, str] = {}
+    for line in content.split(b"\n"):
+        name, equals, value = (part.decode("ascii", "replace").strip() for part in line.partition(b"="))
+        if not equals or not name or not value.isprintable() or name in fields:
+            break
+        fields[name] = value
+        if name == "ElementDataFile" and value:
+            return fields
+    raise FileFormatError(f"{path} is not a MetaImage file: its header is damaged or of another format.")
+
+
 @dataclass(frozen=True)
 class _NiftiLayout:
     """Where the voxels of a NIfTI file lie, and as which floats (None for whole numbers)."""
@@ -164,7 +222,7 @@ def _checked_layout(
     name = _NIFTI_FLOATS.get(code)
     float_type = np.dtype(name).newbyteorder("<" if order == "<" else ">") if name else None
     if float_type is not None and float_type.itemsize * 8 != voxel_bits:
-        raise FileFormatError(f"The NIfTI header of {path} is damaged: data type {code} with {voxel_bits} bits a voxel.")
+        raise FileFormatError(f"The NIfTI header of {path} is damaged: type {code} with {voxel_bits} bits a voxel.")
     return _NiftiLayout(int(offset), int(offset) + voxel_count * voxel_bits // 8, voxel_count, float_type)
 
 

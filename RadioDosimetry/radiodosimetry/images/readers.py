@@ -19,7 +19,13 @@ from ..progress import Progress, report_progress
 from ..provenance import Record, file_identity
 from ..units import Quantity, factor_to_core_unit
 from .atomic import full_suffix
-from .file_checks import IMAGE_IO_OF_SUFFIX, check_claimed_size, check_file, check_nifti_data
+from .file_checks import (
+    IMAGE_IO_OF_SUFFIX,
+    check_claimed_size,
+    check_file,
+    check_metaimage_header,
+    check_nifti_data,
+)
 from .geometry import VolumeGeometry
 from .sidecar import Sidecar, read_sidecar, sidecar_path
 from .volume import QuantitativeVolume
@@ -104,6 +110,8 @@ def read_array(path: Path) -> tuple[NDArray[Any], VolumeGeometry]:
     check_file(path)
     if io_name == "NiftiImageIO":
         check_nifti_data(path)
+    if io_name == "MetaImageIO":
+        check_metaimage_header(path)
     try:
         with quiet_stderr():
             image = _read_checked(path, io_name)
@@ -165,9 +173,7 @@ def _volume_from(
 ) -> QuantitativeVolume:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            return QuantitativeVolume.from_unit(
-                array, meaning.unit, geometry, meaning.quantity, meaning.time, record
-            )
+            return QuantitativeVolume.from_unit(array, meaning.unit, geometry, meaning.quantity, meaning.time, record)
     except InputError as error:
         raise FileFormatError(f"{path} cannot be used: {error}") from error
 
@@ -214,9 +220,7 @@ def _is_dicom(path: Path) -> bool:
         raise FileFormatError(f"{path} cannot be opened: {error}.") from error
 
 
-def _read_dicom(
-    path: Path, quantity: Quantity | None, unit: str | None, options: dict[str, Any]
-) -> QuantitativeVolume:
+def _read_dicom(path: Path, quantity: Quantity | None, unit: str | None, options: dict[str, Any]) -> QuantitativeVolume:
     from .dicom_reader import read_dicom
 
     if unit is not None and quantity is not None:

@@ -198,9 +198,9 @@ class Registration:
         )
 
     def _record_of(self, record: Record) -> Record:
-        return record.with_parameters(
-            registration={"kind": self.kind, "quality": dict(self.quality)}
-        ).with_warnings(*self.record.warnings)
+        return record.with_parameters(registration={"kind": self.kind, "quality": dict(self.quality)}).with_warnings(
+            *self.record.warnings
+        )
 
 
 def register_rigid(
@@ -319,7 +319,9 @@ def register_bspline(
         method.SetMovingInitialTransform(rigid.transform)
         method.SetInitialTransform(spline, inPlace=True)
         method.SetOptimizerAsLBFGSB(
-            gradientConvergenceTolerance=1e-5, numberOfIterations=iterations, maximumNumberOfFunctionEvaluations=4 * iterations
+            gradientConvergenceTolerance=1e-5,
+            numberOfIterations=iterations,
+            maximumNumberOfFunctionEvaluations=4 * iterations,
         )
         _execute(method, pair, PartialProgress(progress, 0.4, 0.9))
         record = Record(
@@ -454,7 +456,8 @@ def _mutual_information(pair: _Pair, transform: sitk.Transform, seed: int) -> fl
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(float(np.clip(SAMPLES_WANTED / pair.fixed.geometry.voxel_count, 1e-3, 1.0)), seed)
+    share = float(np.clip(SAMPLES_WANTED / pair.fixed.geometry.voxel_count, 1e-3, 1.0))
+    method.SetMetricSamplingPercentage(share, seed)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetInitialTransform(transform)
     try:
@@ -534,9 +537,7 @@ def _doubts(quality: Mapping[str, float]) -> list[str]:
 def _warped(
     pair: _Pair, image: sitk.Image, transform: sitk.Transform, interpolator: int, outside: float
 ) -> NDArray[Any]:
-    return np.asarray(
-        sitk.GetArrayFromImage(sitk.Resample(image, pair.fixed_image, transform, interpolator, outside))
-    )
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, pair.fixed_image, transform, interpolator, outside)))
 
 
 def _correlation(pair: _Pair, transform: sitk.Transform) -> float:

@@ -335,7 +335,8 @@ def _widened(
     shape = (before + count_ijk + after)[::-1]
     origin = (target.ijk_to_lps @ np.array([*(-before), 1.0]))[:3]
     wide = VolumeGeometry(_triple(shape), target.spacing_mm, _triple(origin), target.direction)
-    part = tuple(slice(int(start), int(start + count)) for start, count in zip(before[::-1], target.shape_kji, strict=True))
+    starts = before[::-1].tolist()
+    part = [slice(start, start + count) for start, count in zip(starts, target.shape_kji, strict=True)]
     return wide, (part[0], part[1], part[2])
 
 
@@ -347,9 +348,7 @@ def averaged_over_voxels(
     Points lie half a source voxel apart or closer, at most `FINEST_SUBDIVISION` per axis. `transform` takes points
     of the target to points of the image.
     """
-    counts = [
-        int(np.clip(np.ceil(2 * step / source_spacing_mm), 2, FINEST_SUBDIVISION)) for step in target.spacing_mm
-    ]
+    counts = [int(np.clip(np.ceil(2 * step / source_spacing_mm), 2, FINEST_SUBDIVISION)) for step in target.spacing_mm]
     total = np.zeros(target.shape_kji)
     for point in itertools.product(*(range(count) for count in counts)):
         shift_ijk = [(index + 0.5) / count - 0.5 for index, count in zip(point, counts, strict=True)]

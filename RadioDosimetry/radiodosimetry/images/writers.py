@@ -52,9 +52,7 @@ def write_volume(volume: QuantitativeVolume, path: Path, transaction: OutputTran
         _write_both(volume, stored, path, transaction)
 
 
-def _write_both(
-    volume: QuantitativeVolume, stored: NDArray[Any], path: Path, transaction: OutputTransaction
-) -> None:
+def _write_both(volume: QuantitativeVolume, stored: NDArray[Any], path: Path, transaction: OutputTransaction) -> None:
     temporary = transaction.path_for(path)
     _write_image(image_of(stored, volume.geometry), temporary, path)
     _read_back(temporary, path, stored)
