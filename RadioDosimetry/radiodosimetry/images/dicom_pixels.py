@@ -16,6 +16,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, SecondaryCaptureImageStorag
 from ..errors import FileFormatError
 from .dicom_files import read_header
 from .dicom_header import dicom_errors, integer, required_integer, tag_name, text, value_of
+from .readers import quiet_stderr
 
 _PIXEL_KEYWORDS = (
     "SamplesPerPixel",
@@ -122,4 +123,5 @@ def _decoded_by_gdcm(dataset: Dataset, syntax: UID) -> NDArray[Any]:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(str(file))
-        return np.asarray(sitk.GetArrayFromImage(reader.Execute()))
+        with quiet_stderr():
+            return np.asarray(sitk.GetArrayFromImage(reader.Execute()))
