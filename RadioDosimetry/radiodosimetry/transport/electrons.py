@@ -4,8 +4,9 @@
 
 Each step ends at a hard deflection (or at a cap on the energy lost); the soft deflections of the step are gathered in
 one, at a random point of it [1]_. Collisions that take a large share of the energy happen there too: they turn the
-electron, and the one they set free is followed. The deflection law counts atomic electrons by Z (Z + 1), as is usual. The step's length is held as a budget of mean energy loss, spent voxel by voxel, so
-that a step that crosses into another medium stops where that medium has used it up.
+electron, and the one they set free is followed. The deflection law counts atomic electrons by Z (Z + 1), as is usual.
+The step's length is held as a budget of mean energy loss, spent voxel by voxel, so that a step that crosses into
+another medium stops where that medium has used it up.
 
 References
 ----------
@@ -206,8 +207,9 @@ def transport_electron(
                 recoil = recoil_cosine(middle_energy, knock_on)
                 here.direction = rotate(here.direction, recoil, azimuth + 0.5 * TWO_PI)
                 depth = set_free(
-                    scene, tables, tally, stack, lane, depth, here, before_hinge, middle_energy, knock_on, weight, azimuth
-                )
+                    scene, tables, tally, stack, lane, depth, here, before_hinge, middle_energy, knock_on, weight,
+                    azimuth,
+                )  # fmt: skip
             here = spend_budget(scene, tables, tally, here, (1.0 - before) * mean_loss, middle, score)
             energy = energy - loss - knock_on
             medium = medium_here(scene, here)
