@@ -1,0 +1,294 @@
+"""`radiodosimetry dose`: absorbed dose map and region table from a CT and an activity image."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, RegionError
+from ..images.atomic import OutputTransaction, full_suffix
+from ..images.readers import read_volume
+from ..images.regions import Region
+from ..images.sidecar import sidecar_path
+from ..images.volume import QuantitativeVolume
+from ..images.writers import WRITABLE_SUFFIXES, write_volume
+from ..nuclides import Radionuclide
+from ..progress import PartialProgress, Progress
+from ..provenance import Record, file_identity, to_json
+from ..units import Quantity
+from ..voxel_dose.convolution import ConvolutionOptions
+from ..voxel_dose.dose_volume import dvh, dvh_csv
+from ..voxel_dose.radiobiology import read_radiobiology
+from ..voxel_dose.statistics import table_csv, table_text
+from ..workflows.dose import (
+    DEFAULT_METHOD,
+    DOSE_METHODS,
+    DoseOptions,
+    DoseResult,
+    compute_dose,
+    integrate_physical_decay,
+    read_regions,
+)
+from .common import (
+    EXIT_OK,
+    existing_file,
+    existing_path,
+    named_expression,
+    positive_count,
+    positive_number,
+    seed_number,
+    terminal_progress,
+)
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_LOG = logging.getLogger(__name__)
+
+ACTIVITY_UNITS = ("Bq/mL", "kBq/mL", "MBq/mL")
+"""Units an activity image may come in."""
+
+LARGEST_TARGET_PERCENT = 50.0
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand to the command line."""
+    parser = subparsers.add_parser(
+        "dose",
+        help="absorbed dose map and region table from a CT and an activity image",
+        description="Absorbed dose per voxel and region from a CT and a time-integrated activity image (or an activity "
+        "image integrated by physical decay). The dose lies on the grid of the activity.",
+    )
+    parser.add_argument("--method", choices=DOSE_METHODS, default=DEFAULT_METHOD, help="default: %(default)s")
+    parser.add_argument("--nuclide", required=True, metavar="N", help="radionuclide, such as Lu-177")
+    parser.add_argument("--ct", required=True, type=Path, metavar="FILE", help="CT in HU, file or DICOM folder")
+    _add_activity(parser)
+    _add_regions(parser)
+    _add_outputs(parser)
+    _add_method_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_activity(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("activity, one of two")
+    which = group.add_mutually_exclusive_group(required=True)
+    which.add_argument("--tia", type=Path, metavar="FILE", help="time-integrated activity concentration")
+    which.add_argument(
+        "--activity",
+        type=Path,
+        metavar="FILE",
+        help="activity concentration at scan time, not decay-corrected to injection",
+    )
+    group.add_argument("--tia-unit", metavar="UNIT", help="unit of --tia where it has no sidecar, such as 'Bq s/mL'")
+    group.add_argument("--activity-unit", choices=ACTIVITY_UNITS, help="unit of --activity (DICOM knows its own)")
+    group.add_argument(
+        "--integrate", choices=("physical-decay",), help="how --activity is integrated: A/λ from scan time on"
+    )
+    group.add_argument(
+        "--calibration-bq-per-ml-per-count", type=positive_number, metavar="F", help="for DICOM SPECT that holds counts"
+    )
+
+
+def _add_regions(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("regions")
+    group.add_argument("--labels", type=existing_path, metavar="FILE", help="label image, RTSTRUCT or SEG (.dcm)")
+    group.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
+    group.add_argument(
+        "--region", type=named_expression, action="append", default=[], metavar="NAME=EXPR",
+        help="further region of label names with + and -, such as healthy_liver=liver-tumour1",
+    )  # fmt: skip
+    group.add_argument(
+        "--radiobiology", type=existing_file, metavar="CSV",
+        help="columns region,alpha_beta_gy,repair_half_life_h,effective_half_life_h: adds EUD and BED to the table",
+    )  # fmt: skip
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("outputs, each with its record FILE.json beside it")
+    group.add_argument("--output", required=True, type=Path, metavar="FILE", help="dose map [Gy]: .nrrd, .nii.gz, .mha")
+    group.add_argument("--table", type=Path, metavar="CSV", help="dose statistics of each region")
+    group.add_argument("--dvh", type=Path, metavar="CSV", help="dose-volume histograms")
+    group.add_argument("--rtdose", type=Path, metavar="FILE", help="dose map as DICOM RT Dose")
+    group.add_argument("--uncertainty", type=Path, metavar="FILE", help="relative uncertainty map (monte-carlo)")
+
+
+def _add_method_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("monte-carlo")
+    amount = group.add_mutually_exclusive_group()
+    amount.add_argument("--histories", type=positive_count, metavar="H")
+    amount.add_argument(
+        "--target-uncertainty-percent", type=positive_number, metavar="P",
+        help="go on until the largest uncertainty (1 σ) of a region's mean is below P",
+    )  # fmt: skip
+    group.add_argument("--seed", type=seed_number)
+    group.add_argument("--device", choices=("cpu", "cuda"))
+    other = parser.add_argument_group("other methods")
+    other.add_argument("--medium", metavar="NAME", help="single-vsv: water (default) or soft-tissue")
+    other.add_argument(
+        "--published-density-scaling", action="store_true",
+        help="density-scaled: as printed by Li 2022 (photons scaled too, kernels of 9³ and 99³ voxels)",
+    )  # fmt: skip
+    other.add_argument("--secondaries", choices=("transported", "local"), help="electrons set free by photons")
+    other.add_argument("--model", type=Path, metavar="M", help="model of a learned method")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compute the dose and write everything asked for, all of it or nothing.
+
+    Raises
+    ------
+    InputError
+        Options contradict each other, or an input cannot be used.
+    OutputError
+        An output cannot be written.
+    """
+    _check_options(arguments)
+    outputs = _outputs(arguments)
+    with OutputTransaction(*outputs, *(sidecar_path(path) for path in outputs)):
+        pass  # every folder takes files; found out before the work rather than after it
+    nuclide = Radionuclide(arguments.nuclide)
+    with terminal_progress(arguments, "Dose") as progress:
+        result = _compute(arguments, nuclide, progress)
+    for warning in result.record.warnings:
+        _LOG.warning("%s", warning)
+    _write(arguments, result)
+    if result.table:
+        sys.stdout.write(table_text(result.table))
+    return EXIT_OK
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not fit together, before anything is read."""
+    monte_carlo = arguments.method == "monte-carlo"
+    for option in ("histories", "target_uncertainty_percent", "seed", "device", "uncertainty"):
+        if getattr(arguments, option) is not None and not monte_carlo:
+            name = "--" + option.replace("_", "-")
+            raise InputError(f"{name} belongs to --method monte-carlo, found {arguments.method}; leave it out.")
+    if arguments.model is not None:
+        raise InputError(
+            f"--model belongs to a learned method, found --method {arguments.method}; this version has no learned "
+            "method. Leave it out."
+        )
+    if arguments.published_density_scaling and arguments.method != "density-scaled":
+        raise InputError("--published-density-scaling belongs to --method density-scaled; leave it out.")
+    if arguments.medium is not None and arguments.method != "single-vsv":
+        raise InputError("--medium belongs to --method single-vsv; leave it out.")
+    percent = arguments.target_uncertainty_percent
+    if percent is not None and percent > LARGEST_TARGET_PERCENT:
+        raise InputError(f"--target-uncertainty-percent must be at most {LARGEST_TARGET_PERCENT:g}, found {percent:g}.")
+    if arguments.activity is not None and arguments.integrate is None:
+        raise InputError("--activity must be integrated over time: add --integrate physical-decay, or give --tia.")
+    if arguments.tia is not None and (arguments.integrate or arguments.activity_unit):
+        raise InputError("--tia is integrated already; --integrate and --activity-unit belong to --activity.")
+    if arguments.activity is not None and arguments.tia_unit:
+        raise InputError("--tia-unit belongs to --tia; give --activity-unit for --activity.")
+    for option in ("label_names", "region", "table", "dvh", "radiobiology"):
+        if getattr(arguments, option) and arguments.labels is None:
+            raise InputError(f"--{option.replace('_', '-')} needs regions; give --labels.")
+    if arguments.radiobiology is not None and arguments.table is None:
+        raise InputError("--radiobiology adds EUD and BED to the region table; give --table.")
+    names = [name for name, _ in arguments.region]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise RegionError(f"--region is given more than once for {', '.join(repeated)}; give each region its own name.")
+    for option in ("output", "uncertainty"):
+        path = getattr(arguments, option)
+        if path is not None and full_suffix(path) not in WRITABLE_SUFFIXES:
+            raise InputError(f"--{option} {path} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
+
+
+def _outputs(arguments: argparse.Namespace) -> list[Path]:
+    """All files asked for."""
+    paths = (getattr(arguments, name) for name in ("output", "table", "dvh", "rtdose", "uncertainty"))
+    return [path for path in paths if path is not None]
+
+
+def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Progress) -> DoseResult:
+    """Read the inputs and compute."""
+    ct = read_volume(arguments.ct, Quantity.CT_NUMBER)
+    tia = _read_tia(arguments, nuclide)
+    regions: list[Region] = []
+    inputs = {}
+    if arguments.labels is not None:
+        regions, label_record = read_regions(
+            arguments.labels, arguments.label_names, tia.geometry, dict(arguments.region)
+        )
+        inputs["labels"] = dict(label_record.inputs) or file_identity(arguments.labels)
+        inputs["regions"] = {region.name: region.expression for region in regions}
+    radiobiology = None
+    if arguments.radiobiology is not None:
+        radiobiology = read_radiobiology(arguments.radiobiology)
+        inputs["radiobiology"] = file_identity(arguments.radiobiology)
+    percent = arguments.target_uncertainty_percent
+    options = DoseOptions(
+        convolution=ConvolutionOptions(
+            secondaries=arguments.secondaries or "transported",
+            single_medium=arguments.medium or "water",
+            published_density_scaling=arguments.published_density_scaling,
+        ),
+        histories=arguments.histories,
+        target_uncertainty=None if percent is None else percent / 100.0,
+        seed=1 if arguments.seed is None else arguments.seed,
+        device=arguments.device or "cpu",
+        secondaries=arguments.secondaries or "local",
+    )
+    result = compute_dose(
+        ct, tia, nuclide, arguments.method, regions, options, radiobiology, PartialProgress(progress, 0.05, 0.95)
+    )
+    return _with_record(result, result.record.with_inputs(**inputs))
+
+
+def _read_tia(arguments: argparse.Namespace, nuclide: Radionuclide) -> QuantitativeVolume:
+    """Time-integrated activity, read or integrated."""
+    if arguments.tia is not None:
+        return read_volume(arguments.tia, Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION, arguments.tia_unit)
+    activity = read_volume(
+        arguments.activity,
+        Quantity.ACTIVITY_CONCENTRATION,
+        arguments.activity_unit,
+        calibration_bq_per_ml_per_count=arguments.calibration_bq_per_ml_per_count,
+    )
+    return integrate_physical_decay(activity, nuclide)
+
+
+def _with_record(result: DoseResult, record: Record) -> DoseResult:
+    """The same result under another record."""
+    from dataclasses import replace
+
+    uncertainty = result.uncertainty
+    if uncertainty is not None:
+        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
+    dose = result.dose.with_array(result.dose.array_kji, record=record)
+    return replace(result, dose=dose, uncertainty=uncertainty, record=record)
+
+
+def _write(arguments: argparse.Namespace, result: DoseResult) -> None:
+    """Write all outputs in one transaction."""
+    from ..images.dicom_rtdose_writer import write_rtdose
+
+    with OutputTransaction() as transaction:
+        write_volume(result.dose, arguments.output, transaction)
+        if arguments.uncertainty is not None and result.uncertainty is not None:
+            write_volume(result.uncertainty, arguments.uncertainty, transaction)
+        if arguments.rtdose is not None:
+            reference = arguments.ct if arguments.ct.is_dir() or arguments.ct.suffix.lower() == ".dcm" else None
+            write_rtdose(result.dose, arguments.rtdose, reference=reference, transaction=transaction)
+        if arguments.table is not None:
+            text = table_csv(result.table, with_radiobiology=arguments.radiobiology is not None)
+            _write_table(transaction, arguments.table, text, "region dose statistics", "see column names", result)
+        if arguments.dvh is not None:
+            text = dvh_csv([dvh(result.dose, region) for region in result.regions])
+            _write_table(transaction, arguments.dvh, text, "dose-volume histogram", "see column names", result)
+
+
+def _write_table(
+    transaction: OutputTransaction, path: Path, text: str, quantity: str, unit: str, result: DoseResult
+) -> None:
+    """A CSV and its record."""
+    transaction.write_text(path, text)
+    time = result.dose.time
+    values = {"quantity": quantity, "unit": unit, "time": None if time is None else time.isoformat()}
+    transaction.write_text(sidecar_path(path), to_json({**values, **result.record.as_dict()}))

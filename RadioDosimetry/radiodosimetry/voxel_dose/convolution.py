@@ -1,0 +1,462 @@
+"""Dose by convolution: the voxel's own medium, one medium for all, density scaling, and a kernel per medium.
+
+Every method maps the time-integrated activity of a voxel to the dose around it with a kernel of a homogeneous medium;
+they differ in which medium they take and how they correct for the density of the voxel that receives the dose. Voxels
+below `AIR_DENSITY_G_PER_CM3` get no dose: a homogeneous kernel says nothing about air.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import GeometryMismatchError, InputError, UnitError
+from ..images.geometry import SPACING_TOLERANCE_MM
+from ..images.volume import QuantitativeVolume
+from ..media import Material, MediaMap, named_material
+from ..progress import PartialProgress, Progress, report_progress
+from ..provenance import Record
+from ..units import JOULE_PER_MEV, Quantity
+from .fourier import PRECISIONS, Box, ImageSpectrum, farthest_offset_kji
+from .kernels import DoseKernel, octants_gy, voxel_mass_kg
+from .radial_energy import PointKernelProvider, radial_cells, transported_point_kernel
+from .shared_kernels import DEFAULT_TOLERANCE, SharedKernels, share_kernels
+from .sources import EmissionSource
+from .voxelisation import voxelise
+
+AIR_DENSITY_G_PER_CM3 = 0.1
+"""Below this density a voxel is air and gets dose 0 (as Li et al. 2022)."""
+
+FARTHEST_REACH_MM = 600.0
+"""Kernels reach this far unless asked otherwise: nothing of the trunk is cut off."""
+
+LI_2022_HALF_WIDTHS = (4, 49)
+"""Half-widths of the β and the photon kernel (9³ and 99³ voxels) of Li et al. 2022."""
+
+
+_OCTANTS_BYTES = 256 << 20
+"""Kernels computed together take at most this much memory."""
+
+
+@dataclass(frozen=True)
+class ConvolutionOptions:
+    """Settings of the convolution methods.
+
+    Attributes
+    ----------
+    reach_mm
+        Farthest distance along an axis that a kernel covers [mm].
+    precision
+        Number type of the Fourier transform, one of `PRECISIONS`.
+    workers
+        Threads; all processors if None.
+    secondaries
+        "transported" or "local" electrons set free by photons.
+    sharing_tolerance
+        Error allowed to kernels shared between media; 0 convolves one kernel per medium.
+    single_medium
+        Name of the medium of `single-vsv`; None is water.
+    published_density_scaling
+        True: `density-scaled` as printed by Li et al. 2022 (photon part scaled too, kernels cut at 9³ and 99³ voxels).
+    point_kernels
+        Where the energy per distance comes from; tests put closed forms here.
+    """
+
+    reach_mm: float = FARTHEST_REACH_MM
+    precision: str = "auto"
+    workers: int | None = None
+    secondaries: str = "transported"
+    sharing_tolerance: float = DEFAULT_TOLERANCE
+    single_medium: str = "water"
+    published_density_scaling: bool = False
+    point_kernels: PointKernelProvider = transported_point_kernel
+
+    def __post_init__(self) -> None:
+        if not self.reach_mm > 0:
+            raise InputError(f"The kernels' reach must be a positive distance in mm, found {self.reach_mm}.")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"Precision '{self.precision}' is unknown; expected one of: {', '.join(PRECISIONS)}.")
+        if not 0 <= self.sharing_tolerance < 1:
+            raise InputError(f"The sharing tolerance must be from 0 to below 1, found {self.sharing_tolerance}.")
+
+
+def convolve_dose_kernel(
+    tia: QuantitativeVolume, kernel: DoseKernel, precision: str = "auto", workers: int | None = None
+) -> QuantitativeVolume:
+    """Absorbed dose of a time-integrated activity map in one homogeneous medium.
+
+    Parameters
+    ----------
+    tia
+        Time-integrated activity concentration [Bq s/mL], array (k, j, i).
+    kernel
+        Voxel S-values [Gy/(Bq s)] on the same voxel size.
+    precision, workers
+        As in `ConvolutionOptions`.
+
+    Returns
+    -------
+    QuantitativeVolume
+        Absorbed dose [Gy] on the geometry of `tia`; activity outside the grid is taken as zero.
+
+    Raises
+    ------
+    GeometryMismatchError
+        Voxel sizes differ by more than `SPACING_TOLERANCE_MM`.
+    UnitError
+        `tia` is not time-integrated activity, or the kernel is not per decay.
+
+    References
+    ----------
+    .. [1] Bolch et al., MIRD Pamphlet No. 17, J Nucl Med 40 (1999) 11S-36S.
+    """
+    _require_tia(tia)
+    if kernel.quantity is not Quantity.VOXEL_S_VALUE:
+        raise UnitError(f"Dose needs voxel S-values per decay, found {kernel.quantity.value}; make a nuclide's kernel.")
+    if not np.allclose(kernel.spacing_mm, tia.geometry.spacing_mm, rtol=0, atol=SPACING_TOLERANCE_MM):
+        raise GeometryMismatchError(
+            f"The kernel has voxels of {kernel.spacing_mm} mm, the activity of {tia.geometry.spacing_mm} mm; "
+            "make the kernel for the activity's voxels."
+        )
+    dose = np.zeros(tia.geometry.shape_kji)
+    source = Box.around(tia.array_kji > 0)
+    if source is not None:
+        whole = Box((0, 0, 0), tia.geometry.shape_kji)
+        spectrum = ImageSpectrum(tia.array_kji, source, whole, kernel.half_width_kji, precision, workers)
+        dose = spectrum.convolve(kernel.octant_kji * tia.geometry.voxel_volume_ml)
+    np.maximum(dose, 0.0, out=dose)
+    inputs = {"tia": tia.record.as_dict()}
+    record = Record("convolution with one dose kernel", {"kernel": kernel.record.as_dict()}, inputs)
+    return tia.with_array(dose, Quantity.ABSORBED_DOSE, record)
+
+
+def local_deposition(tia: QuantitativeVolume, media: MediaMap, source: EmissionSource) -> QuantitativeVolume:
+    """Absorbed dose with every electron and α particle at rest in its voxel; photons leave no dose.
+
+    Parameters
+    ----------
+    tia
+        Time-integrated activity concentration [Bq s/mL].
+    media
+        Densities on the same grid.
+    source
+        Emissions per decay.
+
+    Returns
+    -------
+    QuantitativeVolume
+        Absorbed dose [Gy], Ã·Δ/m.
+
+    Raises
+    ------
+    UnitError, GeometryMismatchError
+        `tia` is not time-integrated activity, or grids differ.
+    """
+    require_tia_on(tia, media)
+    energy_mev = source.charged_energy_mev + source.local_energy_mev
+    dose = tia.array_kji * (energy_mev * JOULE_PER_MEV * 1e3) / media.density_kji.astype(np.float64)
+    dose[media.density_kji < AIR_DENSITY_G_PER_CM3] = 0.0
+    warning = "Local deposition: electrons stay in their voxel and photons are ignored; ranges and cross-dose are lost."
+    return _as_dose(tia, dose, "local", {"energy_per_decay_mev": energy_mev}, media, source, (warning,))
+
+
+def single_vsv(
+    tia: QuantitativeVolume,
+    media: MediaMap,
+    source: EmissionSource,
+    options: ConvolutionOptions | None = None,
+    progress: Progress | None = None,
+) -> QuantitativeVolume:
+    """Absorbed dose as if the whole body were one medium (water by default).
+
+    Parameters and errors as `multiple_vsv`. The CT only says where air is (dose 0).
+    """
+    options = options or ConvolutionOptions()
+    material = named_material(options.single_medium)
+    charged, photon, boxes = _one_medium(tia, media, source, material, options, progress)
+    dose = charged + photon
+    parameters = {"medium": material.name, "density_g_per_cm3": material.density_g_per_cm3, **_used(options)}
+    return _as_dose(tia, _in_body(dose, media, boxes), "single-vsv", parameters, media, source)
+
+
+def density_scaled(
+    tia: QuantitativeVolume,
+    media: MediaMap,
+    source: EmissionSource,
+    options: ConvolutionOptions | None = None,
+    progress: Progress | None = None,
+) -> QuantitativeVolume:
+    """Absorbed dose with a soft-tissue kernel whose electron part is scaled by 1.04/ρ of the receiving voxel.
+
+    Parameters and errors as `multiple_vsv`.
+
+    Notes
+    -----
+    Electrons of short range give their energy to their voxel whatever its mass, so that their dose goes with 1/ρ. The
+    fluence of photons hardly depends on the voxel's density, nor does their dose: scaling it errs by +290 % in lung.
+    `published_density_scaling` nevertheless does so, as Li et al. 2022 print it, with their kernel sizes.
+
+    References
+    ----------
+    .. [1] Li et al., Med Phys 49 (2022) 1216, DOI 10.1002/mp.15397.
+    """
+    options = options or ConvolutionOptions()
+    material = named_material("soft-tissue")
+    charged, photon, boxes = _one_medium(tia, media, source, material, options, progress)
+    scale = material.density_g_per_cm3 / media.density_kji[boxes[1].slices] if boxes else 1.0
+    dose = (charged + photon) * scale if options.published_density_scaling else charged * scale + photon
+    parameters = {
+        "medium": material.name,
+        "density_g_per_cm3": material.density_g_per_cm3,
+        "form": "Li 2022" if options.published_density_scaling else "electron part scaled",
+        **_used(options),
+    }
+    warnings: tuple[str, ...] = ()
+    if options.published_density_scaling:
+        warnings = ("The published form scales photon dose by density: it is several times too high in lung.",)
+    return _as_dose(tia, _in_body(dose, media, boxes), "density-scaled", parameters, media, source, warnings)
+
+
+def multiple_vsv(
+    tia: QuantitativeVolume,
+    media: MediaMap,
+    source: EmissionSource,
+    options: ConvolutionOptions | None = None,
+    progress: Progress | None = None,
+) -> QuantitativeVolume:
+    """Absorbed dose with a kernel for each medium, each applied where the receiving voxel is of that medium.
+
+    Parameters
+    ----------
+    tia
+        Time-integrated activity concentration [Bq s/mL], array (k, j, i), not negative.
+    media
+        Density and medium of every voxel, same grid.
+    source
+        Emissions per decay.
+    options
+        Reach, precision and what else `ConvolutionOptions` says.
+    progress
+        Told the share of convolutions done.
+
+    Returns
+    -------
+    QuantitativeVolume
+        Absorbed dose [Gy] on the grid of `tia`.
+
+    Raises
+    ------
+    UnitError
+        `tia` is not time-integrated activity.
+    GeometryMismatchError
+        The grids differ.
+    UnknownMediumError
+        A medium of the map has no kernel.
+    CancelledError
+        The user cancelled.
+
+    Notes
+    -----
+    A band's kernel holds at its reference density. Within the band the electron part is taken with the voxel's own
+    density (energy over mass), the photon part as dose.
+
+    References
+    ----------
+    .. [1] Lee et al., Sci Rep 8 (2018) 13497.
+    .. [2] Kim et al., Nucl Med Mol Imaging 56 (2022).
+    """
+    options = options or ConvolutionOptions()
+    require_tia_on(tia, media)
+    boxes = _boxes(tia, media)
+    if boxes is None:
+        return _as_dose(tia, np.zeros(tia.geometry.shape_kji), "multiple-vsv", _used(options), media, source)
+    spectrum, reach_kji = _spectrum_of(tia, boxes, options)
+    present = _media_present(media)
+    density = np.array([media.media[index].density_g_per_cm3 for index in present])
+    index_in_box = media.medium_index_kji[boxes[1].slices]
+    dose = np.zeros(boxes[1].shape, dtype=spectrum.precision)
+    cells = []
+    for step, index in enumerate(present):
+        medium = media.media[index]
+        report_progress(progress, 0.3 * step / len(present), f"Kernel of {medium.name}")
+        cells.append(radial_cells(source, medium, tia.geometry.spacing_mm, options.secondaries, options.point_kernels))
+    parts = {
+        "charged": np.stack([cell.charged_mev for cell in cells]) / density[:, None],
+        "photon": np.stack([cell.photon_mev for cell in cells]) / density[:, None],
+    }
+    convolved, errors = {}, {}
+    reach_mm = float(np.linalg.norm(np.array(reach_kji[::-1]) * tia.geometry.spacing_mm))
+    for order, (name, cell_energy) in enumerate(parts.items()):
+        shared = share_kernels(cell_energy, tia.geometry.spacing_mm, reach_mm, options.sharing_tolerance)
+        convolved[name], errors[name] = len(shared.cell_energy), shared.largest_error
+        step_progress = PartialProgress(progress, 0.3 + 0.35 * order, 0.65 + 0.35 * order)
+        part = np.zeros_like(dose)
+        for coefficients, values in _convolutions(shared, spectrum, tia, step_progress, f"{name} part"):
+            part += _per_voxel(coefficients, present, index_in_box, len(media.media)) * values
+        if name == "charged":
+            reference = np.array([medium.density_g_per_cm3 for medium in media.media])
+            part *= (reference[index_in_box] / media.density_kji[boxes[1].slices]).astype(part.dtype)
+        dose += part
+    if cells[0].local_mev:
+        dose += local_deposition(tia, media, _only_local(source)).array_kji[boxes[1].slices]
+    parameters = {
+        "media": [media.media[index].name for index in present],
+        "convolutions": convolved,
+        "largest_sharing_error": errors,
+        **_used(options),
+    }
+    return _as_dose(tia, _in_body(dose, media, boxes), "multiple-vsv", parameters, media, source)
+
+
+def _convolutions(
+    shared: SharedKernels, spectrum: ImageSpectrum, tia: QuantitativeVolume, progress: Progress, what: str
+) -> Iterator[tuple[NDArray[np.float64], NDArray[Any]]]:
+    """Coefficients of the media and dose map of each shared kernel."""
+    spacing = tia.geometry.spacing_mm
+    gy_per_bq_s = JOULE_PER_MEV / voxel_mass_kg(1.0, spacing) * tia.geometry.voxel_volume_ml
+    octant_bytes = 8 * int(np.prod([half + 1 for half in spectrum.half_width_kji]))
+    together = max(1, _OCTANTS_BYTES // octant_bytes)
+    count = len(shared.cell_energy)
+    for start in range(0, count, together):
+        octants = voxelise(shared.cell_energy[start : start + together], spacing, spectrum.half_width_kji)
+        for number, octant in enumerate(octants, start=start):
+            report_progress(progress, number / count, f"Convolution {number + 1} of {count}, {what}")
+            yield shared.coefficients[:, number], spectrum.convolve(octant * gy_per_bq_s)
+
+
+def _per_voxel(
+    coefficients: NDArray[np.float64], present: list[int], medium_index: NDArray[np.uint8], medium_count: int
+) -> NDArray[np.float32]:
+    """The coefficient of each voxel's medium; 0 for media that are air."""
+    table = np.zeros(medium_count, dtype=np.float32)
+    table[present] = coefficients
+    values: NDArray[np.float32] = table[medium_index]
+    return values
+
+
+def _one_medium(
+    tia: QuantitativeVolume,
+    media: MediaMap,
+    source: EmissionSource,
+    material: Material,
+    options: ConvolutionOptions,
+    progress: Progress | None,
+) -> tuple[NDArray[Any], NDArray[Any], tuple[Box, Box] | None]:
+    """Dose of charged particles and of photons in the target box, everything being `material`; and the boxes."""
+    require_tia_on(tia, media)
+    boxes = _boxes(tia, media)
+    if boxes is None:
+        return np.zeros(0), np.zeros(0), None
+    report_progress(progress, 0.0, f"Kernel of {material.name}")
+    spectrum, reach_kji = _spectrum_of(tia, boxes, options)
+    cells = radial_cells(source, material, tia.geometry.spacing_mm, options.secondaries, options.point_kernels)
+    octants = octants_gy(cells, material.density_g_per_cm3, tia.geometry.spacing_mm, reach_kji)
+    if options.published_density_scaling:
+        octants = _cut(octants[0], LI_2022_HALF_WIDTHS[0]), _cut(octants[1], LI_2022_HALF_WIDTHS[1])
+    doses = []
+    for order, (name, octant) in enumerate(zip(("electrons", "photons"), octants, strict=True)):
+        report_progress(progress, 0.3 + 0.35 * order, f"Convolution, {name}")
+        if octant.any():
+            doses.append(spectrum.convolve(octant * tia.geometry.voxel_volume_ml))
+        else:
+            doses.append(np.zeros(boxes[1].shape, dtype=spectrum.precision))
+    return doses[0], doses[1], boxes
+
+
+def _cut(octant: NDArray[np.float64], half_width: int) -> NDArray[np.float64]:
+    return octant[: half_width + 1, : half_width + 1, : half_width + 1]
+
+
+def _boxes(tia: QuantitativeVolume, media: MediaMap) -> tuple[Box, Box] | None:
+    """Where the activity is and where dose is wanted; None if either is nowhere."""
+    source = Box.around(tia.array_kji > 0)
+    target = Box.around(media.density_kji >= AIR_DENSITY_G_PER_CM3)
+    return None if source is None or target is None else (source, target)
+
+
+def _spectrum_of(
+    tia: QuantitativeVolume, boxes: tuple[Box, Box], options: ConvolutionOptions
+) -> tuple[ImageSpectrum, tuple[int, int, int]]:
+    """The activity's transform and the half-widths of the kernels it needs."""
+    farthest = farthest_offset_kji(*boxes)
+    asked = [int(np.ceil(options.reach_mm / step)) for step in tia.geometry.spacing_mm[::-1]]
+    if options.published_density_scaling:
+        asked = [max(LI_2022_HALF_WIDTHS)] * 3
+    half_width = tuple(min(most, far) for most, far in zip(asked, farthest, strict=True))
+    half_width_kji = (half_width[0], half_width[1], half_width[2])
+    return ImageSpectrum(tia.array_kji, *boxes, half_width_kji, options.precision, options.workers), half_width_kji
+
+
+def _media_present(media: MediaMap) -> list[int]:
+    """Media of the voxels that are not air, in the order of the map's list."""
+    inside = media.medium_index_kji[media.density_kji >= AIR_DENSITY_G_PER_CM3]
+    return [int(index) for index in np.flatnonzero(np.bincount(inside, minlength=len(media.media)))]
+
+
+def _only_local(source: EmissionSource) -> EmissionSource:
+    return EmissionSource(source.name, local_energy_mev=source.local_energy_mev, dataset=source.dataset)
+
+
+def _in_body(dose_in_box: NDArray[Any], media: MediaMap, boxes: tuple[Box, Box] | None) -> NDArray[Any]:
+    """The dose on the whole grid, 0 in air; rounding below zero of the Fourier transform is cut off."""
+    dose = np.zeros(media.geometry.shape_kji, dtype=dose_in_box.dtype if boxes else np.float64)
+    if boxes is not None:
+        inside = media.density_kji[boxes[1].slices] >= AIR_DENSITY_G_PER_CM3
+        dose[boxes[1].slices] = np.where(inside, np.maximum(dose_in_box, 0.0), 0.0)
+    return dose
+
+
+def _as_dose(
+    tia: QuantitativeVolume,
+    dose_gy: NDArray[Any],
+    method: str,
+    parameters: dict[str, Any],
+    media: MediaMap,
+    source: EmissionSource,
+    warnings: tuple[str, ...] = (),
+) -> QuantitativeVolume:
+    record = Record(
+        f"voxel dose by {method}",
+        {"method": method, "source": source.name, "air_below_g_per_cm3": AIR_DENSITY_G_PER_CM3, **parameters},
+        {"tia": tia.record.as_dict(), "media": media.record.as_dict()},
+        {"emissions": source.dataset},
+    )
+    return tia.with_array(dose_gy, Quantity.ABSORBED_DOSE, record.with_warnings(*source.record_notes, *warnings))
+
+
+def _used(options: ConvolutionOptions) -> dict[str, Any]:
+    return {
+        "reach_mm": options.reach_mm,
+        "precision": options.precision,
+        "secondaries": options.secondaries,
+        "sharing_tolerance": options.sharing_tolerance,
+    }
+
+
+def _require_tia(tia: QuantitativeVolume) -> None:
+    if tia.quantity is not Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION:
+        raise UnitError(
+            f"Dose needs time-integrated activity [Bq s/mL], found {tia.quantity.value} [{tia.unit}]; "
+            "integrate the activity over time first."
+        )
+    if float(tia.array_kji.min()) < 0:
+        raise InputError("Time-integrated activity must not be negative; set reconstruction noise to zero first.")
+
+
+def require_tia_on(tia: QuantitativeVolume, media: MediaMap) -> None:
+    """Refuse what is not time-integrated activity on the grid of the media.
+
+    Raises
+    ------
+    UnitError, InputError
+        Another quantity, or negative values.
+    GeometryMismatchError
+        The grids differ.
+    """
+    _require_tia(tia)
+    if not tia.geometry.same_grid(media.geometry):
+        raise GeometryMismatchError("Activity and media have different grids; resample the CT onto the activity first.")

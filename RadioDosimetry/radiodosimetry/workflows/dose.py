@@ -1,0 +1,359 @@
+"""Dose by any method: from a CT and an activity image to a dose map, its uncertainty and its region table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, RegionError, UnitError
+from ..images.activity import without_negative_activity
+from ..images.geometry import VolumeGeometry
+from ..images.regions import LabelMap, Region, evaluate_expression, read_label_map, regions_of
+from ..images.resampling import resample_ct, resample_labels
+from ..images.volume import QuantitativeVolume
+from ..media import DensityBands, MediaMap, SchneiderConversion, segment_media
+from ..nuclides import Radionuclide
+from ..progress import PartialProgress, Progress, report_progress
+from ..provenance import Record
+from ..units import Quantity
+from ..voxel_dose.convolution import (
+    AIR_DENSITY_G_PER_CM3,
+    ConvolutionOptions,
+    density_scaled,
+    local_deposition,
+    multiple_vsv,
+    single_vsv,
+)
+from ..voxel_dose.radiobiology import Radiobiology
+from ..voxel_dose.sources import EmissionSource
+from ..voxel_dose.statistics import RegionDose, radiobiology_warnings, region_statistics
+
+if TYPE_CHECKING:
+    from ..transport.voxels import TransportSettings
+
+DOSE_METHODS = ("local", "single-vsv", "density-scaled", "multiple-vsv", "monte-carlo")
+"""Methods by rising faithfulness to the patient."""
+
+DEFAULT_METHOD = "multiple-vsv"
+
+AIR_ACTIVITY_WARNING = 0.01
+"""Share of the activity in air voxels beyond which the record warns: it leaves no dose in its own voxel."""
+
+DEFAULT_HISTORIES = 2_000_000
+"""Histories of a Monte Carlo run where neither histories nor a target uncertainty are asked for."""
+
+
+@dataclass(frozen=True)
+class DoseOptions:
+    """How dose is computed; what a method does not use is ignored.
+
+    Attributes
+    ----------
+    convolution
+        Settings of the convolution methods.
+    histories
+        Monte Carlo: number of histories, `DEFAULT_HISTORIES` if None.
+    target_uncertainty
+        Monte Carlo: go on until the largest relative standard uncertainty of a region's mean is below this.
+    seed
+        Monte Carlo: names the random numbers.
+    device
+        Monte Carlo: "cpu" or "cuda".
+    secondaries
+        Monte Carlo: whether electrons set free by photons are followed ("transported", by analog scoring) or give
+        their energy where they arise ("local", by the much faster track length).
+    conversion
+        CT calibration; Schneider et al. 2000 if None.
+    bands
+        Density bands of `multiple-vsv`.
+    """
+
+    convolution: ConvolutionOptions = field(default_factory=ConvolutionOptions)
+    histories: int | None = None
+    target_uncertainty: float | None = None
+    seed: int = 1
+    device: str = "cpu"
+    secondaries: str = "local"
+    conversion: SchneiderConversion | None = None
+    bands: DensityBands = field(default_factory=DensityBands)
+
+    def __post_init__(self) -> None:
+        if self.histories is not None and self.target_uncertainty is not None:
+            raise InputError("Give either a number of histories or a target uncertainty, not both.")
+
+
+@dataclass(frozen=True, eq=False)
+class DoseResult:
+    """A dose map with what is known about it.
+
+    Attributes
+    ----------
+    dose
+        Absorbed dose [Gy] on the grid of the activity.
+    uncertainty
+        Relative standard uncertainty per voxel, None for methods without statistics.
+    table
+        Dose statistics of each region.
+    regions
+        The regions, on the grid of the dose.
+    media
+        Density and medium of every voxel.
+    record
+        How the result came to be; also the dose's.
+    """
+
+    dose: QuantitativeVolume
+    uncertainty: QuantitativeVolume | None
+    table: tuple[RegionDose, ...]
+    regions: tuple[Region, ...]
+    media: MediaMap
+    record: Record
+
+
+def compute_dose(
+    ct: QuantitativeVolume,
+    tia: QuantitativeVolume,
+    nuclide: Radionuclide | str,
+    method: str = DEFAULT_METHOD,
+    regions: Sequence[Region] = (),
+    options: DoseOptions | None = None,
+    radiobiology: Mapping[str, Radiobiology] | None = None,
+    progress: Progress | None = None,
+) -> DoseResult:
+    """Absorbed dose of a patient from CT and time-integrated activity.
+
+    Parameters
+    ----------
+    ct
+        CT numbers [HU], any grid that overlaps the activity; resampled onto it.
+    tia
+        Time-integrated activity concentration [Bq s/mL]; its grid is the dose's. Negative noise is set to zero.
+    nuclide
+        The radionuclide, or its name; its short-lived progeny decays where it does.
+    method
+        One of `DOSE_METHODS`.
+    regions
+        Regions on the grid of `tia` (`regions_on_grid`); they may overlap.
+    options
+        Settings; see `DoseOptions`.
+    radiobiology
+        Region to its radiobiology, for EUD and BED.
+    progress
+        Told the share of the work done.
+
+    Returns
+    -------
+    DoseResult
+        Dose, uncertainty, region table and record.
+
+    Raises
+    ------
+    InputError
+        The method is unknown, or negative activity is more than reconstruction noise.
+    UnitError
+        `ct` is not a CT or `tia` not time-integrated activity.
+    GeometryMismatchError
+        CT and activity do not overlap or lie in different frames of reference.
+    UnknownNuclideError, UnknownMediumError
+        Nuclide or medium have no data.
+    RegionError
+        A region has no voxel, or radiobiology names an absent one.
+    CancelledError
+        The user cancelled.
+    """
+    options = options or DoseOptions()
+    if method not in DOSE_METHODS:
+        raise InputError(f"Method '{method}' is unknown; expected one of: {', '.join(DOSE_METHODS)}.")
+    _require_quantities(ct, tia)
+    source = EmissionSource.from_nuclide(Radionuclide(nuclide) if isinstance(nuclide, str) else nuclide)
+    report_progress(progress, 0.0, "Media from the CT")
+    tia = without_negative_activity(tia)
+    bands = None if method == "monte-carlo" else options.bands
+    media = segment_media(resample_ct(ct, tia.geometry), options.conversion, bands)
+    tia = replace(tia, geometry=media.geometry)
+    region_uncertainty: Mapping[str, float] = {}
+    uncertainty = None
+    work = PartialProgress(progress, 0.05, 0.95)
+    if method == "monte-carlo":
+        from ..voxel_dose.monte_carlo import monte_carlo_dose
+
+        masks = {region.name: region.mask_kji for region in regions}
+        simulated = monte_carlo_dose(tia, media, source, _transport_settings(options), masks, work)
+        dose, uncertainty, region_uncertainty = simulated.dose, simulated.uncertainty, simulated.region_uncertainty
+    elif method == "local":
+        dose = local_deposition(tia, media, source)
+    else:
+        convolve = {"single-vsv": single_vsv, "density-scaled": density_scaled, "multiple-vsv": multiple_vsv}[method]
+        dose = convolve(tia, media, source, options.convolution, work)
+    report_progress(progress, 0.95, "Region statistics")
+    record = _complete(dose.record, ct, tia, media, options, radiobiology or {})
+    dose = dose.with_array(dose.array_kji, record=record)
+    if uncertainty is not None:
+        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
+    table = [
+        replace(row, mean_uncertainty_percent=100.0 * float(region_uncertainty[row.region]))
+        if row.region in region_uncertainty
+        else row
+        for row in region_statistics(dose, media.density_kji, regions, radiobiology=radiobiology)
+    ]
+    report_progress(progress, 1.0, "Dose done")
+    return DoseResult(dose, uncertainty, tuple(table), tuple(regions), media, record)
+
+
+def integrate_physical_decay(activity: QuantitativeVolume, nuclide: Radionuclide | str) -> QuantitativeVolume:
+    """Time-integrated activity from scan time on if nothing but physical decay removes the nuclide: A/λ.
+
+    Parameters
+    ----------
+    activity
+        Activity concentration [Bq/mL] at scan time, not decay-corrected to injection.
+    nuclide
+        The radionuclide, or its name.
+
+    Returns
+    -------
+    QuantitativeVolume
+        Time-integrated activity concentration [Bq s/mL].
+
+    Raises
+    ------
+    UnitError
+        `activity` is not an activity concentration.
+    UnknownNuclideError
+        The nuclide is not in the dataset.
+    """
+    if activity.quantity is not Quantity.ACTIVITY_CONCENTRATION:
+        raise UnitError(
+            f"Only activity concentration [Bq/mL] is integrated over time, found {activity.quantity.value} "
+            f"[{activity.unit}]; give time-integrated activity as such."
+        )
+    nuclide = Radionuclide(nuclide) if isinstance(nuclide, str) else nuclide
+    record = activity.record.with_parameters(
+        integration="physical decay from scan time on", half_life_s=nuclide.half_life_s
+    ).with_warnings("Activity was integrated by physical decay alone: no clearance, nothing before the scan.")
+    values = activity.array_kji.astype(np.float64) / nuclide.decay_constant_per_s
+    return activity.with_array(values, Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION, record)
+
+
+def regions_on_grid(
+    label_map: LabelMap, geometry: VolumeGeometry, expressions: Mapping[str, str] = MappingProxyType({})
+) -> list[Region]:
+    """Regions of a label map on another grid, and those that expressions make of them.
+
+    Raises
+    ------
+    GeometryMismatchError
+        Labels and grid do not overlap or lie in different frames of reference.
+    RegionError
+        A region has no voxel, or an expression cannot be read.
+    """
+    before = set(label_map.absent)
+    resampled = resample_labels(label_map, geometry)
+    vanished = [name for name in resampled.absent if name not in before]
+    if vanished:
+        raise RegionError(
+            f"No voxel of the dose grid belongs to: {', '.join(vanished)}. The region lies outside the activity image "
+            "or is smaller than its voxels; leave it out."
+        )
+    return regions_of(resampled, expressions)
+
+
+def read_regions(
+    path: Path,
+    names_csv: Path | None,
+    geometry: VolumeGeometry,
+    expressions: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[list[Region], Record]:
+    """Regions on a grid from a label image with its names, or from an RTSTRUCT or SEG file; and their record.
+
+    Raises
+    ------
+    FileFormatError
+        A file is missing or cannot be read.
+    GeometryMismatchError, RegionError
+        As `regions_on_grid`.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".dcm", ".dicom", ".ima"):
+        label_map = read_label_map(path, names_csv)
+        return regions_on_grid(label_map, geometry, expressions), label_map.record
+    from ..images.dicom_regions import read_dicom_regions
+
+    found = read_dicom_regions(path, geometry)
+    masks: dict[str, NDArray[np.bool_]] = {region.name: region.mask_kji for region in found}
+    regions = list(found)
+    for name, expression in expressions.items():
+        if name in masks:
+            raise RegionError(f"The name '{name}' of the region {expression} is taken; choose another.")
+        regions.append(Region(name, evaluate_expression(expression, masks), expression))
+        masks[name] = regions[-1].mask_kji
+    return regions, found.record
+
+
+def _require_quantities(ct: QuantitativeVolume, tia: QuantitativeVolume) -> None:
+    if ct.quantity is not Quantity.CT_NUMBER:
+        raise UnitError(f"The CT must hold CT numbers in HU, found {ct.quantity.value} [{ct.unit}].")
+    if tia.quantity is not Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION:
+        raise UnitError(
+            f"Dose needs time-integrated activity [Bq s/mL], found {tia.quantity.value} [{tia.unit}]; "
+            "integrate the activity over time first."
+        )
+
+
+def _transport_settings(options: DoseOptions) -> TransportSettings:
+    from ..transport.voxels import TransportSettings
+
+    chosen: Any = options.secondaries
+    estimator: Any = "analog" if options.secondaries == "transported" else "track-length"
+    return TransportSettings(
+        histories=DEFAULT_HISTORIES if options.histories is None else options.histories,
+        target_uncertainty=options.target_uncertainty,
+        seed=options.seed,
+        estimator=estimator,
+        secondaries=chosen,
+        device=options.device,
+    )
+
+
+def _complete(
+    record: Record,
+    ct: QuantitativeVolume,
+    tia: QuantitativeVolume,
+    media: MediaMap,
+    options: DoseOptions,
+    radiobiology: Mapping[str, Radiobiology],
+) -> Record:
+    """The method's record with inputs, data sets, and every warning collected on the way."""
+    conversion = media.record.datasets
+    return replace(
+        record.with_parameters(
+            radiobiology={name: vars(values) for name, values in radiobiology.items()} or None,
+            time_integrated_activity=dict(tia.record.parameters),
+            media=dict(media.record.parameters),
+        ),
+        inputs={"ct": dict(ct.record.inputs), "activity": dict(tia.record.inputs)},
+        datasets={**record.datasets, **conversion},
+    ).with_warnings(
+        *tia.record.warnings,
+        *ct.record.warnings,
+        *media.warnings,
+        *_air_warning(tia, media),
+        *radiobiology_warnings(radiobiology),
+    )
+
+
+def _air_warning(tia: QuantitativeVolume, media: MediaMap) -> tuple[str, ...]:
+    total = float(tia.array_kji.sum(dtype=np.float64))
+    in_air = float(tia.array_kji[media.density_kji < AIR_DENSITY_G_PER_CM3].sum(dtype=np.float64))
+    if total <= 0 or in_air <= AIR_ACTIVITY_WARNING * total:
+        return ()
+    return (
+        f"{100 * in_air / total:.1f} % of the activity lies in voxels of air (below {AIR_DENSITY_G_PER_CM3:g} g/cm³): "
+        "check the registration of CT and activity.",
+    )
