@@ -122,7 +122,7 @@ def torso_patient(geometry: VolumeGeometry | None = None, seed: int = 0) -> Synt
     structures = torso_structures()
     index_kji = _paint(grid, structures)
     rng = np.random.default_rng(seed)
-    record = Record("synthetic torso", parameters={"structures": [each.name for each in structures]}, seed=seed)
+    record = Record("synthetic torso", inputs={"generator": f"synthetic torso, seed {seed}"}, seed=seed)
     ct = QuantitativeVolume(_ct_hu(index_kji, structures, grid, rng), grid, Quantity.CT_NUMBER, SCAN_TIME, record)
     activity = QuantitativeVolume(
         _activity_bq_per_ml(index_kji, structures, grid, rng),
