@@ -18,7 +18,7 @@ from radiodosimetry.virtual_patients import centred_geometry, torso_patient
 from radiodosimetry.workflows.demo import FILES, TABLE_COLUMNS, DemoResult, run_demo
 
 _COARSE_GRID = centred_geometry((27, 22, 32), (12.0, 12.0, 12.0))
-"""An eighteenth of the voxels of the demo's own grid; every structure still has one."""
+"""A twenty-sixth of the voxels of the demo's own grid; every structure still has one."""
 
 
 @pytest.fixture(scope="module")
