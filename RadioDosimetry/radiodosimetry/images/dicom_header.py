@@ -38,13 +38,13 @@ def dicom_errors(path: Path) -> Iterator[None]:
         Something else than an error of ours was raised inside the block.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", UserWarning)
             yield
     except RadioDosimetryError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise FileFormatError(
             f"{path.name} cannot be used as DICOM: {reason[:300]}. Expected complete, undamaged DICOM; export it again."
         ) from error
