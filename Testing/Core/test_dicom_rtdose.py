@@ -159,6 +159,13 @@ def test_patient_study_and_frame_come_from_the_reference_folder(tmp_path: Path) 
     assert not (tmp_path / "other.dcm").exists()
 
 
+@pytest.mark.parametrize(("charset", "name"), [("ISO_IR 100", "Müller^Jörg"), ("ISO_IR 192", "山田^太郎")])
+def test_names_in_any_alphabet_are_kept(tmp_path: Path, charset: str, name: str) -> None:
+    reference = ct_slice(0, np.zeros((4, 5), np.uint16), 0.0, SpecificCharacterSet=charset, PatientName=name)
+    write_rtdose(dose_volume(), tmp_path / "dose.dcm", reference=save(reference, tmp_path / "ct.dcm"))
+    assert str(pydicom.dcmread(tmp_path / "dose.dcm").PatientName) == name
+
+
 def test_zero_dose_everywhere_is_written(tmp_path: Path) -> None:
     dose = dose_volume().with_array(np.zeros((3, 4, 5)))
     write_rtdose(dose, tmp_path / "dose.dcm")
