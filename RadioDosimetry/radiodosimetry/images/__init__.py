@@ -13,7 +13,8 @@ from .regions import (
     split_region_option,
     write_label_map,
 )
-from .registration import Registration, load_registration, register_bspline, register_rigid
+from .registered import Registration, load_registration
+from .registration import register_bspline, register_rigid
 from .resampling import body_mask, resample_activity, resample_ct, resample_labels, total_activity
 from .volume import QuantitativeVolume
 from .writers import write_volume

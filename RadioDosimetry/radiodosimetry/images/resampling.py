@@ -1,4 +1,4 @@
-"""One grid onto another: linear for CT, activity-conserving for activity, by label for labels; and the body mask.
+"""One grid onto another: linear for CT, activity-conserving for activity, by label for labels.
 
 An activity image is a density: a voxel stands for concentration times volume. On axes that run parallel the overlap
 volume of every pair of voxels is known exactly (a product of three lengths), and the new concentration is the
@@ -16,9 +16,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..errors import GeometryMismatchError, RegionError, UnitError
+from ..errors import GeometryMismatchError, UnitError
 from ..provenance import Record
 from ..units import Quantity
+from .body import body_mask as body_mask
 from .geometry import DIRECTION_TOLERANCE, VolumeGeometry, require_same_frame
 from .readers import image_of
 from .regions import LabelMap
@@ -26,12 +27,6 @@ from .volume import QuantitativeVolume
 
 AIR_HU = -1000.0
 """CT number of air, which surrounds the patient where the CT ends."""
-
-BODY_THRESHOLD_HU = -400.0
-"""Halfway between lung tissue (-800) and soft tissue (0): skin is found, clothes and blankets are not."""
-
-COUCH_GAP_MM = 4.0
-"""Structures thinner than about twice this (couch covers, cables) are cut from the body."""
 
 LOST_ACTIVITY_WARNING = 1e-3
 """Share of the activity outside the new grid above which the record warns."""
@@ -157,44 +152,6 @@ def resample_labels(label_map: LabelMap, geometry: VolumeGeometry) -> LabelMap:
     if lost:
         record = record.with_warnings(f"Regions without a voxel on the new grid: {', '.join(lost)}.")
     return LabelMap(labels, target, label_map.names, record)
-
-
-def body_mask(ct: QuantitativeVolume, threshold_hu: float = BODY_THRESHOLD_HU) -> NDArray[np.bool_]:
-    """Where the patient is: the largest piece denser than `threshold_hu`, cut from the couch, with lungs and gas.
-
-    Parameters
-    ----------
-    ct
-        CT numbers [HU].
-    threshold_hu
-        What is denser may be body [HU].
-
-    Returns
-    -------
-    ndarray of bool
-        Shape (k, j, i); holes are filled slice by slice along k.
-
-    Raises
-    ------
-    UnitError
-        The volume is not a CT.
-    RegionError
-        No voxel is denser than the threshold.
-    """
-    if ct.quantity is not Quantity.CT_NUMBER:
-        raise UnitError(f"The body is found on CT numbers, found {ct.quantity.value}.")
-    dense = ct.array_kji > threshold_hu
-    if not dense.any():
-        raise RegionError(
-            f"No voxel of the CT is above {threshold_hu:g} HU (largest {ct.array_kji.max():g}); "
-            "check that the image is a CT in HU."
-        )
-    ball = _ball(COUCH_GAP_MM, ct.geometry.spacing_mm)
-    core = _largest_piece(ndimage.binary_opening(dense, ball))
-    if not core.any():
-        core = _largest_piece(dense)
-    body = _largest_piece(ndimage.binary_dilation(core, ball) & dense)
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in body])
 
 
 def total_activity(volume: QuantitativeVolume) -> float:
@@ -438,19 +395,3 @@ def _cropped(geometry: VolumeGeometry, part: tuple[slice, ...]) -> VolumeGeometr
 def _triple(values: Any) -> tuple[Any, Any, Any]:
     first, second, third = (value.item() if isinstance(value, np.generic) else value for value in values)
     return first, second, third
-
-
-def _ball(radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Structuring element (k, j, i) of all voxels within the radius, at least the six neighbours."""
-    reach = [max(1, int(radius_mm // step)) for step in spacing_mm[::-1]]
-    grids = np.ogrid[tuple(slice(-count, count + 1) for count in reach)]
-    return np.asarray(sum((grid / count) ** 2 for grid, count in zip(grids, reach, strict=True)) <= 1.0 + 1e-9)
-
-
-def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    pieces, count = ndimage.label(mask)
-    if count < 2:
-        return mask
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    return np.asarray(pieces == sizes.argmax())
