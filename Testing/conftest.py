@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from radiodosimetry.workflows.demo import DemoResult
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """Top level of the checkout."""
@@ -41,3 +45,13 @@ def shared_data() -> Path:
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""
     return np.random.default_rng(20260101)
+
+
+@pytest.fixture(scope="session")
+def coarse_demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
+    """Output of the demo in a folder `demo`, with seed 5, on a twenty-sixth of its voxels."""
+    from radiodosimetry.virtual_patients import centred_geometry
+    from radiodosimetry.workflows.demo import run_demo
+
+    grid = centred_geometry((27, 22, 32), (12.0, 12.0, 12.0))
+    return run_demo(tmp_path_factory.mktemp("coarse") / "demo", seed=5, histories=50_000, geometry=grid)

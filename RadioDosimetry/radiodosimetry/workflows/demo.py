@@ -46,7 +46,7 @@ FILES = (
     "dose_monte_carlo.png",
     "difference.png",
 )
-"""What the demo writes; the image files and the table have their record beside them."""
+"""What the demo writes, each with its record beside it."""
 
 TABLE_COLUMNS = (
     "region",
@@ -234,14 +234,22 @@ def _write(result: DemoResult, patient: SyntheticPatient, test: DoseResult, refe
                 write_volume(volume, folder / name, transaction)
         write_label_map(patient.labels, folder / "labels.nii.gz", folder / "labels.csv", transaction)
         transaction.write_text(folder / "demo.csv", result.csv_text())
-        transaction.write_text(folder / "demo.csv.json", to_json(_table_record(test, reference).as_dict()))
         _draw(folder, patient, test, reference, transaction)
+        both = _record_of_both(test, reference)
+        for name, record in (
+            ("labels.csv", patient.labels.record),
+            ("demo.csv", both),
+            ("dose_multiple_vsv.png", test.record),
+            ("dose_monte_carlo.png", reference.record),
+            ("difference.png", both),
+        ):
+            transaction.write_text(folder / f"{name}.json", to_json(record.as_dict()))
 
 
-def _table_record(test: DoseResult, reference: DoseResult) -> Record:
-    """The record of the table: the records of both dose maps in one."""
+def _record_of_both(test: DoseResult, reference: DoseResult) -> Record:
+    """The records of both dose maps in one, for what compares them."""
     return Record(
-        f"mean dose per region by {TEST_METHOD} and {REFERENCE_METHOD}",
+        f"voxel dose by {TEST_METHOD} against {REFERENCE_METHOD}",
         parameters={TEST_METHOD: test.record.parameters, REFERENCE_METHOD: reference.record.parameters},
         inputs=reference.record.inputs,
         datasets={**test.record.datasets, **reference.record.datasets},
