@@ -36,7 +36,7 @@ IN_PLANE_MM = 0.5
 VOLUME_TOLERANCE = 0.015
 """Of the volumes: the three programs cap the ends of a structure differently; Eclipse and SlicerRT differ by 0.7 %."""
 
-MEAN_TOLERANCE = 0.002
+MEAN_TOLERANCE = 0.003
 """Of mean doses, from the same cause; worst in the rectum, behind which the dose falls by 2 % per mm."""
 
 HISTOGRAM_STEP_GY = 0.2
