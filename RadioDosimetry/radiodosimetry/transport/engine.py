@@ -23,7 +23,7 @@ from ..errors import DeviceError
 from ..progress import Progress, report_progress
 from . import histories
 from .physics import PhysicsTables
-from .scene import STACK_DEPTH, Scene, Source
+from .scene import STACK_DEPTH, STACK_RESERVE, Scene, Source
 from .tables import ENERGY_GRID_MEV, LN_X_GRID, medium_tables
 
 FIXED_POINT_PER_MEV = 1 << 30
@@ -34,6 +34,10 @@ CUDA_LANES = 1 << 16
 
 CHUNK_HISTORIES = 100_000
 """Most histories of one CPU launch, so that cancel and Ctrl-C are heard within a second or so."""
+
+
+TALLY_MEMORY_BYTES = 3 << 30
+"""Most memory for the tallies of all CPU threads; a large grid on many cores runs on fewer threads, same result."""
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +97,7 @@ class HistoryRunner:
     device
         Warp's device name.
     thread_count
-        CPU threads; ignored on CUDA.
+        Most CPU threads, fewer where their tallies would not fit `TALLY_MEMORY_BYTES`; ignored on CUDA.
     """
 
     scene: Scene
@@ -106,11 +110,12 @@ class HistoryRunner:
 
     def __post_init__(self) -> None:
         self._lanes = 1 if self.device == "cpu" else CUDA_LANES
-        tally_count = self.thread_count if self.device == "cpu" else 1
+        affordable = max(TALLY_MEMORY_BYTES // (8 * (self.voxel_count + 1)), 1)
+        tally_count = min(self.thread_count, affordable) if self.device == "cpu" else 1
         with wp.ScopedDevice(self.device):
             self._tallies = [wp.zeros(self.voxel_count + 1, dtype=wp.int64) for _ in range(tally_count)]
             self._stacks = [
-                wp.zeros((self._lanes, STACK_DEPTH, 8), dtype=wp.float32) for _ in range(tally_count)
+                wp.zeros((self._lanes, STACK_DEPTH + STACK_RESERVE, 8), dtype=wp.float32) for _ in range(tally_count)
             ]
         wp.load_module(histories, device=self.device)
 

@@ -29,6 +29,7 @@ from .physics import (
 from .random import uniforms
 from .scene import (
     ANALOG,
+    STACK_DEPTH,
     Scene,
     Walker,
     advance,
@@ -148,7 +149,7 @@ def fly_by_ray_tracing(
         attenuation = density * coefficients[0]
         to_face = wp.min(distances)
         step = to_face - travelled
-        stops = attenuation * step >= free_paths
+        stops = attenuation * step > free_paths
         if stops:
             step = free_paths / attenuation
         deposit(tally, index, weight * energy_mev * coefficients[1] * density * step)
@@ -244,7 +245,8 @@ def leave_electron(
     direction: wp.vec3f,
 ) -> wp.int32:
     """Score a secondary electron on the spot, or put it on the stack where secondaries are followed."""
-    if scene.secondaries_transported == 1 and (energy_mev > scene.electron_cut_mev or kind == POSITRON):
+    followed = scene.secondaries_transported == 1 and depth < wp.static(STACK_DEPTH)
+    if followed and energy_mev > scene.electron_cut_mev:
         return push(stack, lane, depth, kind, energy_mev, walker, direction)
     deposit(tally, tally_index(scene, walker), energy_mev * weight)
     return depth

@@ -16,6 +16,7 @@ _MULTIPLIER_1 = wp.constant(wp.uint64(0xCD9E8D57))
 _WEYL_0 = wp.constant(wp.uint32(0x9E3779B9))
 _WEYL_1 = wp.constant(wp.uint32(0xBB67AE85))
 _UNIT = wp.constant(wp.float32(1.0 / 16777216.0))
+_BELOW_ONE = wp.constant(wp.float32(1.0 - 1.0 / 16777216.0))
 
 
 @wp.func
@@ -42,12 +43,13 @@ def philox(seed: wp.uint32, stream: wp.uint32, history: wp.uint64, draw: wp.uint
 
 
 @wp.func
+def unit_interval(word: wp.uint32) -> wp.float32:
+    """A number of the open interval (0, 1) from the upper 24 bits of a word; float32 would round the largest to 1."""
+    return wp.min((wp.float32(word >> wp.uint32(8)) + 0.5) * _UNIT, _BELOW_ONE)
+
+
+@wp.func
 def uniforms(seed: wp.uint32, stream: wp.uint32, history: wp.uint64, draw: wp.uint32) -> wp.vec4f:
     """Four numbers uniform in the open interval (0, 1)."""
     word = philox(seed, stream, history, draw)
-    return wp.vec4f(
-        (wp.float32(word[0] >> wp.uint32(8)) + 0.5) * _UNIT,
-        (wp.float32(word[1] >> wp.uint32(8)) + 0.5) * _UNIT,
-        (wp.float32(word[2] >> wp.uint32(8)) + 0.5) * _UNIT,
-        (wp.float32(word[3] >> wp.uint32(8)) + 0.5) * _UNIT,
-    )
+    return wp.vec4f(unit_interval(word[0]), unit_interval(word[1]), unit_interval(word[2]), unit_interval(word[3]))

@@ -13,7 +13,10 @@ FIXED_POINT_PER_MEV = wp.constant(wp.float64(1073741824.0))
 FAR_CM = wp.constant(wp.float32(1.0e30))
 
 STACK_DEPTH = 48
-"""Particles that may wait at once; what does not fit is scored where it is, which needs a shower beyond 3 MeV."""
+"""Particles that may wait at once; an electron that does not fit is scored where it is, which hardly ever happens."""
+
+STACK_RESERVE = 4
+"""Further places for positrons and annihilation photons, which are never refused."""
 
 TRACK_LENGTH = wp.constant(wp.int32(0))
 ANALOG = wp.constant(wp.int32(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import warp as wp
@@ -38,6 +38,9 @@ BATCHES = 20
 
 MOST_BATCHES = 2000
 """Batches after which a run to a target uncertainty gives up."""
+
+SMALLEST_MAJORANT_PER_CM = 1e-6
+"""Woodcock's flights stay finite, 10 km long, where the whole scene is vacuum."""
 
 _KIND = {"photon": 0, "electron": 1, "positron": 2}
 
@@ -84,12 +87,19 @@ class TransportSettings:
             raise InputError(f"Found {self.histories} histories; expected {2 * BATCHES} or more, two per batch.")
         if self.target_uncertainty is not None and not 0 < self.target_uncertainty < 1:
             raise InputError(f"The target uncertainty must lie between 0 and 1, found {self.target_uncertainty}.")
+        for chosen, known in ((self.estimator, get_args(Estimator)), (self.secondaries, get_args(Secondaries))):
+            if chosen not in known:
+                raise InputError(f"Found '{chosen}' among the transport settings; expected one of {', '.join(known)}.")
         if self.secondaries == "transported" and self.estimator != "analog":
             raise InputError("Secondary electrons can only be followed with the analog estimator; choose it as well.")
         if not 1.0 <= self.photon_cut_kev <= 1000.0:
             raise InputError(f"The photon cut must lie between 1 and 1000 keV, found {self.photon_cut_kev:g} keV.")
         if self.electron_cut_kev is not None and not 1.0 <= self.electron_cut_kev <= 1000.0:
             raise InputError(f"The electron cut must lie between 1 and 1000 keV, found {self.electron_cut_kev:g} keV.")
+        if not 0 <= self.local_range_share < np.inf:
+            raise InputError(f"The local range share must not be negative, found {self.local_range_share:g}.")
+        if self.thread_count is not None and self.thread_count < 1:
+            raise InputError(f"Found {self.thread_count} threads; expected at least 1, or None for all cores.")
         if not 0 <= self.seed < 1 << 32:
             raise InputError(f"The seed must be a whole number from 0 to 2³² − 1, found {self.seed}.")
 
@@ -125,6 +135,10 @@ class VoxelScene:
             )
         if self.medium_index_kji.max() >= len(self.media):
             raise InputError(f"Found medium {self.medium_index_kji.max()}, but only {len(self.media)} media are given.")
+        if not np.isfinite(self.density_kji).all() or self.density_kji.min() < 0:
+            raise InputError("A density is negative or not a number; expected g/cm³, zero for vacuum.")
+        if len(self.spacing_mm) != 3 or not all(0 < side < np.inf for side in self.spacing_mm):
+            raise InputError(f"The voxel size must be three positive lengths in mm, found {self.spacing_mm}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,13 +243,14 @@ def simulate_voxels(
     Raises
     ------
     InputError
-        Nothing is emitted, no voxel has decays, or a setting cannot be used.
+        Nothing is emitted, no voxel has decays, grids differ, or a setting cannot be used.
     DeviceError
         The device is not there.
     CancelledError
         The user cancelled.
     """
     settings = settings or TransportSettings()
+    _require_grid_of(voxels, {"the source": np.asarray(decays_kji), **(regions or {})})
     device = require_device(settings.device)
     decays = np.asarray(decays_kji, dtype=np.float64).ravel()
     total_decays = float(decays.sum())
@@ -268,6 +283,12 @@ def simulate_voxels(
         batches=batches.count,
         device=device_description(device),
     )
+
+
+def _require_grid_of(voxels: VoxelScene, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    for name, array in arrays.items():
+        if array.shape != voxels.density_kji.shape:
+            raise InputError(f"Found {name} of shape {array.shape}; expected {voxels.density_kji.shape} (k, j, i).")
 
 
 def _run_batches(
@@ -402,7 +423,7 @@ def _majorant(voxels: VoxelScene) -> Floats:
     if voxels.surroundings is not None:
         outer = voxels.surroundings
         result = np.maximum(result, medium_tables(outer).photon[:, 0] * outer.density_g_per_cm3)
-    return result * (1 + 1e-5)
+    return np.maximum(result * (1 + 1e-5), SMALLEST_MAJORANT_PER_CM)
 
 
 def _with_surroundings(voxels: VoxelScene) -> tuple[Material, ...]:
