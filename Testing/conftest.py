@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from radiodosimetry.workflows.demo import DemoResult
+
+# The same examples in every run and on every machine, however slow; a search for new ones is started by hand with
+# `pytest --hypothesis-profile=default`.
+settings.register_profile(
+    "same_every_time", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same_every_time")
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """Top level of the checkout."""
