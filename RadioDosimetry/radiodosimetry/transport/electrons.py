@@ -82,13 +82,17 @@ def spend_budget(
     energy_position: wp.float32,
     score_per_mev: wp.float32,
 ) -> Walker:
-    """Walk straight on until the mean energy loss `budget_mev` is spent, scoring along the way."""
+    """Walk straight on until the mean energy loss `budget_mev` is spent, scoring along the way.
+
+    What is left of the budget in vacuum leaves with the electron.
+    """
     here = walker
     left = budget_mev
     walking = left > 0.0
     while walking:
         medium = medium_here(scene, here)
         if medium < 0:
+            deposit(tally, tally_index(scene, here), left * score_per_mev)
             walking = False
         else:
             loss_per_cm = density_here(scene, here) * interpolate_vec4(tables.electron, medium, energy_position)[0]
