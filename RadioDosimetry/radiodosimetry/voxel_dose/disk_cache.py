@@ -45,7 +45,7 @@ def load_arrays(key: str) -> dict[str, NDArray[Any]] | None:
     if folder is None:
         return None
     try:
-        with np.load(folder / f"{key}.npz", allow_pickle=False) as stored:
+        with (folder / f"{key}.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         digest = str(arrays.pop("digest"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError):

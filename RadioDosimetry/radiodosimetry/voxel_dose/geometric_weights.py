@@ -21,13 +21,13 @@ FARTHEST_RADIUS_MM = 1e6
 _FIRST_RADIUS = 1e-4
 """Inner end of the geometric cells, in the smallest voxel edge: W changes by less than 1e-4 below it."""
 
-_NEAR_RATIO, _NEAR_STEP = 1.1, 1 / 40
+_NEAR_RATIO, _NEAR_STEP = 1.03, 1 / 40
 """Growth of the innermost cells, and the widest cell near the source in the smallest voxel edge."""
 
 _FAR_RATIO = 1.01
 """Growth of the cells beyond the near voxels, where only the slope of the cumulative energy is used."""
 
-_DIRECTIONS_PER_EDGE, _FEWEST_DIRECTIONS, _MOST_DIRECTIONS = 12, 10, 160
+_DIRECTIONS_PER_EDGE, _FEWEST_DIRECTIONS, _MOST_DIRECTIONS = 12, 16, 160
 """Polar (and azimuthal) angles of one octant: per smallest edge of distance, least and most."""
 
 _NEAR_REACH, _MOST_NEAR = 1.5, 8
@@ -80,8 +80,8 @@ def near_weights(spacing_mm: tuple[float, float, float]) -> NearWeights:
 
     Notes
     -----
-    The integral over directions is a product rule over one octant (Gauss–Legendre in cos θ, midpoints in φ), the one
-    over a cell two Gauss–Legendre radii. Each point falls between eight voxels and is shared among them linearly, so
+    The integral over directions is a product of two Gauss–Legendre rules over one octant (cos θ and φ), the one over
+    a cell has two Gauss–Legendre radii. Each point falls between eight voxels and is shared among them linearly, so
     that the weights of a distance add up to 1 whatever the number of points.
     """
     edges = np.asarray(spacing_mm, dtype=np.float64)
@@ -147,7 +147,7 @@ def _octant_directions(angle_count: int) -> tuple[NDArray[np.float64], NDArray[n
     """Unit vectors (3 × n, x y z ≥ 0) and weights (sum 1) of a product rule over one octant."""
     cosine, weight = np.polynomial.legendre.leggauss(angle_count)
     cosine, weight = 0.5 * (cosine + 1), 0.5 * weight
-    azimuth = (np.arange(angle_count) + 0.5) * (np.pi / 2 / angle_count)
+    azimuth = 0.5 * np.pi * cosine
     sine = np.sqrt(1 - cosine**2)
     directions = np.stack(
         [
@@ -156,7 +156,7 @@ def _octant_directions(angle_count: int) -> tuple[NDArray[np.float64], NDArray[n
             np.repeat(cosine, angle_count),
         ]
     )
-    return directions, np.repeat(weight / angle_count, angle_count)
+    return directions, np.outer(weight, weight).ravel()
 
 
 def _share_linearly(

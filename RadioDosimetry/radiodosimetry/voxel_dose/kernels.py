@@ -261,8 +261,10 @@ def _three_floats(spacing_mm: tuple[float, float, float]) -> tuple[float, float,
 
 
 def _half_width_kji(half_width: int | tuple[int, int, int]) -> tuple[int, int, int]:
-    values = (half_width,) * 3 if isinstance(half_width, int | np.integer) else tuple(half_width)
-    if len(values) != 3 or any(int(value) != value or not 0 <= value <= LARGEST_HALF_WIDTH for value in values):
+    values = np.ravel(np.asarray(half_width, dtype=np.float64))
+    if values.size == 1:
+        values = np.repeat(values, 3)
+    if values.size != 3 or (values != np.round(values)).any() or values.min() < 0 or values.max() > LARGEST_HALF_WIDTH:
         raise InputError(
             f"The half-width must be one or three whole numbers from 0 to {LARGEST_HALF_WIDTH}, found {half_width}."
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .geometric_weights import NearWeights, near_weights, triangle_rule
 
-_RULES = ((4.0, 4), (8.0, 3), (24.0, 2), (np.inf, 0))
+_RULES = ((4.0, 4), (12.0, 3), (24.0, 2), (np.inf, 0))
 """Points per half edge of the far rule up to a distance in the largest edge (0: the centre alone): < 0.1 % each."""
 
 _BLOCK_POINTS = 2_000_000
