@@ -1,0 +1,100 @@
+"""Uniform spheres in water: absorbed fractions of electrons and photons, and S-values of nuclides, as printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from radiodosimetry.media import named_material
+from radiodosimetry.nuclides import Radionuclide
+from radiodosimetry.nuclides.spectrum import ParticleSpectrum
+from radiodosimetry.transport.point_kernels import point_kernel
+from radiodosimetry.units import JOULE_PER_MEV
+
+ELECTRON_TOLERANCE, PHOTON_TOLERANCE, S_VALUE_TOLERANCE, TWO_DIGITS = 0.01, 0.02, 0.01, 0.03
+
+
+def radius_mm(mass_g: float) -> float:
+    """Radius of a sphere of unit density."""
+    return float(10 * (3 * mass_g / (4 * np.pi)) ** (1 / 3))
+
+
+def absorbed_energy_mev(spectra: Iterable[ParticleSpectrum], sphere_radius_mm: float, secondaries: str) -> float:
+    """Energy a uniform sphere keeps per decay: the point kernel weighted with the chance to end in the sphere."""
+    absorbed = 0.0
+    for spectrum in spectra:
+        kernel = point_kernel(named_material("water"), spectrum, secondaries)  # type: ignore[arg-type]
+        energy = np.diff(kernel.cumulative_energy_mev, prepend=0.0)
+        middle = np.concatenate([[0.0], 0.5 * (kernel.radius_mm[1:] + kernel.radius_mm[:-1])])
+        ratio = np.minimum(middle / sphere_radius_mm, 2.0)
+        absorbed += float(energy @ (1 - 0.75 * ratio + ratio**3 / 16))
+    return absorbed
+
+
+def absorbed_fraction(particle: str, energy_mev: float, mass_g: float, secondaries: str = "transported") -> float:
+    """Share of the energy of mono-energetic particles."""
+    spectrum = ParticleSpectrum(particle, np.array([energy_mev * 1e3]), np.array([1.0]))
+    return absorbed_energy_mev([spectrum], radius_mm(mass_g), secondaries) / energy_mev
+
+
+@pytest.mark.parametrize(
+    ("energy_mev", "printed"),
+    [
+        (0.1, 0.991),
+        (0.5, 0.895),
+        (1.0, 0.749),
+        pytest.param(
+            2.0,
+            0.478,
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="ours is 0.4925, +3.0 %: the printed value lies below, EGSnrc's trend with energy (source voxels "
+                "of 497 and 935 keV 0.3 and 0.6 % above ours) above it",
+            ),
+        ),
+    ],
+)
+def test_electrons_in_a_sphere_of_one_gram(energy_mev: float, printed: float) -> None:
+    assert absorbed_fraction("electron", energy_mev, 1.0) == pytest.approx(printed, rel=ELECTRON_TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("mass_g", "energy_mev", "printed"),
+    [
+        (100, 0.03, 0.331), (100, 0.1, 0.0671), (100, 0.3645, 0.0708), (100, 1.0, 0.0664),
+        (1000, 0.03, 0.565), (1000, 0.1, 0.164), (1000, 0.3645, 0.154), (1000, 1.0, 0.139),
+    ],
+)  # fmt: skip
+def test_photons_in_a_sphere(mass_g: float, energy_mev: float, printed: float) -> None:
+    """The printed fractions leave secondary electrons where they are born."""
+    found = absorbed_fraction("photon", energy_mev, mass_g, "local")
+    assert found == pytest.approx(printed, rel=PHOTON_TOLERANCE)
+
+
+@pytest.mark.parametrize(("radius_cm", "printed"), [(0.10, 0.17), (0.25, 0.39), (1.0, 0.80)])
+def test_y90_in_a_sphere_by_radius(radius_cm: float, printed: float) -> None:
+    electrons = Radionuclide("Y-90").emissions().electron_spectrum()
+    absorbed = absorbed_energy_mev([electrons], 10 * radius_cm, "transported")
+    assert absorbed / (electrons.energy_per_decay_kev * 1e-3) == pytest.approx(printed, rel=TWO_DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("nuclide", "mass_g", "printed_mgy_per_mbq_s"),
+    [
+        (nuclide, mass_g, printed)
+        for nuclide, row in {
+            "Lu-177": (2.314e-2, 2.362e-3, 2.402e-4, 2.461e-5),
+            "Y-90": (1.029e-1, 1.267e-2, 1.384e-3, 1.439e-4),
+            "I-131": (3.026e-2, 3.212e-3, 3.483e-4, 4.003e-5),
+        }.items()
+        for mass_g, printed in zip((1, 10, 100, 1000), row, strict=True)
+    ],
+)
+def test_nuclides_in_a_sphere(nuclide: str, mass_g: float, printed_mgy_per_mbq_s: float) -> None:
+    emitted = Radionuclide(nuclide).emissions()
+    spectra = [s for s in (emitted.electron_spectrum(), emitted.photon_spectrum()) if not s.is_empty]
+    absorbed = absorbed_energy_mev(spectra, radius_mm(mass_g), "transported")
+    s_value_mgy_per_mbq_s = absorbed * JOULE_PER_MEV / (mass_g * 1e-3) * 1e9
+    assert s_value_mgy_per_mbq_s == pytest.approx(printed_mgy_per_mbq_s, rel=S_VALUE_TOLERANCE)
