@@ -85,7 +85,8 @@ def test_a_simulated_kernel_holds_the_emitted_energy():
 
 def test_the_kernel_command_simulates_on_request(tmp_path, capsys):
     words = ["kernel", "--particle", "electron", "--energy-kev", "133", "--medium", "water"]
-    words += ["--spacing-mm", "4", "4", "4", "--half-width", "1", "--engine", "transport", "--histories", "2000", "--seed", "3", "--json"]
+    words += ["--spacing-mm", "4", "4", "4", "--half-width", "1", "--json"]
+    words += ["--engine", "transport", "--histories", "2000", "--seed", "3"]
     assert main([*words, "--output", str(tmp_path / "k.nrrd")]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["energy_balance"] == pytest.approx(1.0, abs=0.01)
