@@ -27,7 +27,8 @@ from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.media import DensityBands, MediaMap, schneider_2000
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.units import Quantity
-from radiodosimetry.voxel_dose.convolution import ConvolutionOptions, density_scaled, multiple_vsv
+from radiodosimetry.voxel_dose.convolution import density_scaled, multiple_vsv
+from radiodosimetry.voxel_dose.convolution_settings import ConvolutionOptions
 from radiodosimetry.voxel_dose.kernels import voxel_kernel
 from radiodosimetry.voxel_dose.sources import EmissionSource
 

@@ -15,13 +15,13 @@ from radiodosimetry.media import DensityBands, MediaMap, named_material, schneid
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.units import JOULE_PER_MEV, Quantity
 from radiodosimetry.voxel_dose.convolution import (
-    ConvolutionOptions,
     convolve_dose_kernel,
     density_scaled,
     local_deposition,
     multiple_vsv,
     single_vsv,
 )
+from radiodosimetry.voxel_dose.convolution_settings import ConvolutionOptions
 from radiodosimetry.voxel_dose.fourier import Box, ImageSpectrum, farthest_offset_kji
 from radiodosimetry.voxel_dose.geometric_weights import near_weights
 from radiodosimetry.voxel_dose.kernels import voxel_kernel

@@ -12,7 +12,8 @@ from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.media import MediaMap, named_material
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.units import Quantity
-from radiodosimetry.voxel_dose.convolution import ConvolutionOptions, multiple_vsv
+from radiodosimetry.voxel_dose.convolution import multiple_vsv
+from radiodosimetry.voxel_dose.convolution_settings import ConvolutionOptions
 from radiodosimetry.voxel_dose.geometric_weights import near_weights
 from radiodosimetry.voxel_dose.sources import EmissionSource
 from radiodosimetry.voxel_dose.voxelisation import energy_per_cell, unfold, voxelise

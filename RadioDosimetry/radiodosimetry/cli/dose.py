@@ -19,7 +19,7 @@ from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress
 from ..provenance import Record, file_identity, to_json
 from ..units import Quantity
-from ..voxel_dose.convolution import ConvolutionOptions
+from ..voxel_dose.convolution_settings import ConvolutionOptions
 from ..voxel_dose.dose_volume import dvh, dvh_csv
 from ..voxel_dose.radiobiology import read_radiobiology
 from ..voxel_dose.statistics import table_csv, table_text

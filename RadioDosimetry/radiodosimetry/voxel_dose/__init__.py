@@ -1,13 +1,7 @@
 """Voxel dose: kernels for any nuclide and voxel size, convolution methods, Monte Carlo dose, dose-volume statistics."""
 
-from .convolution import (
-    ConvolutionOptions,
-    convolve_dose_kernel,
-    density_scaled,
-    local_deposition,
-    multiple_vsv,
-    single_vsv,
-)
+from .convolution import convolve_dose_kernel, density_scaled, local_deposition, multiple_vsv, single_vsv
+from .convolution_settings import ConvolutionOptions
 from .dose_volume import DoseVolumeHistogram, dvh
 from .kernels import DoseKernel, voxel_kernel
 from .monte_carlo import MonteCarloDose, monte_carlo_dose, simulated_kernel

@@ -8,80 +8,40 @@ below `AIR_DENSITY_G_PER_CM3` get no dose: a homogeneous kernel says nothing abo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GeometryMismatchError, InputError, UnitError
+from ..errors import GeometryMismatchError, UnitError
 from ..images.geometry import SPACING_TOLERANCE_MM
 from ..images.volume import QuantitativeVolume
 from ..media import Material, MediaMap, named_material
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record
 from ..units import JOULE_PER_MEV, Quantity
-from .fourier import PRECISIONS, Box, ImageSpectrum, farthest_offset_kji
+from .convolution_settings import (
+    AIR_DENSITY_G_PER_CM3,
+    LI_2022_HALF_WIDTHS,
+    ConvolutionOptions,
+    as_dose,
+    boxes_of,
+    in_body,
+    media_present,
+    require_tia,
+    require_tia_on,
+    spectrum_of,
+    used_settings,
+)
+from .fourier import Box, ImageSpectrum
 from .kernels import DoseKernel, octants_gy, voxel_mass_kg
-from .radial_energy import PointKernelProvider, radial_cells, transported_point_kernel
-from .shared_kernels import DEFAULT_TOLERANCE, SharedKernels, share_kernels
+from .radial_energy import radial_cells
+from .shared_kernels import SharedKernels, share_kernels
 from .sources import EmissionSource
 from .voxelisation import voxelise
 
-AIR_DENSITY_G_PER_CM3 = 0.1
-"""Below this density a voxel is air and gets dose 0 (as Li et al. 2022)."""
-
-FARTHEST_REACH_MM = 600.0
-"""Kernels reach this far unless asked otherwise: nothing of the trunk is cut off."""
-
-LI_2022_HALF_WIDTHS = (4, 49)
-"""Half-widths of the β and the photon kernel (9³ and 99³ voxels) of Li et al. 2022."""
-
-
 _OCTANTS_BYTES = 256 << 20
 """Kernels computed together take at most this much memory."""
-
-
-@dataclass(frozen=True)
-class ConvolutionOptions:
-    """Settings of the convolution methods.
-
-    Attributes
-    ----------
-    reach_mm
-        Farthest distance along an axis that a kernel covers [mm].
-    precision
-        Number type of the Fourier transform, one of `PRECISIONS`.
-    workers
-        Threads; all processors if None.
-    secondaries
-        "transported" or "local" electrons set free by photons.
-    sharing_tolerance
-        Error allowed to kernels shared between media; 0 convolves one kernel per medium.
-    single_medium
-        Name of the medium of `single-vsv`; None is water.
-    published_density_scaling
-        True: `density-scaled` as printed by Li et al. 2022 (photon part scaled too, kernels cut at 9³ and 99³ voxels).
-    point_kernels
-        Where the energy per distance comes from; tests put closed forms here.
-    """
-
-    reach_mm: float = FARTHEST_REACH_MM
-    precision: str = "auto"
-    workers: int | None = None
-    secondaries: str = "transported"
-    sharing_tolerance: float = DEFAULT_TOLERANCE
-    single_medium: str = "water"
-    published_density_scaling: bool = False
-    point_kernels: PointKernelProvider = transported_point_kernel
-
-    def __post_init__(self) -> None:
-        if not self.reach_mm > 0:
-            raise InputError(f"The kernels' reach must be a positive distance in mm, found {self.reach_mm}.")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"Precision '{self.precision}' is unknown; expected one of: {', '.join(PRECISIONS)}.")
-        if not 0 <= self.sharing_tolerance < 1:
-            raise InputError(f"The sharing tolerance must be from 0 to below 1, found {self.sharing_tolerance}.")
 
 
 def convolve_dose_kernel(
@@ -114,7 +74,7 @@ def convolve_dose_kernel(
     ----------
     .. [1] Bolch et al., MIRD Pamphlet No. 17, J Nucl Med 40 (1999) 11S-36S.
     """
-    _require_tia(tia)
+    require_tia(tia)
     if kernel.quantity is not Quantity.VOXEL_S_VALUE:
         raise UnitError(f"Dose needs voxel S-values per decay, found {kernel.quantity.value}; make a nuclide's kernel.")
     if not np.allclose(kernel.spacing_mm, tia.geometry.spacing_mm, rtol=0, atol=SPACING_TOLERANCE_MM):
@@ -161,7 +121,7 @@ def local_deposition(tia: QuantitativeVolume, media: MediaMap, source: EmissionS
     dose = tia.array_kji * (energy_mev * JOULE_PER_MEV * 1e3) / media.density_kji.astype(np.float64)
     dose[media.density_kji < AIR_DENSITY_G_PER_CM3] = 0.0
     warning = "Local deposition: electrons stay in their voxel and photons are ignored; ranges and cross-dose are lost."
-    return _as_dose(tia, dose, "local", {"energy_per_decay_mev": energy_mev}, media, source, (warning,))
+    return as_dose(tia, dose, "local", {"energy_per_decay_mev": energy_mev}, media, source, (warning,))
 
 
 def single_vsv(
@@ -179,8 +139,8 @@ def single_vsv(
     material = named_material(options.single_medium)
     charged, photon, boxes = _one_medium(tia, media, source, material, options, progress)
     dose = charged + photon
-    parameters = {"medium": material.name, "density_g_per_cm3": material.density_g_per_cm3, **_used(options)}
-    return _as_dose(tia, _in_body(dose, media, boxes), "single-vsv", parameters, media, source)
+    parameters = {"medium": material.name, "density_g_per_cm3": material.density_g_per_cm3, **used_settings(options)}
+    return as_dose(tia, in_body(dose, media, boxes), "single-vsv", parameters, media, source)
 
 
 def density_scaled(
@@ -213,12 +173,12 @@ def density_scaled(
         "medium": material.name,
         "density_g_per_cm3": material.density_g_per_cm3,
         "form": "Li 2022" if options.published_density_scaling else "electron part scaled",
-        **_used(options),
+        **used_settings(options),
     }
     warnings: tuple[str, ...] = ()
     if options.published_density_scaling:
         warnings = ("The published form scales photon dose by density: it is several times too high in lung.",)
-    return _as_dose(tia, _in_body(dose, media, boxes), "density-scaled", parameters, media, source, warnings)
+    return as_dose(tia, in_body(dose, media, boxes), "density-scaled", parameters, media, source, warnings)
 
 
 def multiple_vsv(
@@ -271,11 +231,11 @@ def multiple_vsv(
     """
     options = options or ConvolutionOptions()
     require_tia_on(tia, media)
-    boxes = _boxes(tia, media)
+    boxes = boxes_of(tia, media)
     if boxes is None:
-        return _as_dose(tia, np.zeros(tia.geometry.shape_kji), "multiple-vsv", _used(options), media, source)
-    spectrum, reach_kji = _spectrum_of(tia, boxes, options)
-    present = _media_present(media)
+        return as_dose(tia, np.zeros(tia.geometry.shape_kji), "multiple-vsv", used_settings(options), media, source)
+    spectrum, reach_kji = spectrum_of(tia, boxes, options)
+    present = media_present(media)
     density = np.array([media.media[index].density_g_per_cm3 for index in present])
     index_in_box = media.medium_index_kji[boxes[1].slices]
     dose = np.zeros(boxes[1].shape, dtype=spectrum.precision)
@@ -307,9 +267,9 @@ def multiple_vsv(
         "media": [media.media[index].name for index in present],
         "convolutions": convolved,
         "largest_sharing_error": errors,
-        **_used(options),
+        **used_settings(options),
     }
-    return _as_dose(tia, _in_body(dose, media, boxes), "multiple-vsv", parameters, media, source)
+    return as_dose(tia, in_body(dose, media, boxes), "multiple-vsv", parameters, media, source)
 
 
 def _convolutions(
@@ -348,11 +308,11 @@ def _one_medium(
 ) -> tuple[NDArray[Any], NDArray[Any], tuple[Box, Box] | None]:
     """Dose of charged particles and of photons in the target box, everything being `material`; and the boxes."""
     require_tia_on(tia, media)
-    boxes = _boxes(tia, media)
+    boxes = boxes_of(tia, media)
     if boxes is None:
         return np.zeros(0), np.zeros(0), None
     report_progress(progress, 0.0, f"Kernel of {material.name}")
-    spectrum, reach_kji = _spectrum_of(tia, boxes, options)
+    spectrum, reach_kji = spectrum_of(tia, boxes, options)
     cells = radial_cells(source, material, tia.geometry.spacing_mm, options.secondaries, options.point_kernels)
     octants = octants_gy(cells, material.density_g_per_cm3, tia.geometry.spacing_mm, reach_kji)
     if options.published_density_scaling:
@@ -371,92 +331,5 @@ def _cut(octant: NDArray[np.float64], half_width: int) -> NDArray[np.float64]:
     return octant[: half_width + 1, : half_width + 1, : half_width + 1]
 
 
-def _boxes(tia: QuantitativeVolume, media: MediaMap) -> tuple[Box, Box] | None:
-    """Where the activity is and where dose is wanted; None if either is nowhere."""
-    source = Box.around(tia.array_kji > 0)
-    target = Box.around(media.density_kji >= AIR_DENSITY_G_PER_CM3)
-    return None if source is None or target is None else (source, target)
-
-
-def _spectrum_of(
-    tia: QuantitativeVolume, boxes: tuple[Box, Box], options: ConvolutionOptions
-) -> tuple[ImageSpectrum, tuple[int, int, int]]:
-    """The activity's transform and the half-widths of the kernels it needs."""
-    farthest = farthest_offset_kji(*boxes)
-    asked = [int(np.ceil(options.reach_mm / step)) for step in tia.geometry.spacing_mm[::-1]]
-    if options.published_density_scaling:
-        asked = [max(LI_2022_HALF_WIDTHS)] * 3
-    half_width = tuple(min(most, far) for most, far in zip(asked, farthest, strict=True))
-    half_width_kji = (half_width[0], half_width[1], half_width[2])
-    return ImageSpectrum(tia.array_kji, *boxes, half_width_kji, options.precision, options.workers), half_width_kji
-
-
-def _media_present(media: MediaMap) -> list[int]:
-    """Media of the voxels that are not air, in the order of the map's list."""
-    inside = media.medium_index_kji[media.density_kji >= AIR_DENSITY_G_PER_CM3]
-    return [int(index) for index in np.flatnonzero(np.bincount(inside, minlength=len(media.media)))]
-
-
 def _only_local(source: EmissionSource) -> EmissionSource:
     return EmissionSource(source.name, local_energy_mev=source.local_energy_mev, dataset=source.dataset)
-
-
-def _in_body(dose_in_box: NDArray[Any], media: MediaMap, boxes: tuple[Box, Box] | None) -> NDArray[Any]:
-    """The dose on the whole grid, 0 in air; rounding below zero of the Fourier transform is cut off."""
-    dose = np.zeros(media.geometry.shape_kji, dtype=dose_in_box.dtype if boxes else np.float64)
-    if boxes is not None:
-        inside = media.density_kji[boxes[1].slices] >= AIR_DENSITY_G_PER_CM3
-        dose[boxes[1].slices] = np.where(inside, np.maximum(dose_in_box, 0.0), 0.0)
-    return dose
-
-
-def _as_dose(
-    tia: QuantitativeVolume,
-    dose_gy: NDArray[Any],
-    method: str,
-    parameters: dict[str, Any],
-    media: MediaMap,
-    source: EmissionSource,
-    warnings: tuple[str, ...] = (),
-) -> QuantitativeVolume:
-    record = Record(
-        f"voxel dose by {method}",
-        {"method": method, "source": source.name, "air_below_g_per_cm3": AIR_DENSITY_G_PER_CM3, **parameters},
-        {"tia": tia.record.as_dict(), "media": media.record.as_dict()},
-        {"emissions": source.dataset},
-    )
-    return tia.with_array(dose_gy, Quantity.ABSORBED_DOSE, record.with_warnings(*source.record_notes, *warnings))
-
-
-def _used(options: ConvolutionOptions) -> dict[str, Any]:
-    return {
-        "reach_mm": options.reach_mm,
-        "precision": options.precision,
-        "secondaries": options.secondaries,
-        "sharing_tolerance": options.sharing_tolerance,
-    }
-
-
-def _require_tia(tia: QuantitativeVolume) -> None:
-    if tia.quantity is not Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION:
-        raise UnitError(
-            f"Dose needs time-integrated activity [Bq s/mL], found {tia.quantity.value} [{tia.unit}]; "
-            "integrate the activity over time first."
-        )
-    if float(tia.array_kji.min()) < 0:
-        raise InputError("Time-integrated activity must not be negative; set reconstruction noise to zero first.")
-
-
-def require_tia_on(tia: QuantitativeVolume, media: MediaMap) -> None:
-    """Refuse what is not time-integrated activity on the grid of the media.
-
-    Raises
-    ------
-    UnitError, InputError
-        Another quantity, or negative values.
-    GeometryMismatchError
-        The grids differ.
-    """
-    _require_tia(tia)
-    if not tia.geometry.same_grid(media.geometry):
-        raise GeometryMismatchError("Activity and media have different grids; resample the CT onto the activity first.")

@@ -15,7 +15,7 @@ from ..media import Material, MediaMap
 from ..progress import Progress
 from ..provenance import Record
 from ..units import JOULE_PER_MEV, Quantity
-from .convolution import require_tia_on
+from .convolution_settings import require_tia_on
 from .kernels import DoseKernel, voxel_mass_kg
 from .sources import EmissionSource
 

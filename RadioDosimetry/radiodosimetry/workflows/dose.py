@@ -22,14 +22,8 @@ from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record
 from ..units import Quantity
-from ..voxel_dose.convolution import (
-    AIR_DENSITY_G_PER_CM3,
-    ConvolutionOptions,
-    density_scaled,
-    local_deposition,
-    multiple_vsv,
-    single_vsv,
-)
+from ..voxel_dose.convolution import density_scaled, local_deposition, multiple_vsv, single_vsv
+from ..voxel_dose.convolution_settings import AIR_DENSITY_G_PER_CM3, ConvolutionOptions
 from ..voxel_dose.radiobiology import Radiobiology
 from ..voxel_dose.sources import EmissionSource
 from ..voxel_dose.statistics import RegionDose, radiobiology_warnings, region_statistics
