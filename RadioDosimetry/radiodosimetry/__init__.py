@@ -1,5 +1,57 @@
-"""Absorbed dose of radiopharmaceuticals from quantitative images. Research software, not a medical device."""
+"""RadioDosimetry: absorbed dose of radiopharmaceuticals from quantitative images.
+
+Research software, not a medical device.
+
+The names below are the package's front door, each the function that the command of the same name calls. They load
+their part of the package when first used, so that `import radiodosimetry` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 from .__about__ import __version__
 
-__all__ = ["__version__"]
+_HOME_OF_NAME = {
+    "DoseKernel": "voxel_dose.kernels",
+    "DoseOptions": "workflows.dose",
+    "DoseResult": "workflows.dose",
+    "EmissionSource": "voxel_dose.sources",
+    "Material": "media",
+    "ParticleSpectrum": "nuclides",
+    "QuantitativeVolume": "images",
+    "Quantity": "units",
+    "RadioDosimetryError": "errors",
+    "Radionuclide": "nuclides",
+    "VolumeGeometry": "images",
+    "compare_dose_files": "workflows.compare",
+    "compare_doses": "evaluation",
+    "compute_dose": "workflows.dose",
+    "integrate_physical_decay": "workflows.dose",
+    "named_material": "media",
+    "read_dicom": "images.dicom_reader",
+    "read_regions": "workflows.dose",
+    "read_volume": "images",
+    "region_statistics": "voxel_dose.statistics",
+    "register_bspline": "images",
+    "register_rigid": "images",
+    "run_demo": "workflows.demo",
+    "simulated_kernel": "voxel_dose.monte_carlo",
+    "torso_patient": "virtual_patients",
+    "voxel_kernel": "voxel_dose.kernels",
+    "write_rtdose": "images.dicom_rtdose_writer",
+    "write_volume": "images",
+}
+
+__all__ = ["__version__", *sorted(_HOME_OF_NAME)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF_NAME:
+        raise AttributeError(f"module 'radiodosimetry' has no attribute '{name}'")
+    return getattr(import_module(f".{_HOME_OF_NAME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

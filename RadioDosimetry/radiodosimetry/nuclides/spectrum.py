@@ -161,9 +161,11 @@ class ParticleSpectrum:
         edges = np.linspace(0.0, self.max_energy_kev, count + 1)
         bin_of = np.clip(np.searchsorted(edges, self.energy_kev, side="left") - 1, 0, count - 1)
         yields = np.bincount(bin_of, weights=self.yield_per_decay, minlength=count).astype(np.float64)
-        energies = np.bincount(bin_of, weights=self.yield_per_decay * self.energy_kev, minlength=count)
-        kept = yields > 0
-        return ParticleSpectrum(self.particle, energies[kept] / yields[kept], yields[kept], self.label)
+        relative = self.yield_per_decay / self.yield_per_decay.max()  # the smallest floats have too few digits left
+        numbers = np.bincount(bin_of, weights=relative, minlength=count)
+        energies = np.bincount(bin_of, weights=relative * self.energy_kev, minlength=count)
+        kept = numbers > np.finfo(np.float64).tiny
+        return ParticleSpectrum(self.particle, energies[kept] / numbers[kept], yields[kept], self.label)
 
     def __repr__(self) -> str:
         name = f"{self.particle}, {self.label}" if self.label else self.particle

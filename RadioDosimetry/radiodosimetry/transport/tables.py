@@ -157,8 +157,8 @@ def _wentzel_parameters(material: Material) -> tuple[Floats, Floats]:
         element = known_elements()[symbol]
         atomic_number = element.atomic_number
         atoms_per_g = share * AVOGADRO_PER_MOL / element.atomic_weight_g_per_mol
-        part = np.pi * atoms_per_g * atomic_number * (atomic_number + 1) * CLASSICAL_RADIUS_CM**2
-        part = part / (momentum_squared * beta_squared)
+        nuclear = np.pi * atoms_per_g * atomic_number * (atomic_number + 1) * CLASSICAL_RADIUS_CM**2
+        part = nuclear / (momentum_squared * beta_squared)
         angle_squared = (
             (FINE_STRUCTURE / 0.885) ** 2
             * atomic_number ** (2 / 3)
