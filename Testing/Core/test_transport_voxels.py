@@ -245,6 +245,18 @@ def test_histories_are_spread_over_the_source_in_proportion_to_its_decays() -> N
     assert (result.energy_mev_kji[decays > 0.05] > 0).all()
 
 
+def test_particles_below_the_cuts_stay_without_adding_noise() -> None:
+    scene = homogeneous(5)
+    decays = np.random.default_rng(3).random(scene.density_kji.shape)
+    without = run(scene, lines("photon", 208.4), decays=decays)
+    with_soft = run(scene, lines("photon", 8.0, 208.4), lines("electron", 9.0), decays=decays)
+    radiated = 0.009 * float(electron_table(WATER).at("radiation_yield", 9.0))
+    added = with_soft.energy_mev_kji - without.energy_mev_kji
+    assert added == pytest.approx(0.017 * decays, abs=2 * radiated)
+    assert with_soft.standard_error_mev_kji == pytest.approx(without.standard_error_mev_kji, rel=1e-9)
+    assert with_soft.emitted_mev == pytest.approx(without.emitted_mev + 0.017 * decays.sum())
+
+
 # --- vacuum and air --------------------------------------------------------------------------------------------------
 
 

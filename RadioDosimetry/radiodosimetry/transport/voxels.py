@@ -15,17 +15,14 @@ from ..errors import InputError
 from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
 from ..progress import Progress
-from .bremsstrahlung import bremsstrahlung_spectrum
 from .engine import HistoryRunner, device_description, require_device, upload_tables
 from .scene import Scene, Source
+from .source_lines import SourceLines, source_lines
 from .tables import ENERGY_GRID_MEV, medium_tables
 
 Floats = NDArray[np.float64]
 Estimator = Literal["track-length", "analog"]
 Secondaries = Literal["local", "transported"]
-
-PHOTON_SHARE_OF_HISTORIES = 0.7
-"""Share of the histories given to photons where a nuclide emits photons and electrons: electrons vary less."""
 
 LOCAL_RANGE_SHARE_OF_VOXEL = 0.02
 """An electron whose range is below this share of the smallest voxel side is deposited where it is."""
@@ -41,8 +38,6 @@ MOST_BATCHES = 2000
 
 SMALLEST_MAJORANT_PER_CM = 1e-6
 """Woodcock's flights stay finite, 10 km long, where the whole scene is vacuum."""
-
-_KIND = {"photon": 0, "electron": 1, "positron": 2}
 
 
 @dataclass(frozen=True)
@@ -188,7 +183,8 @@ class _Batches:
         self.total, self.squares = np.zeros(self.bin_count), np.zeros(self.bin_count)
         self.region_values = {name: [] for name in self.regions}
 
-    def add(self, energy: Floats) -> None:
+    def add(self, energy: Floats, on_the_spot: Floats) -> None:
+        energy[:-1] += on_the_spot
         self.total += energy
         self.squares += energy * energy
         self.count += 1
@@ -257,7 +253,7 @@ def simulate_voxels(
     if not np.isfinite(total_decays) or total_decays <= 0 or decays.min() < 0:
         raise InputError(f"The source holds {total_decays:g} decays; expected a positive number and no negative voxel.")
     source_medium = _medium_of_most_decays(voxels, decays)
-    lines = _source_lines(spectra, source_medium, voxels.spacing_mm, settings)
+    lines = source_lines(spectra, source_medium, *_photon_and_electron_cut_kev(settings, voxels.spacing_mm))
     runner = HistoryRunner(
         _upload_scene(voxels, settings, device),
         upload_tables(_with_surroundings(voxels), device),
@@ -268,9 +264,10 @@ def simulate_voxels(
         **({} if settings.thread_count is None else {"thread_count": settings.thread_count}),
     )
     masks = {name: np.flatnonzero(mask.ravel()) for name, mask in (regions or {}).items()}
-    batches = _run_batches(runner, masks, settings, progress)
-    mean, error = batches.mean_and_error()
     per_batch = max(settings.histories // BATCHES, 2)
+    on_the_spot = decays * (lines.local_energy_mev * per_batch / total_decays)
+    batches = _run_batches(runner, masks, on_the_spot, settings, progress)
+    mean, error = batches.mean_and_error()
     scale = total_decays / per_batch
     shape = voxels.density_kji.shape
     return TransportResult(
@@ -294,20 +291,22 @@ def _require_grid_of(voxels: VoxelScene, arrays: Mapping[str, NDArray[np.generic
 def _run_batches(
     runner: HistoryRunner,
     masks: Mapping[str, NDArray[np.intp]],
+    on_the_spot_mev: Floats,
     settings: TransportSettings,
     progress: Progress | None,
 ) -> _Batches:
+    """Batches until all are done or the target is reached; `on_the_spot_mev` per voxel belongs to each of them."""
     per_batch = max(settings.histories // BATCHES, 2)
     batches = _Batches(runner.voxel_count + 1, masks)
     if settings.target_uncertainty is None:
         for batch in range(BATCHES):
-            batches.add(runner.run_batch(batch, per_batch, progress, batch / BATCHES, 1 / BATCHES))
+            batches.add(runner.run_batch(batch, per_batch, progress, batch / BATCHES, 1 / BATCHES), on_the_spot_mev)
         return batches
     if not masks:
         batches = _Batches(runner.voxel_count + 1, {"whole grid": np.arange(runner.voxel_count)})
     reached = 0.0
     while batches.count < MOST_BATCHES:
-        batches.add(runner.run_batch(batches.count, per_batch, progress, reached, 0.0))
+        batches.add(runner.run_batch(batches.count, per_batch, progress, reached, 0.0), on_the_spot_mev)
         if batches.count >= BATCHES:
             worst = max(batches.region_uncertainty().values())
             if worst <= settings.target_uncertainty:
@@ -320,60 +319,15 @@ def _run_batches(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _SourceLines:
-    """Lines of all particles with their sampling probabilities and weights."""
-
-    kind: NDArray[np.int32]
-    energy_mev: Floats
-    probability: Floats
-    weight: Floats
-    energy_per_decay_mev: float
+def _photon_and_electron_cut_kev(
+    settings: TransportSettings, spacing_mm: tuple[float, float, float]
+) -> tuple[float, float]:
+    if settings.electron_cut_kev is not None:
+        return settings.photon_cut_kev, settings.electron_cut_kev
+    return settings.photon_cut_kev, 5.0 if min(spacing_mm) <= FINE_VOXEL_MM else 10.0
 
 
-def _source_lines(
-    spectra: Sequence[ParticleSpectrum],
-    medium: Material,
-    spacing_mm: tuple[float, float, float],
-    settings: TransportSettings,
-) -> _SourceLines:
-    """Every line is drawn in proportion to the energy it brings, so that each history carries alike much of it."""
-    spectra = [spectrum for spectrum in spectra if spectrum.particle in _KIND and not spectrum.is_empty]
-    emitted = sum(spectrum.energy_per_decay_kev for spectrum in spectra) * 1e-3
-    emitted += sum(2 * 0.51099895 * s.particles_per_decay for s in spectra if s.particle == "positron")
-    if emitted <= 0:
-        raise InputError("The spectra hold no electron, positron or photon with energy; nothing can be transported.")
-    charged = [spectrum for spectrum in spectra if spectrum.particle != "photon"]
-    brems = [bremsstrahlung_spectrum(spectrum, medium) for spectrum in charged]
-    kind, energy, number, brought = [], [], [], []
-    for spectrum in [*spectra, *brems]:
-        if spectrum.is_empty:
-            continue
-        kind.append(np.full(spectrum.energy_kev.size, _KIND[spectrum.particle], dtype=np.int32))
-        energy.append(np.clip(spectrum.energy_kev * 1e-3, ENERGY_GRID_MEV[0] * 1e-3, None))
-        number.append(spectrum.yield_per_decay)
-        extra = 2 * 0.51099895 if spectrum.particle == "positron" else 0.0
-        brought.append(spectrum.yield_per_decay * (energy[-1] + extra))
-    kinds, energies, numbers, shares = (np.concatenate(part) for part in (kind, energy, number, brought))
-    if energies.max() > ENERGY_GRID_MEV[-1] * (1 + 1e-9):
-        raise InputError(
-            f"Found a particle of {1e3 * energies.max():.0f} keV; transport covers energies up to "
-            f"{1e3 * ENERGY_GRID_MEV[-1]:.0f} keV."
-        )
-    is_photon = kinds == _KIND["photon"]
-    photon_energy = shares[is_photon].sum()
-    if 0 < photon_energy < shares.sum():
-        wanted = PHOTON_SHARE_OF_HISTORIES
-        shares = np.where(is_photon, shares * wanted / photon_energy,
-                          shares * (1 - wanted) / (shares.sum() - photon_energy))
-    probability = shares / shares.sum()
-    keep = probability > 0
-    return _SourceLines(
-        kinds[keep], energies[keep], probability[keep], numbers[keep] / probability[keep], emitted
-    )
-
-
-def _upload_source(decays: Floats, lines: _SourceLines, device: str) -> Source:
+def _upload_source(decays: Floats, lines: SourceLines, device: str) -> Source:
     active = np.flatnonzero(decays)
     cumulative = np.cumsum(decays[active])
     source = Source()
@@ -388,9 +342,7 @@ def _upload_source(decays: Floats, lines: _SourceLines, device: str) -> Source:
 
 def _upload_scene(voxels: VoxelScene, settings: TransportSettings, device: str) -> Scene:
     spacing_cm = np.array(voxels.spacing_mm) * 0.1
-    cut_kev = settings.electron_cut_kev
-    if cut_kev is None:
-        cut_kev = 5.0 if min(voxels.spacing_mm) <= FINE_VOXEL_MM else 10.0
+    photon_cut_kev, electron_cut_kev = _photon_and_electron_cut_kev(settings, voxels.spacing_mm)
     scene = Scene()
     scene.density = wp.array(voxels.density_kji.astype(np.float32).ravel(), dtype=wp.float32, device=device)
     scene.medium = wp.array(voxels.medium_index_kji.astype(np.uint8).ravel(), dtype=wp.uint8, device=device)
@@ -404,8 +356,8 @@ def _upload_scene(voxels: VoxelScene, settings: TransportSettings, device: str) 
         scene.outer_density = voxels.surroundings.density_g_per_cm3
         scene.outer_limit_cm = 100.0 / voxels.surroundings.density_g_per_cm3
     scene.majorant_per_cm = wp.array(_majorant(voxels).astype(np.float32), dtype=wp.float32, device=device)
-    scene.photon_cut_mev = settings.photon_cut_kev * 1e-3
-    scene.electron_cut_mev = cut_kev * 1e-3
+    scene.photon_cut_mev = photon_cut_kev * 1e-3
+    scene.electron_cut_mev = electron_cut_kev * 1e-3
     scene.local_range_cm = settings.local_range_share * float(spacing_cm.min())
     scene.estimator = 0 if settings.estimator == "track-length" else 1
     scene.secondaries_transported = int(settings.secondaries == "transported")
