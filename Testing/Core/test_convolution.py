@@ -26,10 +26,10 @@ from radiodosimetry.voxel_dose.fourier import Box, ImageSpectrum, farthest_offse
 from radiodosimetry.voxel_dose.geometric_weights import near_weights
 from radiodosimetry.voxel_dose.kernels import voxel_kernel
 from radiodosimetry.voxel_dose.radial_energy import radial_cells
-from radiodosimetry.voxel_dose.shared_kernels import share_kernels
+from radiodosimetry.voxel_dose.shared_kernels import USUAL_TOLERANCE, share_kernels
 from radiodosimetry.voxel_dose.sources import EmissionSource
 from radiodosimetry.voxel_dose.voxelisation import unfold
-from voxel_dose_samples import closed_form_provider
+from voxel_dose_samples import ClosedForm, closed_form_provider, exponential
 
 SPACING = (4.0, 4.0, 5.0)
 LU_177 = EmissionSource.from_nuclide(Radionuclide("Lu-177"))
@@ -144,11 +144,11 @@ def test_multiple_vsv_is_the_masked_sum_of_plain_convolutions(rng):
 def test_sharing_kernels_between_media_changes_nothing_that_matters(rng):
     tia, media = spheres(rng)
     exact = multiple_vsv(tia, media, LU_177, replace(OPTIONS, sharing_tolerance=0.0)).array_kji
-    dose = multiple_vsv(tia, media, LU_177, OPTIONS)
+    dose = multiple_vsv(tia, media, LU_177, replace(OPTIONS, sharing_tolerance=USUAL_TOLERANCE))
     inside = exact > 1e-3 * exact.max()
-    assert dose.array_kji[inside] == pytest.approx(exact[inside], rel=1e-3)
+    assert dose.array_kji[inside] == pytest.approx(exact[inside], rel=2 * USUAL_TOLERANCE)
     convolved = dose.record.parameters["convolutions"]
-    assert max(convolved.values()) <= len(dose.record.parameters["media"])
+    assert max(convolved.values()) < len(dose.record.parameters["media"])
 
 
 def test_one_medium_everywhere_makes_all_methods_agree(rng):
@@ -191,6 +191,27 @@ def test_only_the_electron_part_is_scaled_by_density_unless_the_published_form_i
     published = density_scaled(tia, media, LU_177, replace(OPTIONS, published_density_scaling=True)).array_kji[1, 1]
     assert published[:20] == pytest.approx(right[:20], rel=1e-6)
     assert published[20:] == pytest.approx(4 * right[20:], rel=1e-3)
+
+
+def test_bremsstrahlung_far_from_the_source_is_not_scaled_by_density():
+    source = EmissionSource.mono_energetic("electron", 100.0)
+    array = np.zeros((3, 3, 31))
+    array[1, 1, 2] = 1e9
+    media = media_of(np.where(np.arange(31) < 20, 1.04, 0.26) * np.ones(array.shape))
+
+    def with_tail(material, spectrum, secondaries):
+        form = closed_form_provider(material, spectrum, secondaries)
+        tail = exponential(0.003, 1e-3 * form.cumulative_energy_mev[-1])
+        radius = np.union1d(form.radius_mm, tail.radius_mm)
+        energy = np.interp(radius, form.radius_mm, form.cumulative_energy_mev)
+        return ClosedForm(radius, energy + np.interp(radius, tail.radius_mm, tail.cumulative_energy_mev))
+
+    options = replace(OPTIONS, point_kernels=with_tail)
+    soft = MediaMap.homogeneous(named_material("soft-tissue"), media.geometry)
+    everywhere = density_scaled(tia_of(array), soft, source, options).array_kji[1, 1]
+    with_lung = density_scaled(tia_of(array), media, source, options).array_kji[1, 1]
+    assert everywhere[25] > 0
+    assert with_lung[20:] == pytest.approx(everywhere[20:], rel=1e-6)
 
 
 def test_alpha_energy_stays_in_its_voxel_and_goes_with_its_density():

@@ -35,7 +35,7 @@ from .convolution_settings import (
 )
 from .fourier import Box, ImageSpectrum
 from .kernels import DoseKernel, octants_gy, voxel_mass_kg
-from .radial_energy import radial_cells
+from .radial_energy import RadialCells, radial_cells, with_radiation_among_photons
 from .shared_kernels import SharedKernels, share_kernels
 from .sources import EmissionSource
 from .voxelisation import voxelise
@@ -222,7 +222,8 @@ def multiple_vsv(
     Notes
     -----
     A band's kernel holds at its reference density. Within the band the electron part is taken with the voxel's own
-    density (energy over mass), the photon part as dose.
+    density (energy over mass), the photon part as dose. Bremsstrahlung beyond the electrons' reach counts as photons,
+    so that the electron kernels stay small and their convolutions cheap.
 
     References
     ----------
@@ -234,29 +235,35 @@ def multiple_vsv(
     boxes = boxes_of(tia, media)
     if boxes is None:
         return as_dose(tia, np.zeros(tia.geometry.shape_kji), "multiple-vsv", used_settings(options), media, source)
-    spectrum, reach_kji = spectrum_of(tia, boxes, options)
     present = media_present(media)
     density = np.array([media.media[index].density_g_per_cm3 for index in present])
     index_in_box = media.medium_index_kji[boxes[1].slices]
-    dose = np.zeros(boxes[1].shape, dtype=spectrum.precision)
-    cells = []
+    spacing = tia.geometry.spacing_mm
+    cells, reaches = [], []
     for step, index in enumerate(present):
         medium = media.media[index]
         report_progress(progress, 0.3 * step / len(present), f"Kernel of {medium.name}")
-        cells.append(radial_cells(source, medium, tia.geometry.spacing_mm, options.secondaries, options.point_kernels))
+        whole = radial_cells(source, medium, spacing, options.secondaries, options.point_kernels)
+        separated, reach_mm = with_radiation_among_photons(whole, source, medium, spacing)
+        cells.append(separated)
+        reaches.append(reach_mm)
     parts = {
-        "charged": np.stack([cell.charged_mev for cell in cells]) / density[:, None],
-        "photon": np.stack([cell.photon_mev for cell in cells]) / density[:, None],
+        "charged": (np.stack([cell.charged_mev for cell in cells]) / density[:, None], max(reaches)),
+        "photon": (np.stack([cell.photon_mev for cell in cells]) / density[:, None], np.inf),
     }
-    convolved, errors = {}, {}
-    reach_mm = float(np.linalg.norm(np.array(reach_kji[::-1]) * tia.geometry.spacing_mm))
-    for order, (name, cell_energy) in enumerate(parts.items()):
-        shared = share_kernels(cell_energy, tia.geometry.spacing_mm, reach_mm, options.sharing_tolerance)
+    dose, convolved, errors = np.zeros(boxes[1].shape), {}, {}
+    for order, (name, (cell_energy, reach_mm)) in enumerate(parts.items()):
+        shared = share_kernels(cell_energy, spacing, min(reach_mm, options.reach_mm), options.sharing_tolerance)
         convolved[name], errors[name] = len(shared.cell_energy), shared.largest_error
+        if not shared.cell_energy.size:
+            continue
         step_progress = PartialProgress(progress, 0.3 + 0.35 * order, 0.65 + 0.35 * order)
+        spectrum = spectrum_of(tia, boxes, options, reach_mm)
+        dose = dose.astype(spectrum.precision, copy=False)
         part = np.zeros_like(dose)
         for coefficients, values in _convolutions(shared, spectrum, tia, step_progress, f"{name} part"):
             part += _per_voxel(coefficients, present, index_in_box, len(media.media)) * values
+        del spectrum  # its memory is needed by the next part
         if name == "charged":
             reference = np.array([medium.density_g_per_cm3 for medium in media.media])
             part *= (reference[index_in_box] / media.density_kji[boxes[1].slices]).astype(part.dtype)
@@ -312,23 +319,36 @@ def _one_medium(
     if boxes is None:
         return np.zeros(0), np.zeros(0), None
     report_progress(progress, 0.0, f"Kernel of {material.name}")
-    spectrum, reach_kji = spectrum_of(tia, boxes, options)
-    cells = radial_cells(source, material, tia.geometry.spacing_mm, options.secondaries, options.point_kernels)
-    octants = octants_gy(cells, material.density_g_per_cm3, tia.geometry.spacing_mm, reach_kji)
-    if options.published_density_scaling:
-        octants = _cut(octants[0], LI_2022_HALF_WIDTHS[0]), _cut(octants[1], LI_2022_HALF_WIDTHS[1])
+    spacing = tia.geometry.spacing_mm
+    cells = radial_cells(source, material, spacing, options.secondaries, options.point_kernels)
+    reaches = (np.inf, np.inf)
+    if not options.published_density_scaling:
+        cells, reach_mm = with_radiation_among_photons(cells, source, material, spacing)
+        reaches = (reach_mm, np.inf)
     doses = []
-    for order, (name, octant) in enumerate(zip(("electrons", "photons"), octants, strict=True)):
+    for order, name in enumerate(("electrons", "photons")):
         report_progress(progress, 0.3 + 0.35 * order, f"Convolution, {name}")
-        if octant.any():
-            doses.append(spectrum.convolve(octant * tia.geometry.voxel_volume_ml))
-        else:
-            doses.append(np.zeros(boxes[1].shape, dtype=spectrum.precision))
+        doses.append(_dose_of_part(order, cells, material, tia, boxes, options, reaches[order]))
     return doses[0], doses[1], boxes
 
 
-def _cut(octant: NDArray[np.float64], half_width: int) -> NDArray[np.float64]:
-    return octant[: half_width + 1, : half_width + 1, : half_width + 1]
+def _dose_of_part(
+    part: int,
+    cells: RadialCells,
+    material: Material,
+    tia: QuantitativeVolume,
+    boxes: tuple[Box, Box],
+    options: ConvolutionOptions,
+    reach_mm: float,
+) -> NDArray[Any]:
+    """Dose of charged particles (part 0) or of photons (part 1) in the target box."""
+    if not (cells.photon_mev if part else cells.charged_mev).any() and not (cells.local_mev and part == 0):
+        return np.zeros(boxes[1].shape)
+    most_voxels = LI_2022_HALF_WIDTHS[part] if options.published_density_scaling else None
+    spectrum = spectrum_of(tia, boxes, options, reach_mm, most_voxels)
+    half_width_kji = spectrum.half_width_kji
+    octant = octants_gy(cells, material.density_g_per_cm3, tia.geometry.spacing_mm, half_width_kji)[part]
+    return spectrum.convolve(octant * tia.geometry.voxel_volume_ml)
 
 
 def _only_local(source: EmissionSource) -> EmissionSource:

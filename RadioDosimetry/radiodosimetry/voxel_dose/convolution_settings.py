@@ -15,7 +15,6 @@ from ..provenance import Record
 from ..units import Quantity
 from .fourier import PRECISIONS, Box, ImageSpectrum, farthest_offset_kji
 from .radial_energy import PointKernelProvider, transported_point_kernel
-from .shared_kernels import DEFAULT_TOLERANCE
 from .sources import EmissionSource
 
 AIR_DENSITY_G_PER_CM3 = 0.1
@@ -43,7 +42,8 @@ class ConvolutionOptions:
     secondaries
         "transported" or "local" electrons set free by photons.
     sharing_tolerance
-        Error allowed to kernels shared between media; 0 convolves one kernel per medium.
+        Error allowed to kernels shared between media (see `shared_kernels`); 0, the default, convolves one kernel per
+        medium.
     single_medium
         Name of the medium of `single-vsv`; None is water.
     published_density_scaling
@@ -56,7 +56,7 @@ class ConvolutionOptions:
     precision: str = "auto"
     workers: int | None = None
     secondaries: str = "transported"
-    sharing_tolerance: float = DEFAULT_TOLERANCE
+    sharing_tolerance: float = 0.0
     single_medium: str = "water"
     published_density_scaling: bool = False
     point_kernels: PointKernelProvider = transported_point_kernel
@@ -78,16 +78,24 @@ def boxes_of(tia: QuantitativeVolume, media: MediaMap) -> tuple[Box, Box] | None
 
 
 def spectrum_of(
-    tia: QuantitativeVolume, boxes: tuple[Box, Box], options: ConvolutionOptions
-) -> tuple[ImageSpectrum, tuple[int, int, int]]:
-    """The activity's transform and the half-widths of the kernels it needs."""
+    tia: QuantitativeVolume,
+    boxes: tuple[Box, Box],
+    options: ConvolutionOptions,
+    reach_mm: float = np.inf,
+    most_voxels: int | None = None,
+) -> ImageSpectrum:
+    """The activity transformed for kernels that reach so far from the source; by default as far as is needed."""
     farthest = farthest_offset_kji(*boxes)
-    asked = [int(np.ceil(options.reach_mm / step)) for step in tia.geometry.spacing_mm[::-1]]
-    if options.published_density_scaling:
-        asked = [max(LI_2022_HALF_WIDTHS)] * 3
-    half_width = tuple(min(most, far) for most, far in zip(asked, farthest, strict=True))
-    half_width_kji = (half_width[0], half_width[1], half_width[2])
-    return ImageSpectrum(tia.array_kji, *boxes, half_width_kji, options.precision, options.workers), half_width_kji
+    reach_mm = min(options.reach_mm, reach_mm)
+    asked = [int(np.ceil(reach_mm / step)) + 1 for step in tia.geometry.spacing_mm[::-1]]
+    half_width = [min(half, far, most_voxels or far) for half, far in zip(asked, farthest, strict=True)]
+    return ImageSpectrum(
+        tia.array_kji,
+        *boxes,
+        (half_width[0], half_width[1], half_width[2]),
+        options.precision,
+        options.workers,
+    )
 
 
 def media_present(media: MediaMap) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import InputError
-from ..media import Material
+from ..media import Material, electron_table
 from ..nuclides.spectrum import ParticleSpectrum
 from .disk_cache import cache_key, load_arrays, store_arrays
 from .geometric_weights import near_weights
@@ -29,6 +29,9 @@ class PointKernelOfSpectrum(RadialEnergy, Protocol):
     def relative_uncertainty(self) -> NDArray[np.float64] | None:
         """Relative standard uncertainty of the cumulative energy at each radius, None if it has none."""
 
+
+LONGEST_PATH_IN_RANGES = 1.4
+"""No electron gets farther than this in CSDA ranges, the longest straggler included: the end of the radial tables."""
 
 PointKernelProvider = Callable[[Material, ParticleSpectrum, str], PointKernelOfSpectrum]
 """(medium, spectrum, secondaries) → point kernel with energies per decay."""
@@ -59,6 +62,27 @@ class RadialCells:
     def deposited_mev(self) -> float:
         """Energy deposited out to any distance [MeV]."""
         return float(self.charged_mev.sum() + self.photon_mev.sum()) + self.local_mev
+
+
+def electron_reach_mm(source: EmissionSource, material: Material) -> float:
+    """How far the fastest electron or positron of a source gets in a medium [mm]; 0 without any."""
+    fastest_kev = max((spectrum.max_energy_kev for spectrum in source.charged), default=0.0)
+    if fastest_kev <= 0:
+        return 0.0
+    range_g_per_cm2 = float(electron_table(material).at("csda_range_g_per_cm2", fastest_kev))
+    return LONGEST_PATH_IN_RANGES * range_g_per_cm2 / material.density_g_per_cm3 * 10.0
+
+
+def with_radiation_among_photons(
+    cells: RadialCells, source: EmissionSource, material: Material, spacing_mm: tuple[float, float, float]
+) -> tuple[RadialCells, float]:
+    """The same energy with all bremsstrahlung beyond the electrons' reach counted as photons; and that reach [mm]."""
+    edges = near_weights(spacing_mm).edges_mm
+    first_beyond = int(np.searchsorted(edges, electron_reach_mm(source, material)))
+    charged, photon = cells.charged_mev.copy(), cells.photon_mev.copy()
+    photon[first_beyond:] += charged[first_beyond:]
+    charged[first_beyond:] = 0.0
+    return replace(cells, charged_mev=charged, photon_mev=photon), float(edges[first_beyond])
 
 
 def transported_point_kernel(material: Material, spectrum: ParticleSpectrum, secondaries: str) -> PointKernelOfSpectrum:

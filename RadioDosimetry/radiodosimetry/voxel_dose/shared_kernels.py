@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from .geometric_weights import near_weights
 from .voxelisation import voxelised_source
 
-DEFAULT_TOLERANCE = 1e-3
+USUAL_TOLERANCE = 2e-3
 """Error allowed to a shared kernel: in each near voxel relative to the medium's kernel there, farther out in sum over
 all distances relative to the energy that the medium's kernel puts there; a single far distance may err by ten times
 that."""
 
 FLOOR = 0.02
 """Where a medium's kernel is below this share of the largest medium's, the error is relative to that share."""
+
+NEAR_FLOOR = 0.01
+"""Where a near voxel is below this share of the source voxel, the error is relative to that share."""
 
 _SINGLE_FAR = 10.0
 
@@ -38,7 +41,7 @@ class SharedKernels:
     coefficients
         Shape (media, shared kernels): the kernel of a medium is this combination of the shared ones.
     largest_error
-        Largest error found, relative as `DEFAULT_TOLERANCE` says.
+        Largest error found, relative as `USUAL_TOLERANCE` says.
     """
 
     cell_energy: NDArray[np.float64]
@@ -50,7 +53,7 @@ def share_kernels(
     cell_energy: NDArray[np.float64],
     spacing_mm: tuple[float, float, float],
     reach_mm: float,
-    tolerance: float = DEFAULT_TOLERANCE,
+    tolerance: float = USUAL_TOLERANCE,
 ) -> SharedKernels:
     """The fewest kernels whose combinations give the kernel of every medium within a tolerance.
 
@@ -63,7 +66,7 @@ def share_kernels(
     reach_mm
         Distance beyond which no kernel is used [mm].
     tolerance
-        See `DEFAULT_TOLERANCE`; 0 keeps one kernel per medium.
+        See `USUAL_TOLERANCE`; 0 keeps one kernel per medium.
 
     Returns
     -------
@@ -71,6 +74,8 @@ def share_kernels(
         At most as many kernels as media; none if no medium has energy.
     """
     medium_count = len(cell_energy)
+    if tolerance == 0 and cell_energy.any():
+        return SharedKernels(cell_energy, np.eye(medium_count), 0.0)
     near, far = _features(cell_energy, spacing_mm, reach_mm)
     features = np.concatenate([near, far], axis=1)
     largest = features.max(axis=0)
@@ -88,8 +93,8 @@ def share_kernels(
 
 
 def _near_error(near: NDArray[np.float64], projection: NDArray[np.float64]) -> float:
-    """Largest error of a near voxel, relative to the medium's kernel there or to a thousandth of its source voxel."""
-    allowed = near + FLOOR * near.max(axis=0) + 1e-3 * near[:, :1]
+    """Largest error of a near voxel, relative to the medium's kernel there or to a hundredth of its source voxel."""
+    allowed = near + FLOOR * near.max(axis=0) + NEAR_FLOOR * near[:, :1]
     return float((np.abs(projection @ near) / np.where(allowed > 0, allowed, 1.0)).max(initial=0.0))
 
 
