@@ -50,8 +50,8 @@ def absorbed_fraction(particle: str, energy_mev: float, mass_g: float, secondari
             0.478,
             marks=pytest.mark.xfail(
                 strict=True,
-                reason="ours is 0.4925, +3.0 %: the printed value lies below, EGSnrc's trend with energy (source voxels "
-                "of 497 and 935 keV 0.3 and 0.6 % above ours) above it",
+                reason="ours is 0.4925, +3.0 %, while EGSnrc's source voxels of 497 and 935 keV hold more than ours, not "
+                "less: the printed value does not continue that trend",
             ),
         ),
     ],

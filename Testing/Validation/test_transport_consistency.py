@@ -1,8 +1,8 @@
-"""Transport against itself: estimators, threads and energy, in a scene of several media; and one interface of EGSnrc."""
+"""Transport against itself: estimators, threads and energy among several media; and one interface of EGSnrc."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from radiodosimetry.transport.voxels import TransportResult, TransportSettings, 
 from radiodosimetry.units import JOULE_PER_MEV
 
 SPACING_MM = 3.87
+
+STUDENT_CORRECTION = 17 / 19
+"""Squared deviations in standard errors estimated from 20 batches have a mean of 19/17 (Student's t)."""
 
 
 def mono(particle: str, energy_kev: float) -> list[ParticleSpectrum]:
@@ -46,11 +49,11 @@ def run(spectra: list[ParticleSpectrum], **settings: object) -> TransportResult:
 
 @pytest.mark.parametrize("energy_kev", [60.0, 208.4, 1250.0])
 def test_track_length_and_analog_photons_agree_among_media(energy_kev: float) -> None:
-    expected = run(mono("photon", energy_kev), histories=300_000, estimator="track-length", seed=1)
-    counted = run(mono("photon", energy_kev), histories=600_000, estimator="analog", secondaries="local", seed=2)
+    expected = run(mono("photon", energy_kev), histories=2_000_000, estimator="track-length", seed=1)
+    counted = run(mono("photon", energy_kev), histories=6_000_000, estimator="analog", secondaries="local", seed=2)
     sigma = np.hypot(expected.standard_error_mev_kji, counted.standard_error_mev_kji)
     deviation = ((expected.energy_mev_kji - counted.energy_mev_kji) / sigma).ravel()
-    assert 0.85 <= np.mean(deviation**2) <= 1.25
+    assert 0.9 <= np.mean(deviation**2) * STUDENT_CORRECTION <= 1.15
     assert abs(deviation.mean()) < 0.1
     assert expected.energy_mev_kji.sum() == pytest.approx(counted.energy_mev_kji.sum(), rel=4e-3)
 
@@ -65,9 +68,7 @@ def test_track_length_and_analog_photons_agree_among_media(energy_kev: float) ->
     ],
     ids=["photon", "photon that makes pairs", "electron", "positron"],
 )
-def test_analog_transport_loses_no_energy(
-    spectra: list[ParticleSpectrum], estimator: str, secondaries: str
-) -> None:
+def test_analog_transport_loses_no_energy(spectra: list[ParticleSpectrum], estimator: str, secondaries: str) -> None:
     result = run(spectra, histories=40_000, estimator=estimator, secondaries=secondaries)
     found = (result.energy_mev_kji.sum() + result.escaped_mev) / result.emitted_mev
     assert found == pytest.approx(1.0, abs=3e-4)
@@ -95,7 +96,7 @@ def test_another_seed_gives_other_numbers() -> None:
     assert not np.array_equal(first.energy_mev_kji, second.energy_mev_kji)
 
 
-@lru_cache(maxsize=None)
+@cache
 def beside_lung(estimator: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Dose [Gy] and its error per 208.4 keV photon from a water voxel beside lung, folded as the reference is."""
     half = 40
@@ -107,14 +108,15 @@ def beside_lung(estimator: str) -> tuple[NDArray[np.float64], NDArray[np.float64
     decays = np.zeros(index.shape)
     decays[half, half, half] = 1.0
     settings = TransportSettings(
-        histories=1_000_000 if estimator == "track-length" else 3_000_000,
+        histories=600_000 if estimator == "track-length" else 1_600_000,
         estimator=estimator,  # type: ignore[arg-type]
         secondaries="transported" if estimator == "analog" else "local",
     )
     result = simulate_voxels(scene, decays, mono("photon", 208.4), settings)
     gy_per_mev = JOULE_PER_MEV / (density * (SPACING_MM * 0.1) ** 3 * 1e-3)
     dose, error = result.energy_mev_kji * gy_per_mev, result.standard_error_mev_kji * gy_per_mev
-    rows = zip(*(read_columns("h_water-lung_208keV")[name].astype(int) for name in ("x", "larger", "smaller")), strict=True)
+    theirs = read_columns("h_water-lung_208keV")
+    rows = zip(*(theirs[name].astype(int) for name in ("x", "larger", "smaller")), strict=True)
     folded = []
     for x, larger, smaller in rows:
         places = {(s * a, t * b) for a, b in ((larger, smaller), (smaller, larger)) for s in (1, -1) for t in (1, -1)}
