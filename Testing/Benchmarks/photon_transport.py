@@ -24,7 +24,7 @@ REGIONS = ("liver", "kidney_left", "kidney_right", "spleen")
 
 def main() -> None:
     """Run both estimators and print speed and efficiency."""
-    histories = int(sys.argv[1]) if len(sys.argv) > 1 else 400_000
+    histories = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     scene, decays, masks = patient_scene()
     photons = Radionuclide("Lu-177").photon_spectrum()
     results, core_seconds, rows = {}, {}, []

@@ -139,10 +139,10 @@ class HistoryRunner:
                     future.result()
         if self.device != "cpu":
             wp.synchronize_device(self.device)
-        total = self._tallies[0].numpy().copy()
+        total = self._tallies[0].numpy()
         for tally in self._tallies[1:]:
             total += tally.numpy()
-        return total / FIXED_POINT_PER_MEV
+        return total * (1.0 / FIXED_POINT_PER_MEV)
 
     def _launch(self, slot: int, batch: int, line_shift: float, first: int, last: int, batch_size: int) -> None:
         wp.launch(

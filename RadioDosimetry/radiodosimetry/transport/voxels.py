@@ -184,12 +184,13 @@ class _Batches:
         self.region_values = {name: [] for name in self.regions}
 
     def add(self, energy: Floats, on_the_spot: Floats) -> None:
+        """Take a batch in; its array is used up, as copies of a large grid cost more than its histories."""
         energy[:-1] += on_the_spot
         self.total += energy
-        self.squares += energy * energy
         self.count += 1
         for name, voxels in self.regions.items():
             self.region_values[name].append(float(energy[voxels].sum()))
+        self.squares += np.square(energy, out=energy)
 
     def mean_and_error(self) -> tuple[Floats, Floats]:
         mean = self.total / self.count
