@@ -131,13 +131,32 @@ def _add_far(
     axes = [np.arange(size) * spacing for size, spacing in zip(octant.shape[1:], spacing_mm[::-1], strict=True)]
     distance = np.sqrt(axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2)
     in_edges = distance / spacing_mm.max()
+    flat = octant.reshape(len(octant), -1)
     within_reach = distance - np.linalg.norm(spacing_mm) < reach
     inner = 0.0
     for outer, points in _RULES:
-        chosen = np.nonzero((in_edges >= inner) & (in_edges < outer) & within_reach)
-        if len(chosen[0]):
-            _average_density(octant, chosen, points, centre, slope, spacing_mm)
+        chosen = np.flatnonzero((in_edges >= inner) & (in_edges < outer) & within_reach)
+        if points == 0:
+            _take_density(flat, chosen, distance.ravel(), centre, slope)
+        else:
+            _average_density(flat, chosen, octant.shape[1:], points, centre, slope, spacing_mm)
         inner = outer
+
+
+def _take_density(
+    flat_octant: NDArray[np.float64],
+    chosen: NDArray[np.int_],
+    distance_mm: NDArray[np.float64],
+    centre_mm: NDArray[np.float64],
+    slope: NDArray[np.float64],
+) -> None:
+    """slope(r)/r² at the distance of the voxels' centres, for offsets far away."""
+    for start in range(0, len(chosen), _BLOCK_POINTS):
+        part = chosen[start : start + _BLOCK_POINTS]
+        radius = distance_mm[part]
+        inverse_square = 1 / radius**2
+        for kernel, values in enumerate(slope):
+            flat_octant[kernel, part] = np.interp(radius, centre_mm, values) * inverse_square
 
 
 def _outer_radius(cell_energy_mev: NDArray[np.float64], edges_mm: NDArray[np.float64]) -> float:
@@ -147,8 +166,9 @@ def _outer_radius(cell_energy_mev: NDArray[np.float64], edges_mm: NDArray[np.flo
 
 
 def _average_density(
-    octant: NDArray[np.float64],
-    chosen: tuple[NDArray[np.int_], ...],
+    flat_octant: NDArray[np.float64],
+    chosen: NDArray[np.int_],
+    shape_kji: tuple[int, ...],
     points_per_half: int,
     centre_mm: NDArray[np.float64],
     slope: NDArray[np.float64],
@@ -159,16 +179,15 @@ def _average_density(
     grid_weight = (weight[:, None, None] * weight[:, None] * weight).ravel()
     shifts = [shift.ravel() for shift in np.meshgrid(node, node, node, indexing="ij")]
     block = max(1, _BLOCK_POINTS // len(grid_weight))
-    for start in range(0, len(chosen[0]), block):
-        part = tuple(index[start : start + block] for index in chosen)
-        squared = np.zeros((len(part[0]), len(grid_weight)))
-        for index, shift, spacing in zip(part, shifts, spacing_mm[::-1], strict=True):
+    for start in range(0, len(chosen), block):
+        part = chosen[start : start + block]
+        squared = np.zeros((len(part), len(grid_weight)))
+        for index, shift, spacing in zip(np.unravel_index(part, shape_kji), shifts, spacing_mm[::-1], strict=True):
             squared += ((index[:, None] + shift) * spacing) ** 2
         np.maximum(squared, (1e-9 * spacing_mm.min()) ** 2, out=squared)
         radius = np.sqrt(squared)
         for kernel, values in enumerate(slope):
-            density = np.interp(radius, centre_mm, values) / squared
-            octant[kernel][part] = density @ grid_weight
+            flat_octant[kernel, part] = (np.interp(radius, centre_mm, values) / squared) @ grid_weight
 
 
 def _make_symmetric(octant: NDArray[np.float64], spacing_mm: tuple[float, float, float]) -> None:
