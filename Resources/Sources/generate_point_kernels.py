@@ -33,7 +33,7 @@ from radiodosimetry.transport.shells import simulate_shells
 TARGET = Path(__file__).parents[2] / "RadioDosimetry/radiodosimetry/transport/data/point_kernels"
 FIRST_MEDIA = ("water", "soft-tissue", "lung", "bone")
 ELECTRON_HISTORIES, SCATTER_HISTORIES, DISPLACEMENT_HISTORIES = 120_000, 160_000, 120_000
-NAMED_MEDIA_FACTOR = 3
+NAMED_MEDIA_FACTOR = 2
 
 
 def main() -> None:

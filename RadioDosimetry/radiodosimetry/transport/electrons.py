@@ -33,6 +33,7 @@ from .physics import (
 )
 from .random import uniforms
 from .scene import (
+    SHELL_POINTS,
     STACK_DEPTH,
     Scene,
     Walker,
@@ -65,11 +66,22 @@ class ElectronEnd:
 
 
 @wp.func
-def middle_index(scene: Scene, here: Walker, distance_cm: wp.float32) -> wp.int32:
-    """Where a straight piece is scored: its voxel, or the shell that holds its middle."""
+def score_piece(
+    scene: Scene,
+    tally: wp.array(dtype=wp.int64),
+    here: Walker,
+    distance_cm: wp.float32,
+    energy_mev: wp.float32,
+    shift: wp.float32,
+):
+    """Score a straight piece in its voxel, or in shells at stratified random points of it."""
     if scene.shell_count > 0:
-        return tally_index(scene, advance(scene, here, 0.5 * distance_cm))
-    return tally_index(scene, here)
+        for part in range(wp.static(SHELL_POINTS)):
+            along = (wp.float32(part) + shift) / wp.float32(wp.static(SHELL_POINTS))
+            point = advance(scene, here, along * distance_cm)
+            deposit(tally, tally_index(scene, point), energy_mev / wp.float32(wp.static(SHELL_POINTS)))
+    else:
+        deposit(tally, tally_index(scene, here), energy_mev)
 
 
 @wp.func
@@ -81,6 +93,7 @@ def spend_budget(
     budget_mev: wp.float32,
     energy_position: wp.float32,
     score_per_mev: wp.float32,
+    shift: wp.float32,
 ) -> Walker:
     """Walk straight on until the mean energy loss `budget_mev` is spent, scoring along the way.
 
@@ -100,12 +113,12 @@ def spend_budget(
             to_face = wp.min(distances)
             to_stop = left / loss_per_cm
             if to_stop <= to_face:
-                deposit(tally, middle_index(scene, here, to_stop), left * score_per_mev)
+                score_piece(scene, tally, here, to_stop, left * score_per_mev, shift)
                 here = advance(scene, here, to_stop)
                 walking = False
             else:
                 spent = loss_per_cm * to_face
-                deposit(tally, middle_index(scene, here, to_face), spent * score_per_mev)
+                score_piece(scene, tally, here, to_face, spent * score_per_mev, shift)
                 left = left - spent
                 here = cross_face(scene, here, to_face, distances)
     return here
@@ -192,7 +205,7 @@ def transport_electron(
             loss = wp.min(straggled_loss(mean_loss, average[3] * thickness, v[0], v[1]), energy)
             score = weight * loss / mean_loss
             before = u[1]
-            here = spend_budget(scene, tables, tally, here, before * mean_loss, middle, score)
+            here = spend_budget(scene, tables, tally, here, before * mean_loss, middle, score, v[2])
             first_moment = 0.5 * (1.0 - wp.exp(-elastic[1] * thickness))
             second_moment = first_moment - (1.0 - wp.exp(-elastic[2] * thickness)) / 6.0
             cosine = soft_deflection_cosine(first_moment, second_moment, u[2])
@@ -214,7 +227,7 @@ def transport_electron(
                     scene, tables, tally, stack, lane, depth, here, before_hinge, middle_energy, knock_on, weight,
                     azimuth,
                 )  # fmt: skip
-            here = spend_budget(scene, tables, tally, here, (1.0 - before) * mean_loss, middle, score)
+            here = spend_budget(scene, tables, tally, here, (1.0 - before) * mean_loss, middle, score, v[2])
             energy = energy - loss - knock_on
             medium = medium_here(scene, here)
             if medium < 0:

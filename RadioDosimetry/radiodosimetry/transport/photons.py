@@ -29,6 +29,7 @@ from .physics import (
 from .random import uniforms
 from .scene import (
     ANALOG,
+    SHELL_POINTS,
     STACK_DEPTH,
     Scene,
     Walker,
@@ -43,9 +44,6 @@ from .scene import (
     push,
     tally_index,
 )
-
-SHELL_POINTS = 6
-"""Points along a flight at which its expected energy transfer is scored in shells."""
 
 
 @wp.struct

@@ -18,6 +18,9 @@ STACK_DEPTH = 48
 STACK_RESERVE = 4
 """Further places for positrons and annihilation photons, which are never refused."""
 
+SHELL_POINTS = 6
+"""Random points, one in each equal part, at which a straight piece of a track is scored in shells."""
+
 TRACK_LENGTH = wp.constant(wp.int32(0))
 ANALOG = wp.constant(wp.int32(1))
 
