@@ -10,7 +10,8 @@ import pytest
 
 from radiodosimetry.media import named_material
 from radiodosimetry.nuclides.spectrum import ParticleSpectrum
-from radiodosimetry.transport.engine import initialise_warp
+from radiodosimetry.transport import voxels
+from radiodosimetry.transport.engine import HistoryRunner, initialise_warp
 from radiodosimetry.transport.voxels import TransportResult, TransportSettings, VoxelScene, simulate_voxels
 
 
@@ -28,7 +29,7 @@ def test_the_kernels_compile_for_cuda_without_a_gpu(architecture: int, tmp_path:
     assert "run_histories" in text
 
 
-@pytest.mark.parametrize(
+CASES = pytest.mark.parametrize(
     ("particle", "energy_kev", "estimator", "secondaries"),
     [
         ("photon", 208.4, "track-length", "local"),
@@ -38,6 +39,33 @@ def test_the_kernels_compile_for_cuda_without_a_gpu(architecture: int, tmp_path:
         ("positron", 600.0, "track-length", "local"),
     ],
 )
+
+
+@CASES
+def test_lanes_side_by_side_as_on_a_gpu_change_no_bit(
+    particle: str, energy_kev: float, estimator: str, secondaries: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spectrum = ParticleSpectrum(particle, np.array([energy_kev]), np.ones(1))
+    alone = _run(spectrum, "cpu", 1, estimator, secondaries, histories=4_000)
+    monkeypatch.setattr(voxels, "HistoryRunner", _RunnerOfManyLanes)
+    together = _run(spectrum, "cpu", 1, estimator, secondaries, histories=4_000)
+    assert alone.energy_mev_kji.tobytes() == together.energy_mev_kji.tobytes()
+    assert alone.escaped_mev == together.escaped_mev
+
+
+class _RunnerOfManyLanes(HistoryRunner):
+    """Runs on the CPU as CUDA does: many lanes with stacks of their own, one tally."""
+
+    def __post_init__(self) -> None:
+        import warp as wp
+
+        self.thread_count = 1
+        super().__post_init__()
+        self._lanes = 64
+        self._stacks = [wp.zeros((64, *self._stacks[0].shape[1:]), dtype=wp.float32, device="cpu")]
+
+
+@CASES
 def test_cpu_and_cuda_agree_within_statistics(
     particle: str, energy_kev: float, estimator: str, secondaries: str
 ) -> None:
@@ -56,13 +84,15 @@ def test_cpu_and_cuda_agree_within_statistics(
     assert cuda.device.startswith("cuda:0")
 
 
-def _run(spectrum: ParticleSpectrum, device: str, seed: int, estimator: str, secondaries: str) -> TransportResult:
+def _run(
+    spectrum: ParticleSpectrum, device: str, seed: int, estimator: str, secondaries: str, histories: int = 100_000
+) -> TransportResult:
     medium = np.repeat(np.array([0, 0, 1, 1, 2, 2], dtype=np.uint8), 35).reshape(6, 5, 7)
     media = tuple(named_material(name) for name in ("lung", "water", "bone"))
     density = np.array([m.density_g_per_cm3 for m in media], dtype=np.float32)[medium]
     scene = VoxelScene(density, medium, media, (4.0, 5.0, 6.0))
     settings = TransportSettings(
-        histories=100_000,
+        histories=histories,
         seed=seed,
         estimator=estimator,  # type: ignore[arg-type]
         secondaries=secondaries,  # type: ignore[arg-type]
