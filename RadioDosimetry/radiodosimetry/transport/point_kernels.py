@@ -13,6 +13,7 @@ emitted, by (energy, radius).
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -148,6 +149,13 @@ def tabulated_media() -> tuple[str, ...]:
     """Names of the media that have a table."""
     folder = files(__package__).joinpath("data", "point_kernels")
     return tuple(sorted(entry.name[:-4] for entry in folder.iterdir() if entry.name.endswith(".npz")))
+
+
+@lru_cache(maxsize=1)
+def table_identity() -> str:
+    """SHA-256 of the list of tables and their hashes: names the data in records and cache keys."""
+    source = files(__package__).joinpath("data", "point_kernels", "SOURCE.toml")
+    return hashlib.sha256(source.read_bytes()).hexdigest()
 
 
 def _electron_cumulative(

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 KERNEL_HISTORIES = 2_000_000
 """Histories of a directly simulated kernel where none are asked for."""
 
+KERNEL_PHOTON_CUT_KEV = 2.0
+"""Photons of a simulated kernel are followed to here: bremsstrahlung below 10 keV reaches several voxels in lung."""
+
 
 @dataclass(frozen=True, eq=False)
 class MonteCarloDose:
@@ -157,6 +160,8 @@ def simulated_kernel(
         seed=seed,
         estimator=estimator,
         secondaries=chosen,
+        photon_cut_kev=KERNEL_PHOTON_CUT_KEV,
+        local_range_share=0.0,
         device=device,
     )
     count = 2 * half_width + 1
