@@ -67,7 +67,8 @@ def plain(options: ConvolutionOptions, shape: tuple[int, int, int], spacing_mm: 
     media = media_of(shape, spacing_mm, 1.0)
     tia = tia_in(media)
     source = EmissionSource.from_nuclide(Radionuclide("Lu-177"))
-    kernel = voxel_kernel(source, media.media[10], spacing_mm, PLAIN_HALF_WIDTH, point_kernels=options.point_kernels).array_kji
+    provider = options.point_kernels
+    kernel = voxel_kernel(source, media.media[10], spacing_mm, PLAIN_HALF_WIDTH, point_kernels=provider).array_kji
     dose = np.zeros(shape)
     started = time.perf_counter()
     for index in range(20):
@@ -131,8 +132,8 @@ def main() -> None:
     for settings, width in ((same_reach, "99³, as the plain calls"), (options, "255³, the whole image")):
         seconds, peak, before = measure(ours, settings, cube, spacing)
         print(
-            f"multiple-vsv, 20 media, 128³, kernels {width}: {seconds:.1f} s, peak {peak:.2f} GB (start {before:.2f} GB), "
-            f"ratio {reference / seconds:.1f}"
+            f"multiple-vsv, 20 media, 128³, kernels {width}: {seconds:.1f} s, peak {peak:.2f} GB "
+            f"(start {before:.2f} GB), ratio {reference / seconds:.1f}"
         )
     clinical, clinical_spacing = (130, 512, 512), (0.98, 0.98, 3.0)
     for published in (False, True):
