@@ -16,7 +16,7 @@ from .tables import ENERGY_GRID_MEV, medium_tables
 
 Floats = NDArray[np.float64]
 
-PHOTON_SHARE_OF_HISTORIES = 0.7
+PHOTON_SHARE_OF_HISTORIES = 0.4
 """Share of the histories given to photons where a nuclide emits photons and electrons: electrons vary less."""
 
 _KIND = {"photon": 0, "electron": 1, "positron": 2}
