@@ -311,7 +311,7 @@ def _spend(
     end: wp.array(dtype=wp.vec3f),
 ):
     start = place(scene, position, direction)
-    after = spend_budget(scene, tables, tally, start, budget_mev, energy_index(tables, 1.0), 1.0)
+    after = spend_budget(scene, tables, tally, start, budget_mev, energy_index(tables, 1.0), 1.0, 0.5)
     end[0] = after.position
 
 
