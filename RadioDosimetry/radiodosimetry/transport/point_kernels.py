@@ -49,10 +49,10 @@ SCATTER_EDGES: Floats = np.geomspace(2e-4, 30.0, 96)
 DISPLACEMENT_EDGES: Floats = np.geomspace(1e-3, 10.0, 64)
 """Radii of the tables of secondary electrons in CSDA ranges at the photon's energy."""
 
-LARGEST_RADIUS_G_PER_CM2 = 100.0
-"""Kernels reach 1 m of water, whatever the density."""
+LARGEST_RADIUS_G_PER_CM2 = 1000.0
+"""Kernels reach 10 m of water, whatever the density: everything emitted has been absorbed there."""
 
-RADIUS_NODES: Floats = np.concatenate([[0.0], np.geomspace(1e-6, LARGEST_RADIUS_G_PER_CM2, 1500)])
+RADIUS_NODES: Floats = np.concatenate([[0.0], np.geomspace(1e-6, LARGEST_RADIUS_G_PER_CM2, 1680)])
 """Radii of every point kernel [g/cm²]: 1.2 % steps from 10 nm."""
 
 TABLE_LOWEST_KEV, TABLE_HIGHEST_KEV = 1.0, 3000.0
@@ -85,19 +85,6 @@ class PointKernel:
             raise InputError("The radii of a point kernel must ascend from zero.")
         if (np.diff(self.cumulative_energy_mev) < 0).any():
             raise InputError("The cumulative energy of a point kernel must never fall with the radius.")
-
-    def __add__(self, other: PointKernel) -> PointKernel:
-        """Both sources together; the radii must be the same."""
-        if not np.array_equal(self.radius_mm, other.radius_mm):
-            raise InputError("Point kernels with different radii cannot be added.")
-        total = self.cumulative_energy_mev + other.cumulative_energy_mev
-        error = np.hypot(_absolute_error(self), _absolute_error(other))
-        return PointKernel(
-            self.radius_mm,
-            total,
-            self.emitted_energy_mev + other.emitted_energy_mev,
-            np.divide(error, total, out=np.zeros_like(total), where=total > 0),
-        )
 
 
 def point_kernel(
@@ -192,14 +179,22 @@ def _photon_cumulative(
         transferred = float(photons.at("energy_transfer", energy_kev)) / attenuation
         free_paths = RADIUS_NODES * attenuation
         share, error = tables.scatter(energy_kev, free_paths)
-        share = share * tables.scatter_closure(energy_kev, transferred) - transferred * np.expm1(-free_paths)
+        share = share * (1 - transferred) - transferred * np.expm1(-free_paths)
         if secondaries == "transported":
-            share = share + tables.displacement(
-                energy_kev, RADIUS_NODES / float(electrons.at("csda_range_g_per_cm2", energy_kev))
-            )
+            ranges = RADIUS_NODES / float(electrons.at("csda_range_g_per_cm2", energy_kev))
+            share = share + tables.displacement(energy_kev, ranges) * _carried_beyond(share, ranges)
         cumulative += energy_mev * share
         variance += (energy_mev * error) ** 2
     return cumulative, np.sqrt(variance)
+
+
+def _carried_beyond(share: Floats, ranges: Floats) -> Floats:
+    """How the last tabulated displacement goes on: with the energy per radius, since electrons carry it a fixed way."""
+    density = np.gradient(share, RADIUS_NODES)
+    last = float(np.interp(DISPLACEMENT_EDGES[-1], ranges, density))
+    if last <= 0:
+        return np.where(ranges <= DISPLACEMENT_EDGES[-1], 1.0, 0.0)
+    return np.where(ranges <= DISPLACEMENT_EDGES[-1], 1.0, np.clip(density / last, 0.0, 1.0))
 
 
 class _RadialTables:
@@ -212,42 +207,37 @@ class _RadialTables:
         electron_rows = np.concatenate([np.zeros((len(ELECTRON_ENERGIES_KEV), 1)), arrays["electron_cumulative"]], 1)
         self._electron = PchipInterpolator(np.concatenate([[0.0], ELECTRON_EDGES]), electron_rows, axis=1)
         self._electron_error = arrays["electron_error"]
-        self._scatter = against_radius("scatter_cumulative", SCATTER_EDGES)
-        self._scatter_rows = arrays["scatter_cumulative"]
+        everything = np.maximum(arrays["scatter_cumulative"][:, -1:], np.finfo(np.float32).tiny)
+        self._scatter = PchipInterpolator(np.log(SCATTER_EDGES), arrays["scatter_cumulative"] / everything, axis=1)
         self._scatter_error = arrays["scatter_error"]
         self._displacement = against_radius("displacement_cumulative", DISPLACEMENT_EDGES)
-        self._displacement_rows = arrays["displacement_cumulative"]
 
     def electron(self, energy_kev: float, scaled: Floats) -> tuple[Floats, Floats]:
         """Share of the collisional energy within radii in CSDA ranges, and its standard error."""
         weights = _energy_weights(ELECTRON_ENERGIES_KEV, energy_kev)
         inside = np.clip(scaled, 0.0, ELECTRON_EDGES[-1])
         share = sum(weight * self._electron(inside)[row] for row, weight in weights)
-        error = sum(weight * np.sqrt(np.cumsum(self._electron_error[row] ** 2)) for row, weight in weights)
+        error = sum(abs(weight) * np.sqrt(np.cumsum(self._electron_error[row] ** 2)) for row, weight in weights)
         return share, np.where(scaled < ELECTRON_EDGES[-1], np.interp(inside, ELECTRON_EDGES, error), 0.0)
 
     def scatter(self, energy_kev: float, free_paths: Floats) -> tuple[Floats, Floats]:
-        """Share transferred by scattered photons within radii in free paths, and its standard error."""
-        weights = _energy_weights(PHOTON_ENERGIES_KEV, energy_kev)
-        error = sum(weight * np.sqrt(np.cumsum(self._scatter_error[row] ** 2)) for row, weight in weights)
-        share = self._at(self._scatter, self._scatter_rows, SCATTER_EDGES, weights, free_paths, first_power=2)
-        return share, np.interp(free_paths, SCATTER_EDGES, error)
+        """Share of what scattered photons transfer within radii in free paths, and the error of their energy share.
 
-    def scatter_closure(self, energy_kev: float, transferred: float) -> float:
-        """What scales the scattered share so that primary and scattered photons transfer all energy together."""
+        The rows are relative to their last value, which is known in closed form and changes fast with the energy.
+        """
         weights = _energy_weights(PHOTON_ENERGIES_KEV, energy_kev)
-        everything = sum(weight * self._scatter_rows[row, -1] for row, weight in weights)
-        return float((1 - transferred) / everything) if everything > 1e-6 else 1.0
+        error = sum(abs(weight) * np.sqrt(np.cumsum(self._scatter_error[row] ** 2)) for row, weight in weights)
+        share = self._at(self._scatter, SCATTER_EDGES, weights, free_paths, first_power=2)
+        return share, np.interp(free_paths, SCATTER_EDGES, error)
 
     def displacement(self, energy_kev: float, scaled: Floats) -> Floats:
         """What secondary electrons add to the share within radii in CSDA ranges; mostly negative, zero far away."""
         weights = _energy_weights(PHOTON_ENERGIES_KEV, energy_kev)
-        return self._at(self._displacement, self._displacement_rows, DISPLACEMENT_EDGES, weights, scaled, first_power=1)
+        return self._at(self._displacement, DISPLACEMENT_EDGES, weights, scaled, first_power=1)
 
     @staticmethod
     def _at(
         curve: PchipInterpolator,
-        rows: Floats,
         edges: Floats,
         weights: list[tuple[int, float]],
         scaled: Floats,
@@ -260,10 +250,16 @@ class _RadialTables:
 
 
 def _energy_weights(grid: Floats, energy_kev: float) -> list[tuple[int, float]]:
-    """Rows and weights of a linear interpolation in ln E, constant beyond the ends."""
-    position = float(np.interp(np.log(energy_kev), np.log(grid), np.arange(grid.size)))
-    low = min(int(position), grid.size - 2)
-    return [(low, 1 - (position - low)), (low + 1, position - low)]
+    """Rows and weights of a cubic through the four nearest energies in ln E, constant beyond the ends."""
+    nodes = np.log(grid)
+    position = float(np.clip(np.log(energy_kev), nodes[0], nodes[-1]))
+    first = int(np.clip(np.searchsorted(nodes, position) - 2, 0, grid.size - 4))
+    rows = range(first, first + 4)
+    weights = []
+    for row in rows:
+        others = [nodes[other] for other in rows if other != row]
+        weights.append((row, float(np.prod([(position - node) / (nodes[row] - node) for node in others]))))
+    return weights
 
 
 def _tables_of(material: Material) -> _RadialTables:
@@ -291,9 +287,3 @@ def _read_tables(name: str) -> _RadialTables:
     file = files(__package__).joinpath("data", "point_kernels", f"{name}.npz")
     with file.open("rb") as stream, np.load(stream) as arrays:
         return _RadialTables({key: arrays[key].astype(np.float64) for key in arrays.files})
-
-
-def _absolute_error(kernel: PointKernel) -> Floats:
-    if kernel.relative_uncertainty is None:
-        return np.zeros_like(kernel.cumulative_energy_mev)
-    return kernel.relative_uncertainty * kernel.cumulative_energy_mev
