@@ -33,7 +33,7 @@ from radiodosimetry.transport.shells import simulate_shells
 TARGET = Path(__file__).parents[2] / "RadioDosimetry/radiodosimetry/transport/data/point_kernels"
 FIRST_MEDIA = ("water", "soft-tissue", "lung", "bone")
 ELECTRON_HISTORIES, SCATTER_HISTORIES, DISPLACEMENT_HISTORIES = 120_000, 160_000, 120_000
-NAMED_MEDIA_FACTOR = 2
+FIRST_MEDIA_FACTOR = 2
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
             (name for name in named_materials() if name != "air"), key=lambda name: name not in FIRST_MEDIA
         )
         for name in tqdm(names, file=sys.stderr):
-            factor = NAMED_MEDIA_FACTOR if name in FIRST_MEDIA else 1
+            factor = FIRST_MEDIA_FACTOR if name in FIRST_MEDIA else 1
             np.savez_compressed(TARGET / f"{name}.npz", **radial_tables(named_material(name), factor))
     write_source()
 

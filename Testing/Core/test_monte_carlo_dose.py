@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from radiodosimetry.cli import main
-from radiodosimetry.errors import InputError
+from radiodosimetry.errors import GeometryMismatchError, InputError, RegionError
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.images.readers import read_volume
+from radiodosimetry.images.regions import Region
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.images.writers import write_volume
 from radiodosimetry.media import MediaMap, named_material
@@ -18,7 +19,9 @@ from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.transport.voxels import TransportSettings
 from radiodosimetry.units import JOULE_PER_MEV, Quantity
 from radiodosimetry.voxel_dose.monte_carlo import monte_carlo_dose, simulated_kernel
+from radiodosimetry.voxel_dose.radiobiology import Radiobiology
 from radiodosimetry.voxel_dose.sources import EmissionSource
+from radiodosimetry.workflows import dose as dose_workflow
 
 SHAPE = (7, 7, 7)
 GEOMETRY = VolumeGeometry(SHAPE, (5.0, 5.0, 5.0))
@@ -67,6 +70,34 @@ def test_regions_get_an_uncertainty_and_the_record_says_how():
     assert record.parameters["histories"] == result.histories
     assert record.device
     assert result.uncertainty.quantity is Quantity.RELATIVE_UNCERTAINTY
+
+
+def test_energy_that_stays_where_it_arises_lowers_the_uncertainty_of_a_region():
+    source = EmissionSource.from_nuclide(Radionuclide("Ac-225"))
+    masks = {"source": tia().array_kji > 0}
+    result = monte_carlo_dose(tia(), MEDIA, source, TransportSettings(histories=4_000), masks)
+    assert result.region_uncertainty["source"] < 0.002
+
+
+def test_a_region_without_dose_has_no_uncertainty():
+    weak = EmissionSource.mono_energetic("electron", 20.0)
+    far = np.zeros(SHAPE, dtype=bool)
+    far[0, 0, 0] = True
+    result = monte_carlo_dose(tia(), MEDIA, weak, TransportSettings(histories=400), {"far": far})
+    assert result.dose.array_kji[0, 0, 0] == 0
+    assert "far" not in result.region_uncertainty
+
+
+def test_regions_and_radiobiology_are_checked_before_any_history_is_run(monkeypatch):
+    monkeypatch.setattr(dose_workflow, "segment_media", lambda *_: pytest.fail("the work has begun"))
+    ct = QuantitativeVolume(np.zeros(SHAPE), GEOMETRY, Quantity.CT_NUMBER)
+    region = Region("kidney", tia().array_kji > 0, "kidney")
+    effect = {"liver": Radiobiology(2.5, 9e3, 1e5)}
+    with pytest.raises(RegionError, match="Radiobiology is given for liver"):
+        dose_workflow.compute_dose(ct, tia(), "Lu-177", "monte-carlo", [region], radiobiology=effect)
+    small = Region("kidney", np.ones((2, 2, 2), dtype=bool), "kidney")
+    with pytest.raises(GeometryMismatchError, match="resample the labels"):
+        dose_workflow.compute_dose(ct, tia(), "Lu-177", "monte-carlo", [small])
 
 
 def test_no_activity_is_refused():

@@ -34,16 +34,6 @@ def existing_file(text: str) -> Path:
     return path
 
 
-def output_path(text: str) -> Path:
-    """Argument type: a file to write, in a folder that exists."""
-    path = Path(text).expanduser()
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' is a folder; give the name of the file to write")
-    if not path.absolute().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"folder '{path.parent}' of '{text}' does not exist; create it first")
-    return path
-
-
 def positive_number(text: str) -> float:
     """Argument type: a finite number above zero."""
     try:
@@ -76,10 +66,13 @@ def seed_number(text: str) -> int:
 
 def named_expression(text: str) -> tuple[str, str]:
     """Argument type `NAME=EXPR`: a region's name and the labels it is made of."""
-    name, separator, expression = text.partition("=")
-    if not (separator and name.strip() and expression.strip()):
-        raise argparse.ArgumentTypeError(f"found '{text}', expected NAME=EXPR such as healthy_liver=liver-tumour1")
-    return name.strip(), expression.strip()
+    from ..errors import RegionError
+    from ..images.regions import split_region_option
+
+    try:
+        return split_region_option(text)
+    except RegionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 @contextmanager

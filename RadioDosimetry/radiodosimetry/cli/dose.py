@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -183,6 +184,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--activity must be integrated over time: add --integrate physical-decay, or give --tia.")
     if arguments.tia is not None and (arguments.integrate or arguments.activity_unit):
         raise InputError("--tia is integrated already; --integrate and --activity-unit belong to --activity.")
+    if arguments.tia is not None and arguments.calibration_bq_per_ml_per_count is not None:
+        raise InputError("--calibration-bq-per-ml-per-count belongs to --activity; leave it out.")
     if arguments.activity is not None and arguments.tia_unit:
         raise InputError("--tia-unit belongs to --tia; give --activity-unit for --activity.")
     for option in ("label_names", "region", "table", "dvh", "radiobiology"):
@@ -256,8 +259,6 @@ def _read_tia(arguments: argparse.Namespace, nuclide: Radionuclide) -> Quantitat
 
 def _with_record(result: DoseResult, record: Record) -> DoseResult:
     """The same result under another record."""
-    from dataclasses import replace
-
     uncertainty = result.uncertainty
     if uncertainty is not None:
         uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)

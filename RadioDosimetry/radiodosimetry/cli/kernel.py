@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 LARGEST_ARRAY_VOXELS = 512**3
-"""Largest kernel the command writes (0.5 GB)."""
+"""Largest kernel the command makes (1 GB in memory)."""
 
 
 def add_parser(subparsers: Subparsers) -> None:

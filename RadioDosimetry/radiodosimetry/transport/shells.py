@@ -39,14 +39,15 @@ def simulate_shells(
     particle, energy_mev
         What the source emits, isotropically. Bremsstrahlung of the source's electrons is left out.
     edges_g_per_cm2
-        Outer bounds of the shells, equidistant from zero or logarithmic; shape (n,). The first shell starts at 0.
+        Outer bounds of the shells, equidistant from zero or logarithmic (in other steps than a factor of 2); shape
+        (n,). The first shell starts at 0.
     histories
         Source particles.
     secondaries
         Of photons: "scored in flight" scores the expected energy transfer of scattered photons alone (what primary
         photons transfer is known in closed form); "local" and "transported" score every collision.
     cut_kev
-        Photons below are absorbed on the spot, electrons below 1/20 of the source's energy or this.
+        Photons below are absorbed on the spot, electrons below 1/50 of the source's energy or this, whichever is more.
     seed
         Names the random numbers. "local" and "transported" share their photon histories under one seed.
 

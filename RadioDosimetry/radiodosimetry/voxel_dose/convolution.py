@@ -69,6 +69,8 @@ def convolve_dose_kernel(
         Voxel sizes differ by more than `SPACING_TOLERANCE_MM`.
     UnitError
         `tia` is not time-integrated activity, or the kernel is not per decay.
+    InputError
+        `tia` is negative somewhere.
 
     References
     ----------

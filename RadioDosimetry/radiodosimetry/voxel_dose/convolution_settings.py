@@ -45,7 +45,7 @@ class ConvolutionOptions:
         Error allowed to kernels shared between media (see `shared_kernels`); 0, the default, convolves one kernel per
         medium.
     single_medium
-        Name of the medium of `single-vsv`; None is water.
+        Name of the medium of `single-vsv`.
     published_density_scaling
         True: `density-scaled` as printed by Li et al. 2022 (photon part scaled too, kernels cut at 9³ and 99³ voxels).
     point_kernels

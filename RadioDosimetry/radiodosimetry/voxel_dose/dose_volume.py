@@ -32,8 +32,8 @@ class DoseVolumeHistogram:
     region
         Name of the region.
     dose_gy
-        Lower edges of the dose bins [Gy], ascending from 0, equally spaced, shape (bins,); the last lies above the
-        region's maximum.
+        Lower edges of the dose bins [Gy], ascending from 0, equally spaced, shape (bins + 2,); the last lies above
+        the region's maximum.
     cumulative_volume_percent
         Share of the volume that receives at least `dose_gy` [%], from 100 down to 0.
     differential_volume_percent_per_gy
@@ -71,6 +71,11 @@ def dose_to_hottest_percent_gy(dose_gy: ArrayLike, volume_percent: ArrayLike) ->
     -------
     ndarray
         D_x [Gy], shape of `volume_percent`.
+
+    Raises
+    ------
+    InputError
+        A share is below 0 or above 100 %.
     """
     percent = np.asarray(volume_percent, dtype=np.float64)
     if np.any((percent < 0) | (percent > 100)):

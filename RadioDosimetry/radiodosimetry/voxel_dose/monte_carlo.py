@@ -40,7 +40,7 @@ class MonteCarloDose:
     uncertainty
         Relative standard uncertainty (1 σ) of each voxel's dose; 1 where a voxel was never reached.
     region_uncertainty
-        Region to the relative standard uncertainty of its mean dose.
+        Region to the relative standard uncertainty of its mean dose; regions without any dose are left out.
     histories, batches
         Of the run.
     """
@@ -108,7 +108,7 @@ def monte_carlo_dose(
     return MonteCarloDose(
         tia.with_array(energy * JOULE_PER_MEV / mass_kg, Quantity.ABSORBED_DOSE, record),
         tia.with_array(_relative(result.standard_error_mev_kji, energy), Quantity.RELATIVE_UNCERTAINTY, record),
-        {name: float(value) for name, value in result.region_mean_uncertainty.items()},
+        _region_uncertainty(result, source.local_energy_mev * decays, regions or {}),
         result.histories,
         result.batches,
     )
@@ -129,8 +129,10 @@ def simulated_kernel(
 
     Parameters
     ----------
-    source, material, spacing_mm, half_width, secondaries
+    source, material, spacing_mm, secondaries
         As `voxel_kernel`.
+    half_width
+        Voxels beside the source voxel, the same along x, y and z.
     histories
         Number of histories; `KERNEL_HISTORIES` if None.
     seed, device
@@ -176,7 +178,7 @@ def simulated_kernel(
     if source.charged or source.photon_spectra:
         result = simulate_voxels(scene, decays, source.transport_spectra, settings, regions, progress)
         energy = result.energy_mev_kji
-        errors = {name: float(value) for name, value in result.region_mean_uncertainty.items()}
+        errors = _region_uncertainty(result, source.local_energy_mev * decays, regions)
         inside, device_name = float(energy.sum()) + result.escaped_mev, result.device
     else:
         energy, errors, inside, device_name = np.zeros(shape), {}, 0.0, device
@@ -226,6 +228,19 @@ def _octant_mean(array_kji: NDArray[np.float64]) -> NDArray[np.float64]:
         lower = mean.take(range(half, -1, -1), axis=axis)
         mean = 0.5 * (upper + lower)
     return mean
+
+
+def _region_uncertainty(
+    result: TransportResult, local_mev_kji: NDArray[np.float64], regions: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, float]:
+    """Relative standard uncertainty of each region's energy, of which what stays in its voxel has no uncertainty."""
+    relative = {}
+    for name, mask in regions.items():
+        simulated = float(result.energy_mev_kji[mask].sum())
+        if simulated > 0:
+            share = simulated / (simulated + float(local_mev_kji[mask].sum()))
+            relative[name] = float(result.region_mean_uncertainty[name]) * share
+    return relative
 
 
 def _relative(error: NDArray[np.float64], energy: NDArray[np.float64]) -> NDArray[np.float32]:

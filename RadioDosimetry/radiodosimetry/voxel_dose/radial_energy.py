@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Protocol
 
 import numpy as np
@@ -159,19 +163,35 @@ def _identity(
         "medium": [
             dict(material.mass_fractions),
             material.density_g_per_cm3,
-            getattr(material, "mean_excitation_energy_ev", None),
+            material.mean_excitation_energy_ev,
         ],
         "spacing_mm": list(spacing_mm),
         "secondaries": secondaries,
     }
 
 
+@lru_cache(maxsize=1)
 def _table_identity() -> str:
-    """Which radial tables the kernels come from: a change of the tables makes every cache entry a stranger."""
-    from ..transport import point_kernels
+    """What the kernels come from, tables and code: a change of either makes every cache entry a stranger.
 
-    identity = getattr(point_kernels, "table_identity", None)
-    return str(identity()) if callable(identity) else "unnamed"
+    The SOURCE.toml beside each table holds its checksum.
+    """
+    from ..transport.point_kernels import table_identity
+
+    digest = hashlib.sha256(table_identity().encode())
+    for package in ("media", "transport", "voxel_dose"):
+        folder = files(f"{__package__.partition('.')[0]}.{package}")
+        for file in sorted(_modules_and_sources(folder), key=str):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _modules_and_sources(folder: Traversable) -> Iterator[Traversable]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _modules_and_sources(entry)
+        elif entry.name.endswith(".py") or entry.name == "SOURCE.toml":
+            yield entry
 
 
 def _from_cache(key: str, local_mev: float, cell_count: int) -> RadialCells | None:

@@ -37,13 +37,24 @@ def region_values(dose: QuantitativeVolume, region: Region) -> NDArray[np.float6
 
 def values_inside(array_kji: NDArray[Any], region: Region) -> NDArray[Any]:
     """Values of an array inside a region, 1-D in array order, after checking that the region fits and is not empty."""
-    mask = np.asarray(region.mask_kji, dtype=bool)
-    if mask.shape != array_kji.shape:
-        raise GeometryMismatchError(
-            f"Region '{region.name}' has a mask of shape {mask.shape}, the dose has {array_kji.shape} (k, j, i); "
-            "resample the labels onto the dose grid first."
-        )
-    values = array_kji[mask]
+    require_shape(region, array_kji.shape)
+    values = array_kji[np.asarray(region.mask_kji, dtype=bool)]
     if values.size == 0:
         raise RegionError(f"Region '{region.name}' has no voxel on the dose grid; remove it or check the labels.")
     return values
+
+
+def require_shape(region: Region, shape_kji: tuple[int, ...]) -> None:
+    """Refuse a region whose mask has another shape than the dose.
+
+    Raises
+    ------
+    GeometryMismatchError
+        The shapes differ.
+    """
+    found = np.shape(region.mask_kji)
+    if found != shape_kji:
+        raise GeometryMismatchError(
+            f"Region '{region.name}' has a mask of shape {found}, the dose has {shape_kji} (k, j, i); "
+            "resample the labels onto the dose grid first."
+        )

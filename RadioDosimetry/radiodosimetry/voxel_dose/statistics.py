@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, RegionError
+from ..errors import GeometryMismatchError, InputError, RegionError
 from ..images.volume import QuantitativeVolume
 from .dose_volume import dose_to_hottest_percent_gy
 from .radiobiology import Radiobiology, biologically_effective_dose_gy, equivalent_uniform_dose_gy
-from .region_values import region_values, values_inside
+from .region_values import region_values, require_shape, values_inside
 
 if TYPE_CHECKING:
     from ..images.regions import Region
@@ -126,13 +126,12 @@ def region_statistics(
     Means are by mass and D_x by volume, as in the field. The BED is taken voxel by voxel and then averaged: the effect
     is local; the statistical noise of a Monte Carlo map raises it by its variance.
     """
-    _require_distinct_names(regions)
+    require_usable_regions(dose.geometry.shape_kji, regions, radiobiology)
     if density_kji is not None and density_kji.shape != dose.geometry.shape_kji:
-        raise InputError(
+        raise GeometryMismatchError(
             f"The density has shape {density_kji.shape}, the dose {dose.geometry.shape_kji} (k, j, i); "
             "resample the CT onto the dose grid first."
         )
-    _require_known_names(radiobiology or {}, regions)
     return [
         _statistics_of(
             dose,
@@ -143,6 +142,24 @@ def region_statistics(
         )
         for region in regions
     ]
+
+
+def require_usable_regions(
+    shape_kji: tuple[int, int, int], regions: Sequence[Region], radiobiology: Mapping[str, Radiobiology] | None = None
+) -> None:
+    """Refuse regions that `region_statistics` cannot use, before a dose is computed for them.
+
+    Raises
+    ------
+    GeometryMismatchError
+        A mask has another shape than the dose.
+    RegionError
+        Two regions have the same name, or radiobiology names a region that is absent.
+    """
+    _require_distinct_names(regions)
+    _require_known_names(radiobiology or {}, regions)
+    for region in regions:
+        require_shape(region, shape_kji)
 
 
 def _statistics_of(

@@ -26,7 +26,7 @@ from ..voxel_dose.convolution import density_scaled, local_deposition, multiple_
 from ..voxel_dose.convolution_settings import AIR_DENSITY_G_PER_CM3, ConvolutionOptions
 from ..voxel_dose.radiobiology import Radiobiology
 from ..voxel_dose.sources import EmissionSource
-from ..voxel_dose.statistics import RegionDose, radiobiology_warnings, region_statistics
+from ..voxel_dose.statistics import RegionDose, radiobiology_warnings, region_statistics, require_usable_regions
 
 if TYPE_CHECKING:
     from ..transport.voxels import TransportSettings
@@ -153,11 +153,11 @@ def compute_dose(
     UnitError
         `ct` is not a CT or `tia` not time-integrated activity.
     GeometryMismatchError
-        CT and activity do not overlap or lie in different frames of reference.
+        CT and activity do not overlap or lie in different frames of reference, or a region is on another grid.
     UnknownNuclideError, UnknownMediumError
         Nuclide or medium have no data.
     RegionError
-        A region has no voxel, or radiobiology names an absent one.
+        Two regions have the same name, or radiobiology names an absent one.
     CancelledError
         The user cancelled.
     """
@@ -165,6 +165,7 @@ def compute_dose(
     if method not in DOSE_METHODS:
         raise InputError(f"Method '{method}' is unknown; expected one of: {', '.join(DOSE_METHODS)}.")
     _require_quantities(ct, tia)
+    require_usable_regions(tia.geometry.shape_kji, regions, radiobiology)
     source = EmissionSource.from_nuclide(Radionuclide(nuclide) if isinstance(nuclide, str) else nuclide)
     report_progress(progress, 0.0, "Media from the CT")
     tia = without_negative_activity(tia)
