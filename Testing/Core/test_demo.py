@@ -104,7 +104,7 @@ def test_a_cancelled_run_leaves_no_folder_behind(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_said_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(OutputError, match=r"The folder .* cannot be made"):
+    with pytest.raises(OutputError, match="Cannot make the folder"):
         run_demo(tmp_path / "file" / "out")
 
 
@@ -115,4 +115,4 @@ def test_command_says_in_one_line_that_the_folder_cannot_be_made(
     assert main(["demo", "--output", str(tmp_path / "file" / "out")]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("radiodosimetry: The folder")
+    assert printed.err.startswith("radiodosimetry: Cannot make the folder")

@@ -142,7 +142,7 @@ def single_vsv(
     charged, photon, boxes = _one_medium(tia, media, source, material, options, progress)
     dose = charged + photon
     parameters = {"medium": material.name, "density_g_per_cm3": material.density_g_per_cm3, **used_settings(options)}
-    return as_dose(tia, in_body(dose, media, boxes), "single-vsv", parameters, media, source)
+    return as_dose(tia, in_body(dose, media, boxes), "single-vsv", parameters, media, source, options=options)
 
 
 def density_scaled(
@@ -180,7 +180,7 @@ def density_scaled(
     warnings: tuple[str, ...] = ()
     if options.published_density_scaling:
         warnings = ("The published form scales photon dose by density: it is several times too high in lung.",)
-    return as_dose(tia, in_body(dose, media, boxes), "density-scaled", parameters, media, source, warnings)
+    return as_dose(tia, in_body(dose, media, boxes), "density-scaled", parameters, media, source, warnings, options)
 
 
 def multiple_vsv(
@@ -236,7 +236,8 @@ def multiple_vsv(
     require_tia_on(tia, media)
     boxes = boxes_of(tia, media)
     if boxes is None:
-        return as_dose(tia, np.zeros(tia.geometry.shape_kji), "multiple-vsv", used_settings(options), media, source)
+        dose = np.zeros(tia.geometry.shape_kji)
+        return as_dose(tia, dose, "multiple-vsv", used_settings(options), media, source, options=options)
     present = media_present(media)
     density = np.array([media.media[index].density_g_per_cm3 for index in present])
     index_in_box = media.medium_index_kji[boxes[1].slices]
@@ -278,7 +279,7 @@ def multiple_vsv(
         "largest_sharing_error": errors,
         **used_settings(options),
     }
-    return as_dose(tia, in_body(dose, media, boxes), "multiple-vsv", parameters, media, source)
+    return as_dose(tia, in_body(dose, media, boxes), "multiple-vsv", parameters, media, source, options=options)
 
 
 def _convolutions(

@@ -14,7 +14,7 @@ from ..media import MediaMap
 from ..provenance import Record
 from ..units import Quantity
 from .fourier import PRECISIONS, Box, ImageSpectrum, farthest_offset_kji
-from .radial_energy import PointKernelProvider, transported_point_kernel
+from .radial_energy import PointKernelProvider, kernel_datasets, transported_point_kernel
 from .sources import EmissionSource
 
 AIR_DENSITY_G_PER_CM3 = 0.1
@@ -121,13 +121,14 @@ def as_dose(
     media: MediaMap,
     source: EmissionSource,
     warnings: tuple[str, ...] = (),
+    options: ConvolutionOptions | None = None,
 ) -> QuantitativeVolume:
-    """The dose map with the record of its method."""
+    """The dose map with the record of its method, and of its kernels if it has some (`options`)."""
     record = Record(
         f"voxel dose by {method}",
         {"method": method, "source": source.name, "air_below_g_per_cm3": AIR_DENSITY_G_PER_CM3, **parameters},
         {"tia": tia.record.as_dict(), "media": media.record.as_dict()},
-        {"emissions": source.dataset},
+        {"emissions": source.dataset, **(kernel_datasets(options.point_kernels) if options else {})},
     )
     return tia.with_array(dose_gy, Quantity.ABSORBED_DOSE, record.with_warnings(*source.record_notes, *warnings))
 

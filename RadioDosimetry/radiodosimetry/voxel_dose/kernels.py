@@ -19,7 +19,7 @@ from ..media import Material
 from ..provenance import Record
 from ..units import JOULE_PER_MEV, Quantity
 from .geometric_weights import near_weights
-from .radial_energy import PointKernelProvider, RadialCells, radial_cells, transported_point_kernel
+from .radial_energy import PointKernelProvider, RadialCells, kernel_datasets, radial_cells, transported_point_kernel
 from .sources import EmissionSource
 from .voxelisation import unfold, voxelise
 
@@ -196,7 +196,8 @@ def voxel_kernel(
         "engine": "tables",
         "emitted_energy_mev": source.emitted_energy_mev,
     }
-    record = Record("voxel dose kernel from radial tables", parameters, datasets={"emissions": source.dataset})
+    datasets = {"emissions": source.dataset, **kernel_datasets(point_kernels)}
+    record = Record("voxel dose kernel from radial tables", parameters, datasets=datasets)
     return DoseKernel(
         charged,
         photon,

@@ -152,6 +152,13 @@ def _folded(
     return energy, np.sqrt(variance)
 
 
+def kernel_datasets(point_kernels: PointKernelProvider) -> dict[str, str]:
+    """What a record says of where the kernels come from; nothing where they are not of our radial tables."""
+    if point_kernels is not transported_point_kernel:
+        return {}
+    return {"kernels": f"radial tables of radiodosimetry {__version__}, {_table_identity()[:12]}"}
+
+
 def _identity(
     source: EmissionSource, material: Material, spacing_mm: tuple[float, float, float], secondaries: str
 ) -> dict[str, object]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError
 from ..evaluation.differences import mean_error_percent
 from ..images.atomic import OutputTransaction
 from ..images.geometry import VolumeGeometry
@@ -23,6 +21,7 @@ from ..provenance import Record, to_json
 from ..virtual_patients import SyntheticPatient, torso_patient
 from ..voxel_dose.statistics import RegionDose
 from .dose import DoseOptions, DoseResult, compute_dose, integrate_physical_decay
+from .output_folder import output_folder
 
 NUCLIDE = "Lu-177"
 TEST_METHOD, REFERENCE_METHOD = "multiple-vsv", "monte-carlo"
@@ -171,7 +170,7 @@ def run_demo(
         The user cancelled; nothing is left behind.
     """
     output = Path(output)
-    with _folder(output):
+    with output_folder(output):
         report_progress(progress, 0.0, "Generating the patient")
         patient = torso_patient(geometry, seed)
         tia = integrate_physical_decay(patient.activity, NUCLIDE)
@@ -185,22 +184,6 @@ def run_demo(
         result = DemoResult(output, FILES, _differences(test.table, reference.table))
         _write(result, patient, test, reference)
         return result
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make a folder, and take it away again if what follows fails and it was not there before."""
-    existed = path.is_dir()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {path} cannot be made ({error.strerror}); choose another.") from error
-    try:
-        yield
-    except BaseException:
-        if not existed and not any(path.iterdir()):
-            path.rmdir()
-        raise
 
 
 def _differences(test: Sequence[RegionDose], reference: Sequence[RegionDose]) -> tuple[RegionDifference, ...]:
@@ -243,7 +226,8 @@ def _write(result: DemoResult, patient: SyntheticPatient, test: DoseResult, refe
             ("dose_monte_carlo.png", reference.record),
             ("difference.png", both),
         ):
-            transaction.write_text(folder / f"{name}.json", to_json(record.as_dict()))
+            said = {"quantity": record.operation, "unit": "as labelled", "time": None, **record.as_dict()}
+            transaction.write_text(folder / f"{name}.json", to_json(said))
 
 
 def _record_of_both(test: DoseResult, reference: DoseResult) -> Record:
