@@ -173,7 +173,7 @@ class _Batches:
     """Running sums over batches: Σ and Σ² per voxel, and each region's share batch by batch."""
 
     bin_count: int
-    regions: Mapping[str, NDArray[np.intp]]
+    regions: Mapping[str, NDArray[np.intp] | slice]
     total: Floats = field(init=False)
     squares: Floats = field(init=False)
     region_values: dict[str, list[float]] = field(init=False)
@@ -304,7 +304,7 @@ def _run_batches(
             batches.add(runner.run_batch(batch, per_batch, progress, batch / BATCHES, 1 / BATCHES), on_the_spot_mev)
         return batches
     if not masks:
-        batches = _Batches(runner.voxel_count + 1, {"whole grid": np.arange(runner.voxel_count)})
+        batches = _Batches(runner.voxel_count + 1, {"whole grid": slice(runner.voxel_count)})
     reached = 0.0
     while batches.count < MOST_BATCHES:
         batches.add(runner.run_batch(batches.count, per_batch, progress, reached, 0.0), on_the_spot_mev)
