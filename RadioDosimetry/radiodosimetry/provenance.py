@@ -64,12 +64,13 @@ class Record:
         return replace(self, parameters={**self.parameters, **parameters})
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
+        """The record as JSON-ready values; `dataset` names all data sets in one line, `datasets` each by its role."""
         return {
             "operation": self.operation,
             "version": self.version,
             "created": self.created,
             "warnings": list(self.warnings),
+            "dataset": "; ".join(dict.fromkeys(map(str, self.datasets.values()))) or None,
             "datasets": json_ready(self.datasets),
             "parameters": json_ready(self.parameters),
             "seed": self.seed,

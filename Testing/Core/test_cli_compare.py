@@ -63,9 +63,12 @@ def test_json_holds_the_documented_numbers(folder, capsys):
 def test_every_output_is_there_with_its_record(folder, capsys):
     assert compare(folder, *with_labels(folder)) == 0
     names = {path.name for path in (folder / "out").iterdir()}
-    results = {"relative_error.nrrd", "gamma.nrrd", "regions.csv"}
+    results = {"comparison.json", "relative_error.nrrd", "gamma.nrrd", "regions.csv"}
     results |= {"error_map.png", "profiles.png", "bland_altman.png", "dvh.png"}
-    assert names == {"comparison.json"} | results | {f"{name}.json" for name in results}
+    assert names == results | {f"{name}.json" for name in results}
+    for name in results:
+        said = json.loads((folder / "out" / f"{name}.json").read_text())
+        assert {"quantity", "unit", "time", "version", "dataset", "parameters", "seed", "device", "inputs"} <= set(said)
     record = json.loads((folder / "out" / "comparison.json").read_text())
     assert set(record["inputs"]) == {"reference", "test", "labels"}
     assert record["inputs"]["test"]["path"] == "test.nrrd"

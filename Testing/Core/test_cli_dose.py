@@ -89,6 +89,8 @@ def test_every_method_writes_a_dose_map_with_its_record(patient, tmp_path, metho
     assert record["parameters"]["method"] == method
     assert record["unit"] == "Gy"
     assert "ICRP" in record["datasets"]["emissions"]
+    assert "ICRP" in record["dataset"]
+    assert {"quantity", "unit", "time", "version", "parameters", "seed", "device", "inputs"} <= set(record)
     assert record["inputs"]["ct"]["file"]["path"] == "ct.nii.gz"
     assert len(record["inputs"]["activity"]["file"]["sha256"]) == 64
     assert any("physical decay" in warning for warning in record["warnings"])
@@ -224,6 +226,13 @@ def test_a_missing_file_is_refused(patient, tmp_path, capsys):
     assert "ct.nii.gz" in refuse(patient, tmp_path, capsys)
 
 
+def test_a_calibration_of_counts_is_refused_where_no_counts_are_read(patient, tmp_path, capsys):
+    words = ["dose", "--nuclide", "Lu-177", "--ct", str(patient / "ct.nii.gz"), "--tia", str(patient / "tia.nii.gz")]
+    words += ["--calibration-bq-per-ml-per-count", "2", "--output", str(tmp_path / "dose.nrrd")]
+    assert main(words) == 2
+    assert "--calibration-bq-per-ml-per-count belongs to --activity" in capsys.readouterr().err
+
+
 def test_a_damaged_file_is_refused(patient, tmp_path, capsys):
     content = (patient / "activity.nii.gz").read_bytes()
     (patient / "activity.nii.gz").write_bytes(content[: len(content) // 2])
@@ -334,6 +343,14 @@ def test_ctrl_c_leaves_nothing_behind(patient, tmp_path, capsys, monkeypatch):
 
 def test_a_folder_that_is_missing_is_found_before_the_work(patient, tmp_path, capsys):
     assert "does not exist" in refuse(patient, tmp_path, capsys, output="none/dose.nrrd", code=1)
+
+
+def test_an_output_that_is_also_an_input_is_refused(patient, tmp_path, capsys):
+    before = {path: path.read_bytes() for path in patient.iterdir() if path.is_file()}
+    words = [*with_regions(patient), "--table", str(patient / ".." / patient.name / "labels.csv")]
+    assert "also an input" in refuse(patient, tmp_path, capsys, *words)
+    assert "also an input" in refuse(patient, tmp_path, capsys, output=str(patient / "ct.nii.gz"))
+    assert {path: path.read_bytes() for path in patient.iterdir() if path.is_file()} == before
 
 
 def test_two_outputs_of_one_name_are_refused(patient, tmp_path, capsys):

@@ -99,6 +99,17 @@ def test_each_failure_has_its_exit_code_and_one_line(
     assert str(error) in printed.err
 
 
+def test_ctrl_c_while_a_subcommand_is_loaded_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("radiodosimetry.cli.importlib.import_module", interrupted)
+    assert cli.main(["nuclide", "Lu-177"]) == 130
+    assert capsys.readouterr().err == "radiodosimetry: Cancelled; no result was written.\n"
+
+
 def test_a_message_of_several_lines_becomes_one(
     run_nuclide_as: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

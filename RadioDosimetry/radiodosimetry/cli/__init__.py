@@ -45,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in words if word in COMMANDS), None)
-    module = importlib.import_module(f".{command}", __package__) if command else None
+    try:
+        module = importlib.import_module(f".{command}", __package__) if command else None
+    except KeyboardInterrupt as error:
+        return _failure(argparse.Namespace(), error, "Cancelled; no result was written.", EXIT_CANCELLED)
     try:
         arguments = build_parser(command, module).parse_args(words)
     except SystemExit as stop:

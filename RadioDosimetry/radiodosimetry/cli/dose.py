@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, RegionError
-from ..images.atomic import OutputTransaction, full_suffix
+from ..images.atomic import OutputTransaction, full_suffix, refuse_overwriting
 from ..images.readers import read_volume
 from ..images.regions import Region
 from ..images.sidecar import sidecar_path
@@ -25,6 +25,7 @@ from ..voxel_dose.dose_volume import dvh, dvh_csv
 from ..voxel_dose.radiobiology import read_radiobiology
 from ..voxel_dose.statistics import table_csv, table_text
 from ..workflows.dose import (
+    DEFAULT_HISTORIES,
     DEFAULT_METHOD,
     DOSE_METHODS,
     DoseOptions,
@@ -119,20 +120,23 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("monte-carlo")
     amount = group.add_mutually_exclusive_group()
-    amount.add_argument("--histories", type=positive_count, metavar="H")
+    amount.add_argument("--histories", type=positive_count, metavar="H", help=f"default: {DEFAULT_HISTORIES}")
     amount.add_argument(
         "--target-uncertainty-percent", type=positive_number, metavar="P",
         help="go on until the largest uncertainty (1 σ) of a region's mean is below P",
     )  # fmt: skip
-    group.add_argument("--seed", type=seed_number)
-    group.add_argument("--device", choices=("cpu", "cuda"))
+    group.add_argument("--seed", type=seed_number, help="of the random numbers (default: 1)")
+    group.add_argument("--device", choices=("cpu", "cuda"), help="default: cpu")
     other = parser.add_argument_group("other methods")
     other.add_argument("--medium", metavar="NAME", help="single-vsv: water (default) or soft-tissue")
     other.add_argument(
         "--published-density-scaling", action="store_true",
         help="density-scaled: as printed by Li 2022 (photons scaled too, kernels of 9³ and 99³ voxels)",
     )  # fmt: skip
-    other.add_argument("--secondaries", choices=("transported", "local"), help="electrons set free by photons")
+    other.add_argument(
+        "--secondaries", choices=("transported", "local"),
+        help="electrons set free by photons (default: transported; local with monte-carlo)",
+    )  # fmt: skip
     other.add_argument("--model", type=Path, metavar="M", help="model of a learned method")
 
 
@@ -148,6 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     _check_options(arguments)
     outputs = _outputs(arguments)
+    refuse_overwriting((*outputs, *map(sidecar_path, outputs)), _inputs(arguments))
     with OutputTransaction(*outputs, *(sidecar_path(path) for path in outputs)):
         pass  # every folder takes files; found out before the work rather than after it
     nuclide = Radionuclide(arguments.nuclide)
@@ -207,6 +212,13 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
     """All files asked for."""
     paths = (getattr(arguments, name) for name in ("output", "table", "dvh", "rtdose", "uncertainty"))
     return [path for path in paths if path is not None]
+
+
+def _inputs(arguments: argparse.Namespace) -> list[Path]:
+    """All files given, with the sidecars images may have."""
+    names = ("ct", "tia", "activity", "labels", "label_names", "radiobiology", "model")
+    paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
+    return paths + [sidecar_path(path) for path in paths]
 
 
 def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Progress) -> DoseResult:

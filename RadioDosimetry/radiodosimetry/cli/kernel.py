@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..images.atomic import OutputTransaction, full_suffix
+from ..images.atomic import OutputTransaction, full_suffix, refuse_overwriting
 from ..images.sidecar import sidecar_path
 from ..images.writers import WRITABLE_SUFFIXES, write_volume
 from ..media import Material, named_material
@@ -84,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         The kernel cannot be written.
     """
     _check_options(arguments)
+    refuse_overwriting((arguments.output, sidecar_path(arguments.output)), [arguments.spectrum])
     with OutputTransaction(arguments.output, sidecar_path(arguments.output)):
         pass  # the folder takes files; found out before the work rather than after it
     source = _source(arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -164,6 +164,20 @@ def check_writable(path: Path) -> None:
         raise OutputError(f"Cannot write {path}: {_reason(error)}; give a path that can be written.") from error
     finally:
         _remove(probe)
+
+
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
+    """Keep a result from taking the place of what it is computed from.
+
+    Raises
+    ------
+    InputError
+        An output is one of the inputs, be it by another spelling or through a link.
+    """
+    known = {os.path.realpath(path) for path in inputs if path is not None}
+    for output in outputs:
+        if os.path.realpath(output) in known:
+            raise InputError(f"The output {output} is also an input and would be overwritten; give another name.")
 
 
 @contextlib.contextmanager

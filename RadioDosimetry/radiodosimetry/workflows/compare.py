@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OutputError
 from ..evaluation import (
     DoseComparison,
     axis_profile,
@@ -35,6 +34,7 @@ from ..report.figure_style import save_figure
 from ..report.figures import overlay_figure
 from ..units import Quantity
 from ..voxel_dose.dose_volume import dvh
+from .output_folder import output_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,8 +101,7 @@ def compare_dose_files(
     doses = [_read_dose(path, dose_unit) for path in (reference, test)]
     require_same_grid(doses[0].geometry, doses[1].geometry, f"Reference {reference.name}", f"test {test.name}")
     regions, label_record = _read_regions(labels, label_names, expressions or {}, doses[0])
-    made = _make_folder(output)
-    try:
+    with output_folder(output):
         comparison = compare_doses(
             doses[0],
             doses[1],
@@ -115,10 +114,6 @@ def compare_dose_files(
         record = _record(doses, regions, label_record, comparison)
         with OutputTransaction() as transaction:
             _write_all(output, doses[0], doses[1], regions, comparison, record, transaction, progress)
-    except BaseException:
-        if made:
-            output.rmdir()
-        raise
     report_progress(progress, 1.0, "done")
     return comparison
 
@@ -144,18 +139,6 @@ def _read_regions(
     return regions_of(label_map, expressions), record
 
 
-def _make_folder(output: Path) -> bool:
-    """Make the folder if it is absent; whether it was."""
-    if output.is_dir():
-        return False
-    try:
-        output.mkdir(parents=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"Cannot make the folder {output}: {reason}; give a folder that can be written.") from error
-    return True
-
-
 def _record(
     doses: Sequence[QuantitativeVolume], regions: Sequence[Region], labels: Record | None, comparison: DoseComparison
 ) -> Record:
@@ -176,6 +159,11 @@ def _record(
             "regions": {region.name: region.expression for region in regions},
         },
         inputs=inputs,
+        datasets={
+            f"{name}: {role}": dataset
+            for name, dose in zip(("reference", "test"), doses, strict=True)
+            for role, dataset in dose.record.datasets.items()
+        },
         warnings=tuple(warnings),
     )
 
@@ -191,9 +179,12 @@ def _write_all(
     progress: Progress | None,
 ) -> None:
     """Write every file of a comparison."""
-    transaction.write_text(output / "comparison.json", to_json(comparison.as_dict() | record.as_dict()))
+    said = _record_values(reference, "comparison of two dose maps", record)
+    transaction.write_text(output / "comparison.json", to_json(comparison.as_dict() | said))
+    transaction.write_text(output / "comparison.json.json", to_json(said))
     if regions:
-        _write_with_record(output / "regions.csv", comparison_csv(comparison.regions), record, transaction)
+        transaction.write_text(output / "regions.csv", comparison_csv(comparison.regions))
+        transaction.write_text(output / "regions.csv.json", to_json(said))
     error_kji = relative_error_map_percent(reference.array_kji, test.array_kji, ERROR_CUTOFF_PERCENT)
     maps = {"relative_error.nrrd": error_kji / np.float32(100.0), "gamma.nrrd": comparison.gamma.gamma_kji}
     for name, array_kji in maps.items():
@@ -203,12 +194,14 @@ def _write_all(
     for number, (name, draw) in enumerate(figures.items()):
         report_progress(progress, 0.75 + 0.25 * number / len(figures), f"drawing {name}")
         save_figure(draw(), output / name, transaction)
-        transaction.write_text(output / f"{name}.json", to_json(record.as_dict()))
+        said = _record_values(reference, "figure of a comparison of two dose maps", record)
+        transaction.write_text(output / f"{name}.json", to_json(said))
 
 
-def _write_with_record(path: Path, text: str, record: Record, transaction: OutputTransaction) -> None:
-    transaction.write_text(path, text)
-    transaction.write_text(path.with_name(path.name + ".json"), to_json(record.as_dict()))
+def _record_values(reference: QuantitativeVolume, quantity: str, record: Record) -> dict[str, Any]:
+    """What the record beside a table or figure says: several quantities, each with its unit where it stands."""
+    time = None if reference.time is None else reference.time.isoformat()
+    return {"quantity": quantity, "unit": "as labelled", "time": time, **record.as_dict()}
 
 
 def _figures(
