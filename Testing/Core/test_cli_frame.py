@@ -74,7 +74,9 @@ def test_a_wrong_command_line_is_bad_input(words: list[str], capsys: pytest.Capt
     assert cli.main(words) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "usage: radiodosimetry" in printed.err
+    assert printed.err.startswith("radiodosimetry")
+    assert "--help" in printed.err
+    assert printed.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

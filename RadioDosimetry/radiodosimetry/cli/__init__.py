@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from ..__about__ import __version__
 from ..errors import CancelledError, InputError, RadioDosimetryError
@@ -28,6 +29,13 @@ COMMANDS = {
 """Subcommand to its one-line help; the module of the same name in this package implements it."""
 
 _LOGGER = logging.getLogger("radiodosimetry")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers a wrong command line in one line, as every other failure is; the usage is in the help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help).\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser(command: str | None, module: ModuleType | None) -> argparse.ArgumentParser:
     """The parser of the whole command, with the options of `command` alone filled in by its module."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="radiodosimetry",
         description="Absorbed dose of radiopharmaceuticals from quantitative images. "
         "Research software, not a medical device.",
