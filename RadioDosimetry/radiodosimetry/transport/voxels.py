@@ -11,7 +11,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, RadioDosimetryError
 from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
 from ..progress import Progress
@@ -314,7 +314,7 @@ def _run_batches(
                 return batches
             reached = min((settings.target_uncertainty / worst) ** 2, 1.0)
     worst = max(batches.region_uncertainty().values())
-    raise InputError(
+    raise RadioDosimetryError(
         f"After {batches.count} batches of {per_batch} histories the uncertainty is {100 * worst:.2f} %, wanted "
         f"{100 * settings.target_uncertainty:.2f} %. Ask for a larger uncertainty or more histories per batch."
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..images.volume import QuantitativeVolume
-from ..media import Material, MediaMap
+from ..media import MEDIA_DATASETS, Material, MediaMap
 from ..progress import Progress
 from ..provenance import Record
 from ..units import JOULE_PER_MEV, Quantity
@@ -200,7 +200,7 @@ def simulated_kernel(
     record = Record(
         "voxel dose kernel by Monte Carlo",
         parameters,
-        datasets={"emissions": source.dataset},
+        datasets={"emissions": source.dataset, **MEDIA_DATASETS},
         warnings=source.record_notes,
         seed=seed,
         device=device_name,
@@ -274,7 +274,7 @@ def _record(
         "voxel dose by monte-carlo",
         parameters,
         {"tia": tia.record.as_dict(), "media": media.record.as_dict()},
-        {"emissions": source.dataset},
+        {"emissions": source.dataset, **MEDIA_DATASETS},
         source.record_notes,
         settings.seed,
         result.device,
