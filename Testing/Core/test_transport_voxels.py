@@ -304,7 +304,8 @@ def test_a_target_uncertainty_is_reached_with_as_many_batches_as_it_takes() -> N
 
 def test_a_target_that_cannot_be_reached_is_said_with_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voxels_module, "MOST_BATCHES", BATCHES + 1)
-    with pytest.raises(RadioDosimetryError, match=r"After 21 batches of 10 histories the uncertainty is .* %, wanted 0\.01 %"):
+    said = r"After 21 batches of 10 histories the uncertainty is .* %, wanted 0\.01 %"
+    with pytest.raises(RadioDosimetryError, match=said):
         run(homogeneous(3), lines("photon", 208.4), histories=200, target_uncertainty=1e-4)
 
 
