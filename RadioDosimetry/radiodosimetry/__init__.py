@@ -2,8 +2,9 @@
 
 Research software, not a medical device.
 
-The names below are the package's front door, each the function that the command of the same name calls. They load
-their part of the package when first used, so that `import radiodosimetry` costs nothing.
+The names below are the package's front door: the functions that the commands call, also under the commands' names
+(`dose` is `compute_dose`). They load their part of the package when first used, so that `import radiodosimetry` costs
+nothing.
 """
 
 from __future__ import annotations
@@ -44,13 +45,22 @@ _HOME_OF_NAME = {
     "write_volume": "images",
 }
 
-__all__ = ["__version__", *sorted(_HOME_OF_NAME)]  # noqa: PLE0604
+_FUNCTION_OF_COMMAND = {
+    "compare": "compare_dose_files",
+    "demo": "run_demo",
+    "dose": "compute_dose",
+    "kernel": "voxel_kernel",
+    "nuclide": "Radionuclide",
+}
+
+__all__ = ["__version__", *sorted({*_HOME_OF_NAME, *_FUNCTION_OF_COMMAND})]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF_NAME:
+    function = _FUNCTION_OF_COMMAND.get(name, name)
+    if function not in _HOME_OF_NAME:
         raise AttributeError(f"module 'radiodosimetry' has no attribute '{name}'")
-    return getattr(import_module(f".{_HOME_OF_NAME[name]}", __name__), name)
+    return getattr(import_module(f".{_HOME_OF_NAME[function]}", __name__), function)
 
 
 def __dir__() -> list[str]:
