@@ -43,9 +43,7 @@ def main() -> None:
     parser.add_argument("--source-toml", action="store_true")
     arguments = parser.parse_args()
     if not arguments.source_toml:
-        names = arguments.media or sorted(
-            (name for name in named_materials() if name != "air"), key=lambda name: name not in FIRST_MEDIA
-        )
+        names = arguments.media or sorted(named_materials(), key=lambda name: name not in FIRST_MEDIA)
         for name in tqdm(names, file=sys.stderr):
             factor = FIRST_MEDIA_FACTOR if name in FIRST_MEDIA else 1
             np.savez_compressed(TARGET / f"{name}.npz", **radial_tables(named_material(name), factor))
