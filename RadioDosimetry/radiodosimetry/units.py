@@ -68,6 +68,9 @@ _FACTOR_TO_CORE_UNIT = {
 JOULE_PER_MEV = 1.602176634e-13
 """Exact since the 2019 SI: the elementary charge [C] times 1e6 V."""
 
+ELECTRON_REST_ENERGY_KEV = 510.99895
+"""Rest energy of the electron, and of each annihilation quantum [keV] (CODATA 2018)."""
+
 SECONDS_PER_HOUR = 3600.0
 
 

@@ -78,10 +78,11 @@ def test_density_effect_is_weaker_in_thin_media() -> None:
 def test_density_effect_approaches_its_closed_form_at_high_energy(name: str) -> None:
     """δ → 2 ln(βγ) − 2 ln(I/ħω_p) − 1 far above all binding energies (Sternheimer), from below."""
     from radiodosimetry.media import density_effect
-    from radiodosimetry.media.electrons import ELECTRON_MASS_KEV, PLASMA_ENERGY_EV
+    from radiodosimetry.media.electrons import PLASMA_ENERGY_EV
+    from radiodosimetry.units import ELECTRON_REST_ENERGY_KEV
 
     material = named_material(name)
-    tau = np.array([1e8]) / ELECTRON_MASS_KEV
+    tau = np.array([1e8]) / ELECTRON_REST_ENERGY_KEV
     plasma_ev = PLASMA_ENERGY_EV * np.sqrt(material.density_g_per_cm3 * material.electrons_mol_per_g)
     limit = np.log(tau * (tau + 2)) - 2 * np.log(material.mean_excitation_energy_ev / plasma_ev) - 1
     assert density_effect(material, np.array([1e8])) == pytest.approx(limit, abs=1e-2)

@@ -15,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..units import ELECTRON_REST_ENERGY_KEV
 from .data_tables import read_package_table
 from .elements import known_elements
 from .materials import Material
 
 Floats = NDArray[np.float64]
 Particle = Literal["electron", "positron"]
-
-ELECTRON_MASS_KEV = 510.99895
-"""Rest energy of the electron [keV] (CODATA 2018)."""
 
 BETHE_CONSTANT_MEV_CM2_PER_MOL = 0.153537
 """2π r_e² m_e c² N_A [MeV cm²/mol]."""
@@ -132,9 +130,9 @@ def collision_stopping_power_mev_cm2_per_g(
     material: Material, energy_kev: Floats, particle: Particle = "electron", delta: Floats | None = None
 ) -> Floats:
     """Mass collision stopping power [MeV cm²/g] at kinetic energies [keV]; `delta` is the density effect, if known."""
-    tau = energy_kev / ELECTRON_MASS_KEV
+    tau = energy_kev / ELECTRON_REST_ENERGY_KEV
     beta_squared = tau * (tau + 2) / (tau + 1) ** 2
-    excitation = material.mean_excitation_energy_ev * 1e-3 / ELECTRON_MASS_KEV
+    excitation = material.mean_excitation_energy_ev * 1e-3 / ELECTRON_REST_ENERGY_KEV
     if delta is None:
         delta = density_effect(material, energy_kev)
     if particle == "electron":
@@ -153,7 +151,7 @@ def density_effect(material: Material, energy_kev: Floats) -> Floats:
     give the medium's mean excitation energy, then δ(β) follows in closed form from one root per energy.
     """
     strength, resonance, width = _oscillators(material)
-    tau = energy_kev / ELECTRON_MASS_KEV
+    tau = energy_kev / ELECTRON_REST_ENERGY_KEV
     wanted = tau * (tau + 2)  # 1 / (1/β² − 1)
     beta_squared = wanted / (tau + 1) ** 2
     insulating = bool(np.all(resonance > 0))
@@ -217,7 +215,7 @@ def radiative_stopping_power_mev_cm2_per_g(
 
 def _positron_bremsstrahlung_ratio(energy_kev: Floats, atomic_number: int) -> Floats:
     """Radiative stopping power of positrons over that of electrons: fit to the results of Kim et al. 1986."""
-    t = np.log1p(1e6 / atomic_number**2 * energy_kev / ELECTRON_MASS_KEV)
+    t = np.log1p(1e6 / atomic_number**2 * energy_kev / ELECTRON_REST_ENERGY_KEV)
     powers = (-1.2359e-1, 6.1274e-2, -3.1516e-2, 7.7446e-3, -1.0595e-3, 7.0568e-5, -1.8080e-6)
     return -np.expm1(sum(factor * t ** (order + 1) for order, factor in enumerate(powers)))
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..units import ELECTRON_REST_ENERGY_KEV
 from .data_tables import read_package_table
-from .electrons import ELECTRON_MASS_KEV, electron_table
+from .electrons import electron_table
 from .elements import known_elements
 from .materials import Material
 
@@ -135,11 +136,11 @@ def photon_table(material: Material) -> PhotonTable:
     momentum, form_squared, scattering = _mixed_scattering(material)
     to_electron, kept = _compton_transfer(material, energy, momentum, scattering)
     total = sum(processes.values(), np.zeros_like(energy))
-    pair_share = np.maximum(0.0, 1 - 2 * ELECTRON_MASS_KEV / energy)
+    pair_share = np.maximum(0.0, 1 - 2 * ELECTRON_REST_ENERGY_KEV / energy)
     photo, incoherent, pair = processes["photoelectric"], processes["incoherent"], processes["pair"]
     electrons = electron_table(material)
     photo_kept = 1 - electrons.at("radiation_yield", energy)
-    pair_electron_kev = np.clip((energy - 2 * ELECTRON_MASS_KEV) / 2, LOWEST_ENERGY_KEV, None)
+    pair_electron_kev = np.clip((energy - 2 * ELECTRON_REST_ENERGY_KEV) / 2, LOWEST_ENERGY_KEV, None)
     pair_kept = 1 - electrons.at("radiation_yield", pair_electron_kev)
     return PhotonTable(
         material=material,
@@ -192,7 +193,7 @@ def _compton_transfer(
     """
     nodes, weights = np.polynomial.legendre.leggauss(_ANGLE_NODES)
     t, weights = 0.5 * (nodes + 1), 0.5 * weights
-    alpha = energy_kev[:, None] / ELECTRON_MASS_KEV
+    alpha = energy_kev[:, None] / ELECTRON_REST_ENERGY_KEV
     ratio = 1 / (1 + 2 * alpha * t**2)
     cosine = 1 - 2 * t**2
     klein_nishina = ratio**2 * (ratio + 1 / ratio - 1 + cosine**2)

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
 
+from ..units import ELECTRON_REST_ENERGY_KEV
 from .spectrum import ParticleSpectrum
 
 BETA_BIN_COUNT = 256
 """Bins of equal width from 0 to the endpoint: 9 keV for Y-90, 2 keV for Lu-177, far below what a voxel resolves."""
-
-ELECTRON_MASS_KEV = 510.99895
-"""CODATA 2018."""
 
 FINE_STRUCTURE_CONSTANT = 7.2973525693e-3
 """CODATA 2018."""
@@ -177,12 +175,12 @@ def _moments(endpoint_kev: float, signed_atomic_number: int) -> tuple[float, flo
 
 def _shape(energy_kev: NDArray[np.float64], endpoint_kev: float, signed_atomic_number: int) -> NDArray[np.float64]:
     """Allowed shape, not normalised; zero above the endpoint."""
-    kinetic = np.maximum(energy_kev, 1e-6 * endpoint_kev) / ELECTRON_MASS_KEV
+    kinetic = np.maximum(energy_kev, 1e-6 * endpoint_kev) / ELECTRON_REST_ENERGY_KEV
     total = 1.0 + kinetic
     momentum = np.sqrt(kinetic * (kinetic + 2.0))
     coupling = FINE_STRUCTURE_CONSTANT * signed_atomic_number
     strength = 2.0 * np.pi * abs(coupling) * total / momentum
     coulomb = strength / -np.expm1(-strength) * (np.exp(-strength) if coupling < 0 else 1.0)
     relativistic = (total**2 * (1.0 + 4.0 * coupling**2) - 1.0) ** (np.sqrt(1.0 - coupling**2) - 1.0)
-    left = np.clip(endpoint_kev - energy_kev, 0.0, None) / ELECTRON_MASS_KEV
+    left = np.clip(endpoint_kev - energy_kev, 0.0, None) / ELECTRON_REST_ENERGY_KEV
     return coulomb * relativistic * momentum * total * left**2

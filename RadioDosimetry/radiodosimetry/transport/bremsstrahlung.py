@@ -21,10 +21,10 @@ from ..media.electrons import electron_table
 from ..media.elements import known_elements
 from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
+from ..units import ELECTRON_REST_ENERGY_KEV
 
 Floats = NDArray[np.float64]
 
-ELECTRON_MASS_KEV = 510.99895
 FINE_STRUCTURE = 7.2973525693e-3
 
 ELECTRON_GRID_KEV: Floats = np.geomspace(2.0, 3000.0, 160)
@@ -96,8 +96,8 @@ def _effective_atomic_number(material: Material) -> float:
 
 def _thin_target_shape(electron_kev: Floats, photon_kev: Floats, atomic_number: float) -> Floats:
     """dσ/dk up to a factor, shape (electron, photon): formula 3BN of Koch and Motz with Elwert's correction."""
-    start = 1 + electron_kev[:, None] / ELECTRON_MASS_KEV
-    k = np.broadcast_to(photon_kev / ELECTRON_MASS_KEV, (electron_kev.size, photon_kev.size))
+    start = 1 + electron_kev[:, None] / ELECTRON_REST_ENERGY_KEV
+    k = np.broadcast_to(photon_kev / ELECTRON_REST_ENERGY_KEV, (electron_kev.size, photon_kev.size))
     possible = k < 0.999 * (start - 1)
     end = np.where(possible, start - k, 1.5)
     p0, p = np.sqrt(start**2 - 1), np.sqrt(end**2 - 1)

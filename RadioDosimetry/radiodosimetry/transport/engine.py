@@ -23,11 +23,8 @@ from ..errors import DeviceError
 from ..progress import Progress, report_progress
 from . import histories
 from .physics import PhysicsTables
-from .scene import STACK_DEPTH, STACK_RESERVE, Scene, Source
+from .scene import FIXED_POINT_PER_MEV, STACK_DEPTH, STACK_RESERVE, Scene, Source
 from .tables import ENERGY_GRID_MEV, LN_X_GRID, medium_tables
-
-FIXED_POINT_PER_MEV = 1 << 30
-"""Integer units of a tally in one MeV; see `scene.FIXED_POINT_PER_MEV`."""
 
 CUDA_LANES = 1 << 16
 """Lanes of one CUDA launch: enough to fill the largest GPU several times over."""
@@ -142,7 +139,7 @@ class HistoryRunner:
         total = self._tallies[0].numpy()
         for tally in self._tallies[1:]:
             total += tally.numpy()
-        return total * (1.0 / FIXED_POINT_PER_MEV)
+        return total * (1.0 / float(FIXED_POINT_PER_MEV))
 
     def _launch(self, slot: int, batch: int, line_shift: float, first: int, last: int, batch_size: int) -> None:
         wp.launch(

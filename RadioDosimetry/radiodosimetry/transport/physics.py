@@ -8,9 +8,10 @@ Energies are in MeV, lengths in cm, mass thicknesses in g/cm². A random draw re
 
 import warp as wp
 
+from ..units import ELECTRON_REST_ENERGY_KEV
 from .random import uniforms
 
-ELECTRON_REST_ENERGY_MEV = wp.constant(wp.float32(0.51099895))
+ELECTRON_REST_ENERGY_MEV = wp.constant(wp.float32(ELECTRON_REST_ENERGY_KEV * 1e-3))
 KEV_ANGSTROM = wp.constant(wp.float32(12.39841984))
 TWO_PI = wp.constant(wp.float32(6.283185307179586))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..media.materials import Material
 from .engine import HistoryRunner, initialise_warp, upload_tables
-from .scene import Scene, Source
+from .scene import ANALOG, TRACK_LENGTH, Scene, Source
 from .tables import medium_tables
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ def simulate_shells(
     """
     initialise_warp()
     scene = _empty_scene(material, edges_g_per_cm2, particle, energy_mev, cut_kev)
-    scene.estimator = 0 if secondaries == "scored in flight" else 1
+    scene.estimator = TRACK_LENGTH if secondaries == "scored in flight" else ANALOG
     scene.secondaries_transported = int(secondaries == "transported")
     source = Source()
     source.voxel = wp.zeros(1, dtype=wp.int32, device="cpu")

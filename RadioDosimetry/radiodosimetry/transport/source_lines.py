@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
+from ..units import ELECTRON_REST_ENERGY_KEV
 from .bremsstrahlung import bremsstrahlung_spectrum
 from .tables import ENERGY_GRID_MEV, medium_tables
 
@@ -18,6 +19,9 @@ Floats = NDArray[np.float64]
 
 PHOTON_SHARE_OF_HISTORIES = 0.4
 """Share of the histories given to photons where a nuclide emits photons and electrons: electrons vary less."""
+
+ANNIHILATION_MEV = 2 * ELECTRON_REST_ENERGY_KEV * 1e-3
+"""Energy of both quanta of an annihilation [MeV]."""
 
 _KIND = {"photon": 0, "electron": 1, "positron": 2}
 
@@ -73,7 +77,7 @@ def source_lines(
     """
     spectra = [spectrum for spectrum in spectra if spectrum.particle in _KIND and not spectrum.is_empty]
     emitted = sum(spectrum.energy_per_decay_kev for spectrum in spectra) * 1e-3
-    emitted += sum(2 * 0.51099895 * s.particles_per_decay for s in spectra if s.particle == "positron")
+    emitted += sum(ANNIHILATION_MEV * s.particles_per_decay for s in spectra if s.particle == "positron")
     if emitted <= 0:
         raise InputError("The spectra hold no electron, positron or photon with energy; nothing can be transported.")
     charged = [spectrum for spectrum in spectra if spectrum.particle != "photon"]
@@ -88,7 +92,7 @@ def source_lines(
         kind.append(np.full(spectrum.energy_kev.size, _KIND[spectrum.particle], dtype=np.int32))
         energy.append(np.clip(spectrum.energy_kev * 1e-3, ENERGY_GRID_MEV[0] * 1e-3, None))
         number.append(spectrum.yield_per_decay)
-        extra = 2 * 0.51099895 if spectrum.particle == "positron" else 0.0
+        extra = ANNIHILATION_MEV if spectrum.particle == "positron" else 0.0
         brought.append(spectrum.yield_per_decay * (energy[-1] + extra))
     kinds, energies, numbers, shares = (
         np.concatenate(kind), np.concatenate(energy), np.concatenate(number), np.concatenate(brought)

@@ -22,6 +22,7 @@ from ..media.electrons import BETHE_CONSTANT_MEV_CM2_PER_MOL, electron_table
 from ..media.elements import known_elements
 from ..media.materials import Material
 from ..media.photons import photon_table
+from ..units import ELECTRON_REST_ENERGY_KEV
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ HARD_SHARE_OF_TRANSPORT_PATH = 0.1
 HARD_COLLISION_SHARE = 0.06
 """Collisions that take more than this share of the electron's energy are simulated one by one."""
 
-ELECTRON_MASS_MEV = 0.51099895
+ELECTRON_REST_ENERGY_MEV = ELECTRON_REST_ENERGY_KEV * 1e-3
 CLASSICAL_RADIUS_CM = 2.8179403262e-13
 FINE_STRUCTURE = 7.2973525693e-3
 AVOGADRO_PER_MOL = 6.02214076e23
@@ -115,8 +116,8 @@ def _moller_bracket(transfer_mev: Floats) -> Floats:
     Transfers [MeV] have shape (energy, any) on the rows of `ENERGY_GRID_MEV`.
     """
     energy = ENERGY_GRID_MEV[:, None]
-    total = energy + ELECTRON_MASS_MEV
-    interference = ELECTRON_MASS_MEV * (2 * energy + ELECTRON_MASS_MEV) / total**2
+    total = energy + ELECTRON_REST_ENERGY_MEV
+    interference = ELECTRON_REST_ENERGY_MEV * (2 * energy + ELECTRON_REST_ENERGY_MEV) / total**2
     rest = energy - transfer_mev
     return 1 + (transfer_mev / rest) ** 2 + (transfer_mev / total) ** 2 - interference * transfer_mev / rest
 
@@ -150,7 +151,7 @@ def _wentzel_parameters(material: Material) -> tuple[Floats, Floats]:
     Z (Z + 1) counts the deflections by atomic electrons; ln η of a compound is the strength-weighted mean.
     """
     beta_squared = _beta_squared()
-    momentum_squared = ENERGY_GRID_MEV * (ENERGY_GRID_MEV + 2 * ELECTRON_MASS_MEV) / ELECTRON_MASS_MEV**2
+    momentum_squared = ENERGY_GRID_MEV * (ENERGY_GRID_MEV + 2 * ELECTRON_REST_ENERGY_MEV) / ELECTRON_REST_ENERGY_MEV**2
     strength = np.zeros_like(beta_squared)
     ln_screening = np.zeros_like(beta_squared)
     for symbol, share in material.mass_fractions.items():
@@ -171,7 +172,7 @@ def _wentzel_parameters(material: Material) -> tuple[Floats, Floats]:
 
 
 def _beta_squared() -> Floats:
-    tau = ENERGY_GRID_MEV / ELECTRON_MASS_MEV
+    tau = ENERGY_GRID_MEV / ELECTRON_REST_ENERGY_MEV
     return tau * (tau + 2) / (tau + 1) ** 2
 
 

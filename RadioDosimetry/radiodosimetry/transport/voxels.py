@@ -16,7 +16,7 @@ from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
 from ..progress import Progress
 from .engine import HistoryRunner, device_description, require_device, upload_tables
-from .scene import Scene, Source
+from .scene import ANALOG, TRACK_LENGTH, Scene, Source
 from .source_lines import SourceLines, source_lines
 from .tables import ENERGY_GRID_MEV, medium_tables
 
@@ -360,7 +360,7 @@ def _upload_scene(voxels: VoxelScene, settings: TransportSettings, device: str) 
     scene.photon_cut_mev = photon_cut_kev * 1e-3
     scene.electron_cut_mev = electron_cut_kev * 1e-3
     scene.local_range_cm = settings.local_range_share * float(spacing_cm.min())
-    scene.estimator = 0 if settings.estimator == "track-length" else 1
+    scene.estimator = TRACK_LENGTH if settings.estimator == "track-length" else ANALOG
     scene.secondaries_transported = int(settings.secondaries == "transported")
     scene.shell_count = 0
     return scene

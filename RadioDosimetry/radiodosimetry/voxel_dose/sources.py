@@ -10,15 +10,13 @@ import numpy as np
 
 from ..errors import InputError
 from ..nuclides.spectrum import ParticleSpectrum
+from ..units import ELECTRON_REST_ENERGY_KEV
 
 if TYPE_CHECKING:
     from ..nuclides import Radionuclide
 
 EMISSION_CHOICES = ("all", "electrons", "photons")
 """Which particles take part: all of them, β−, β+, conversion and Auger electrons, or γ, X and annihilation photons."""
-
-ANNIHILATION_KEV = 510.99895
-"""Energy of each of the two photons of an annihilation: the electron's rest energy (CODATA 2018) [keV]."""
 
 _SAME_LINE_KEV = 0.1
 """A listed photon this close to the annihilation energy is taken for the annihilation line of the listed positrons."""
@@ -190,7 +188,7 @@ def _annihilation_apart(
         return spectra, ()
     kept, listed = [], 0.0
     for spectrum in spectra:
-        near = np.abs(spectrum.energy_kev - ANNIHILATION_KEV) < _SAME_LINE_KEV
+        near = np.abs(spectrum.energy_kev - ELECTRON_REST_ENERGY_KEV) < _SAME_LINE_KEV
         if spectrum.particle != "photon" or not near.any():
             kept.append(spectrum)
             continue
@@ -199,7 +197,7 @@ def _annihilation_apart(
             energy, yields = spectrum.energy_kev[~near], spectrum.yield_per_decay[~near]
             kept.append(ParticleSpectrum("photon", energy, yields, spectrum.label))
     number = listed or 2 * positrons
-    return kept, (ParticleSpectrum("photon", np.array([ANNIHILATION_KEV]), np.array([number]), "annihilation"),)
+    return kept, (ParticleSpectrum("photon", np.array([ELECTRON_REST_ENERGY_KEV]), np.array([number]), "annihilation"),)
 
 
 def _sorted_by_range(
