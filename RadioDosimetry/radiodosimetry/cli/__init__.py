@@ -24,6 +24,11 @@ COMMANDS = {
     "kernel": "dose kernel around a voxel for a nuclide or a mono-energetic particle",
     "dose": "absorbed dose map and region table from a CT and an activity image",
     "compare": "differences between two dose maps, per region and per voxel",
+    "curves": "time-activity curves of regions over serial images",
+    "fit": "fit time-activity curves: time-integrated activity, residence times, half-lives",
+    "tia": "time-integrated activity map from serial images",
+    "svalues": "S-values of a stylised adult, or of a patient's own CT and regions",
+    "organ-dose": "organ absorbed doses from residence times",
     "demo": "generate a synthetic patient and compute its dose by two methods",
 }
 """Subcommand to its one-line help; the module of the same name in this package implements it."""
@@ -54,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in words if word in COMMANDS), None)
     try:
-        module = importlib.import_module(f".{command}", __package__) if command else None
+        module = importlib.import_module(f".{command.replace('-', '_')}", __package__) if command else None
     except KeyboardInterrupt as error:
         return _failure(argparse.Namespace(), error, "Cancelled; no result was written.", EXIT_CANCELLED)
     try:
