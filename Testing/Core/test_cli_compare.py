@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from dicom_samples import save, segmentation, structure_set
 from radiodosimetry.cli import main
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.images.readers import read_volume
@@ -104,6 +105,53 @@ def test_labels_on_another_grid_are_resampled_and_it_is_recorded(folder, capsys)
     assert compare(folder, *words, "--json") == 0
     assert json.loads(capsys.readouterr().out)["regions"][0]["mean_error_percent"] == pytest.approx(4.0, abs=1e-4)
     assert "resampled" in (folder / "out" / "comparison.json").read_text()
+
+
+def test_structures_of_a_plan_are_regions_as_for_dose(folder, capsys):
+    # squares around the liver of the labels: rows 2 to 5, columns 2 to 6 of slices 2 to 4
+    x, y = (-20.0 + 4.0 * np.array([1.5, 6.5]), 30.0 + 4.0 * np.array([1.5, 5.5]))
+    planes = [
+        np.array([(x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)]) for z in (110.0, 115.0, 120.0)
+    ]
+    plan = save(structure_set([("liver", [("CLOSED_PLANAR", plane) for plane in planes])]), folder / "rs.dcm")
+    assert compare(folder, "--labels", str(plan), "--region", "same=liver", "--json") == 0
+    of = {region["region"]: region for region in json.loads(capsys.readouterr().out)["regions"]}
+    assert list(of) == ["liver", "same"]
+    assert of["liver"]["mean_error_percent"] == pytest.approx(4.0, abs=1e-4)
+    record = json.loads((folder / "out" / "comparison.json").read_text())
+    assert record["inputs"]["labels"]["path"] == "rs.dcm"
+    assert compare(folder, "--labels", str(plan), "--label-names", str(folder / "labels.csv")) == 2
+    assert "RTSTRUCT and SEG hold their own names; leave the CSV out" in capsys.readouterr().err
+
+
+def test_segments_are_regions_as_for_dose(folder, capsys):
+    grid = VolumeGeometry((3, 4, 5), (1.5, 2.0, 3.0), (-10.0, -20.0, 30.0))
+    for name, factor in (("ref", 1.0), ("test", 1.1)):
+        dose = QuantitativeVolume(np.full(grid.shape_kji, factor), grid, Quantity.ABSORBED_DOSE)
+        write_volume(dose, folder / f"{name}.nrrd")
+    frames = np.zeros((2, 4, 5))
+    frames[:, 1:3, 1:4] = 1
+    segments = save(segmentation(frames, [1, 1], [30.0, 33.0], "BINARY", ["tumour"]), folder / "seg.dcm")
+    assert compare(folder, "--labels", str(segments), "--json") == 0
+    [region] = json.loads(capsys.readouterr().out)["regions"]
+    assert region["region"] == "tumour"
+    assert region["mean_error_percent"] == pytest.approx(10.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gamma.nrrd", "comparison.json", "regions.csv.json", "dvh.png"])
+def test_an_output_never_takes_an_inputs_place(folder, capsys, name):
+    given = folder / "out" / name
+    given.parent.mkdir()
+    source, words = ("ref.nrrd", []) if name.endswith(".nrrd") else ("labels.csv", with_labels(folder)[:2])
+    given.write_bytes((folder / source).read_bytes())
+    if words:
+        words = [*words, "--label-names", str(given)]
+    else:
+        (folder / "out" / f"{name}.json").write_bytes((folder / "ref.nrrd.json").read_bytes())
+    before = {path.name: path.read_bytes() for path in given.parent.iterdir()}
+    assert compare(folder, *words, reference="ref.nrrd" if words else f"out/{name}") == 2
+    assert "is also an input and would be overwritten" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in given.parent.iterdir()} == before
 
 
 def test_a_dose_without_sidecar_needs_its_unit(folder, capsys):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dicom_samples import save, structure_set
 from radiodosimetry.cli import main
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.images.readers import image_of, read_volume
@@ -386,3 +387,16 @@ def test_activity_must_be_integrated(patient, tmp_path, capsys):
 def test_integrated_activity_without_a_unit_is_refused(patient, tmp_path, capsys):
     assert "unit" in refuse(patient, tmp_path, capsys, "--tia", str(patient / "activity.nii.gz"))
     assert run(patient, tmp_path, "--tia", str(patient / "activity.nii.gz"), "--tia-unit", "MBq s/mL") == 0
+
+
+def test_what_the_structures_warn_of_is_in_the_record(patient, tmp_path):
+    # the plan knows two structures; one lies beyond the last slice
+    def square(z_mm: float) -> np.ndarray:
+        return np.array([(10.0, 14.0, z_mm), (38.0, 14.0, z_mm), (38.0, 34.0, z_mm), (10.0, 34.0, z_mm)])
+
+    structures = [("liver", [("CLOSED_PLANAR", square(z)) for z in (10.0, 15.0, 20.0)])]
+    structures.append(("knee", [("CLOSED_PLANAR", square(z)) for z in (500.0, 505.0)]))
+    plan = save(structure_set(structures), patient / "rs.dcm")
+    assert run(patient, tmp_path, "--labels", str(plan), method="local") == 0
+    record = json.loads((tmp_path / "dose.nrrd.json").read_text())
+    assert any("knee" in warning for warning in record["warnings"])

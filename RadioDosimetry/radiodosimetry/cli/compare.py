@@ -35,7 +35,9 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("reference", metavar="REF", type=existing_path, help="reference dose: image file or RTDOSE")
     parser.add_argument("test", metavar="TEST", type=existing_path, help="dose to judge, on the same grid")
-    parser.add_argument("--labels", type=existing_file, metavar="FILE", help="label map; without it no regions")
+    parser.add_argument(
+        "--labels", type=existing_path, metavar="FILE", help="label image, RTSTRUCT or SEG (.dcm); else no regions"
+    )
     parser.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
     parser.add_argument(
         "--region",

@@ -227,10 +227,12 @@ def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Pro
     tia = _read_tia(arguments, nuclide)
     regions: list[Region] = []
     inputs = {}
+    label_warnings: tuple[str, ...] = ()
     if arguments.labels is not None:
         regions, label_record = read_regions(
             arguments.labels, arguments.label_names, tia.geometry, dict(arguments.region)
         )
+        label_warnings = label_record.warnings
         inputs["labels"] = dict(label_record.inputs) or file_identity(arguments.labels)
         inputs["regions"] = {region.name: region.expression for region in regions}
     radiobiology = None
@@ -253,7 +255,7 @@ def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Pro
     result = compute_dose(
         ct, tia, nuclide, arguments.method, regions, options, radiobiology, PartialProgress(progress, 0.05, 0.95)
     )
-    return _with_record(result, result.record.with_inputs(**inputs))
+    return _with_record(result, result.record.with_inputs(**inputs).with_warnings(*label_warnings))
 
 
 def _read_tia(arguments: argparse.Namespace, nuclide: Radionuclide) -> QuantitativeVolume:

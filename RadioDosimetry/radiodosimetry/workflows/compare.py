@@ -19,11 +19,10 @@ from ..evaluation import (
     relative_error_map_percent,
 )
 from ..evaluation.gamma import DEFAULT_CUTOFF_PERCENT, DEFAULT_GAMMA_MM, DEFAULT_GAMMA_PERCENT
-from ..images.atomic import OutputTransaction
-from ..images.geometry import require_same_frame, require_same_grid
+from ..images.atomic import OutputTransaction, refuse_overwriting
+from ..images.geometry import require_same_grid
 from ..images.readers import read_volume
-from ..images.regions import Region, read_label_map, regions_of
-from ..images.resampling import resample_labels
+from ..images.regions import Region
 from ..images.sidecar import sidecar_path
 from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
@@ -34,6 +33,7 @@ from ..report.figure_style import save_figure
 from ..report.figures import overlay_figure
 from ..units import Quantity
 from ..voxel_dose.dose_volume import dvh
+from .dose import read_regions
 from .output_folder import output_folder
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ ERROR_CUTOFF_PERCENT = 1.0
 
 ERROR_SCALE_PERCENT = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """Ends of the colour scale of an error map; the first that holds 95 % of the errors is taken."""
+
+_OUTPUTS = (
+    "comparison.json", "regions.csv", "relative_error.nrrd", "gamma.nrrd",
+    "error_map.png", "profiles.png", "bland_altman.png", "dvh.png",
+)  # fmt: skip
+"""All that a comparison may write, each with its record beside it."""
 
 _LINES = {"left-right": 0, "anterior-posterior": 1, "inferior-superior": 2}
 
@@ -75,7 +81,7 @@ def compare_dose_files(
         (a fraction of the reference, zero below `ERROR_CUTOFF_PERCENT`), `gamma.nrrd` and figures, each with its record
         beside it; all appear, or nothing does.
     labels, label_names
-        Label map and CSV of its names; labels on another grid are resampled onto that of the doses.
+        Label image and CSV of its names, or an RTSTRUCT or SEG; another grid is resampled onto that of the doses.
     expressions
         Name of each further region to its expression over label names.
     gamma_percent, gamma_mm, gamma_cutoff_percent
@@ -93,10 +99,13 @@ def compare_dose_files(
     Raises
     ------
     InputError
-        An input cannot be read or used, or the grids differ.
+        An input cannot be read or used, the grids differ, or an input would be overwritten.
     OutputError
         The folder cannot be written.
     """
+    inputs = [path for path in (reference, test, labels, label_names) if path is not None]
+    outputs = [output / name for name in _OUTPUTS]
+    refuse_overwriting((*outputs, *map(sidecar_path, outputs)), (*inputs, *map(sidecar_path, inputs)))
     report_progress(progress, 0.0, "reading the doses")
     doses = [_read_dose(path, dose_unit) for path in (reference, test)]
     require_same_grid(doses[0].geometry, doses[1].geometry, f"Reference {reference.name}", f"test {test.name}")
@@ -130,13 +139,10 @@ def _read_regions(
     """Regions on the grid of the dose, and the record of the labels."""
     if labels is None:
         return [], None
-    label_map = read_label_map(labels, label_names)
-    require_same_frame(dose.geometry, label_map.geometry, "The doses", "the labels")
-    record = label_map.record
-    if not dose.geometry.same_grid(label_map.geometry):
-        label_map = resample_labels(label_map, dose.geometry)
-        record = label_map.record.with_warnings("The labels were resampled onto the grid of the doses.")
-    return regions_of(label_map, expressions), record
+    regions, record = read_regions(labels, label_names, dose.geometry, expressions)
+    if "resampling" in record.parameters:
+        record = record.with_warnings("The labels were resampled onto the grid of the doses.")
+    return regions, record
 
 
 def _record(

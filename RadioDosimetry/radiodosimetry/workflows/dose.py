@@ -248,15 +248,7 @@ def regions_on_grid(
     RegionError
         A region has no voxel, or an expression cannot be read.
     """
-    before = set(label_map.absent)
-    resampled = resample_labels(label_map, geometry)
-    vanished = [name for name in resampled.absent if name not in before]
-    if vanished:
-        raise RegionError(
-            f"No voxel of the dose grid belongs to: {', '.join(vanished)}. The region lies outside the activity image "
-            "or is smaller than its voxels; leave it out."
-        )
-    return regions_of(resampled, expressions)
+    return regions_of(_labels_on_grid(label_map, geometry), expressions)
 
 
 def read_regions(
@@ -267,19 +259,27 @@ def read_regions(
 ) -> tuple[list[Region], Record]:
     """Regions on a grid from a label image with its names, or from an RTSTRUCT or SEG file; and their record.
 
+    The record of a label image that was resampled has the parameter `resampling`.
+
     Raises
     ------
     FileFormatError
         A file is missing or cannot be read.
+    InputError
+        A CSV of names is given for an RTSTRUCT or SEG, which holds its own.
     GeometryMismatchError, RegionError
         As `regions_on_grid`.
     """
     path = Path(path)
     if path.suffix.lower() not in (".dcm", ".dicom", ".ima"):
-        label_map = read_label_map(path, names_csv)
-        return regions_on_grid(label_map, geometry, expressions), label_map.record
+        label_map = _labels_on_grid(read_label_map(path, names_csv), geometry)
+        return regions_of(label_map, expressions), label_map.record
     from ..images.dicom_regions import read_dicom_regions
 
+    if names_csv is not None:
+        raise InputError(
+            f"Label names are given for {path.name}, but RTSTRUCT and SEG hold their own names; leave the CSV out."
+        )
     found = read_dicom_regions(path, geometry)
     masks: dict[str, NDArray[np.bool_]] = {region.name: region.mask_kji for region in found}
     regions = list(found)
@@ -289,6 +289,19 @@ def read_regions(
         regions.append(Region(name, evaluate_expression(expression, masks), expression))
         masks[name] = regions[-1].mask_kji
     return regions, found.record
+
+
+def _labels_on_grid(label_map: LabelMap, geometry: VolumeGeometry) -> LabelMap:
+    """The label map on the grid, with every region it had."""
+    before = set(label_map.absent)
+    resampled = resample_labels(label_map, geometry)
+    vanished = [name for name in resampled.absent if name not in before]
+    if vanished:
+        raise RegionError(
+            f"No voxel of the dose grid belongs to: {', '.join(vanished)}. The region lies outside the dose grid or is "
+            "smaller than its voxels; leave it out."
+        )
+    return resampled
 
 
 def _require_quantities(ct: QuantitativeVolume, tia: QuantitativeVolume) -> None:
