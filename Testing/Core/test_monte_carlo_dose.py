@@ -140,6 +140,23 @@ def test_the_dose_command_runs_monte_carlo_with_an_uncertainty_map(tmp_path, cap
     assert json.loads((tmp_path / "d.nrrd.json").read_text())["seed"] == 4
 
 
+def test_a_target_region_that_no_energy_reaches_fails_the_run(tmp_path, capsys):
+    ct, activity = np.full(SHAPE, 40.0), np.zeros(SHAPE)
+    activity[0, 0, 0] = 1e9
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    labels[6, 6, 6] = 1
+    write_volume(QuantitativeVolume(ct, GEOMETRY, Quantity.CT_NUMBER), tmp_path / "ct.nrrd")
+    write_volume(tia().with_array(activity), tmp_path / "tia.nrrd")
+    write_volume(QuantitativeVolume(labels, GEOMETRY, Quantity.LABEL), tmp_path / "labels.nrrd")
+    words = ["dose", "--method", "monte-carlo", "--nuclide", "H-3", "--ct", str(tmp_path / "ct.nrrd")]
+    words += ["--tia", str(tmp_path / "tia.nrrd"), "--labels", str(tmp_path / "labels.nrrd")]
+    words += ["--output", str(tmp_path / "d.nrrd"), "--target-uncertainty-percent", "5"]
+    before = sorted(tmp_path.iterdir())
+    assert main(words) == 1
+    assert "no energy has reached label_1" in capsys.readouterr().err.replace("label 1", "label_1")
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_few_histories_are_refused(tmp_path, capsys):
     write_volume(tia(), tmp_path / "tia.nrrd")
     write_volume(QuantitativeVolume(np.full(SHAPE, 40.0), GEOMETRY, Quantity.CT_NUMBER), tmp_path / "ct.nrrd")

@@ -123,7 +123,8 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     amount.add_argument("--histories", type=positive_count, metavar="H", help=f"default: {DEFAULT_HISTORIES}")
     amount.add_argument(
         "--target-uncertainty-percent", type=positive_number, metavar="P",
-        help="go on until the largest uncertainty (1 σ) of a region's mean is below P",
+        help="go on until the largest uncertainty (1 σ) of a region's mean is below P (without --labels, the whole "
+        "grid's); fails early where a region gets no energy or 200 million histories would not do",
     )  # fmt: skip
     group.add_argument("--seed", type=seed_number, help="of the random numbers (default: 1)")
     group.add_argument("--device", choices=("cpu", "cuda"), help="default: cpu")

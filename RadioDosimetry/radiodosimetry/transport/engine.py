@@ -30,8 +30,10 @@ CUDA_LANES = 1 << 16
 """Lanes of one CUDA launch: enough to fill the largest GPU several times over."""
 
 CHUNK_HISTORIES = 100_000
-"""Most histories of one CPU launch, so that cancel and Ctrl-C are heard within a second or so."""
+"""Most histories of one CPU launch, so that cancel and Ctrl-C are heard within a second or so.
 
+On CUDA a batch is one launch, a twentieth of a run: there both are heard when it ends.
+"""
 
 TALLY_MEMORY_BYTES = 3 << 30
 """Most memory for the tallies of all CPU threads; a large grid on many cores runs on fewer threads, same result."""
@@ -118,7 +120,10 @@ class HistoryRunner:
 
     def run_batch(self, batch: int, history_count: int, progress: Progress | None = None, done: float = 0.0,
                   share: float = 1.0) -> NDArray[np.float64]:
-        """Energy per bin [MeV times weight, summed over histories] of one batch; the last bin is what left the grid."""
+        """Energy per bin [MeV times weight, summed over histories] of one batch; the last bin is what left the grid.
+
+        Progress is told and cancel heard before each launch: every `CHUNK_HISTORIES` a thread on the CPU, once on CUDA.
+        """
         line_shift = float(np.random.Generator(np.random.Philox(key=[self.seed, batch])).random())
         for tally in self._tallies:
             tally.zero_()

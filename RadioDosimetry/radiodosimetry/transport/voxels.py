@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from ..errors import InputError, RadioDosimetryError
+from ..errors import InputError
 from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
 from ..progress import Progress
+from .batches import BATCHES, run_batches
 from .engine import HistoryRunner, device_description, require_device, upload_tables
 from .scene import ANALOG, TRACK_LENGTH, Scene, Source
 from .source_lines import SourceLines, source_lines
@@ -30,12 +31,6 @@ LOCAL_RANGE_SHARE_OF_VOXEL = 0.02
 FINE_VOXEL_MM = 1.0
 """At and below this voxel size electrons are followed to 5 keV instead of 10 keV."""
 
-BATCHES = 20
-"""Batches of a run with a given number of histories."""
-
-MOST_BATCHES = 2000
-"""Batches after which a run to a target uncertainty gives up."""
-
 SMALLEST_MAJORANT_PER_CM = 1e-6
 """Woodcock's flights stay finite, 10 km long, where the whole scene is vacuum."""
 
@@ -49,7 +44,8 @@ class TransportSettings:
     histories
         Histories in all; with `target_uncertainty` the number per batch times `BATCHES`.
     target_uncertainty
-        Run further batches until the largest relative standard uncertainty over the regions is below this.
+        Run further batches until the largest relative standard uncertainty over the regions (the whole grid where
+        there are none) is below this, or it is plain that `MOST_BATCHES` of them will not do.
     seed
         Names the random numbers; the same seed gives the same result on any number of threads.
     estimator
@@ -149,9 +145,9 @@ class TransportResult:
     escaped_mev
         Energy that left the grid [MeV].
     emitted_mev
-        Energy emitted [MeV].
+        Energy emitted [MeV], local energy included.
     region_mean_uncertainty
-        Region name to relative standard error (1σ) of the energy given to it.
+        Region name to relative standard error (1σ) of the energy given to it; regions that got none are left out.
     histories, batches
         Run.
     device
@@ -168,44 +164,6 @@ class TransportResult:
     device: str
 
 
-@dataclass(eq=False)
-class _Batches:
-    """Running sums over batches: Σ and Σ² per voxel, and each region's share batch by batch."""
-
-    bin_count: int
-    regions: Mapping[str, NDArray[np.intp] | slice]
-    total: Floats = field(init=False)
-    squares: Floats = field(init=False)
-    region_values: dict[str, list[float]] = field(init=False)
-    count: int = 0
-
-    def __post_init__(self) -> None:
-        self.total, self.squares = np.zeros(self.bin_count), np.zeros(self.bin_count)
-        self.region_values = {name: [] for name in self.regions}
-
-    def add(self, energy: Floats, on_the_spot: Floats) -> None:
-        """Take a batch in; its array is used up, as copies of a large grid cost more than its histories."""
-        energy[:-1] += on_the_spot
-        self.total += energy
-        self.count += 1
-        for name, voxels in self.regions.items():
-            self.region_values[name].append(float(energy[voxels].sum()))
-        self.squares += np.square(energy, out=energy)
-
-    def mean_and_error(self) -> tuple[Floats, Floats]:
-        mean = self.total / self.count
-        variance = np.maximum(self.squares / self.count - mean * mean, 0.0) / max(self.count - 1, 1)
-        return mean, np.sqrt(variance)
-
-    def region_uncertainty(self) -> dict[str, float]:
-        result = {}
-        for name, values in self.region_values.items():
-            mean = float(np.mean(values))
-            error = float(np.std(values, ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else np.inf
-            result[name] = error / mean if mean > 0 else 0.0
-        return result
-
-
 def simulate_voxels(
     voxels: VoxelScene,
     decays_kji: NDArray[np.floating],
@@ -213,6 +171,7 @@ def simulate_voxels(
     settings: TransportSettings | None = None,
     regions: Mapping[str, NDArray[np.bool_]] | None = None,
     progress: Progress | None = None,
+    local_energy_mev: float = 0.0,
 ) -> TransportResult:
     """Energy deposited in voxels by particles emitted uniformly within each voxel.
 
@@ -230,7 +189,10 @@ def simulate_voxels(
     regions
         Name to mask (k, j, i), for their uncertainties and the target.
     progress
-        Told the share of histories done.
+        Told the share of histories done. Cancel is heard between the launches of a batch on the CPU, within a second
+        or so, and between batches on CUDA.
+    local_energy_mev
+        Further energy per decay [MeV] that stays in its voxel: of α particles and recoils, which have no spectrum here.
 
     Returns
     -------
@@ -241,6 +203,8 @@ def simulate_voxels(
     ------
     InputError
         Nothing is emitted, no voxel has decays, grids differ, or a setting cannot be used.
+    RadioDosimetryError
+        The target uncertainty cannot be reached, or a region of it gets no energy.
     DeviceError
         The device is not there.
     CancelledError
@@ -266,8 +230,8 @@ def simulate_voxels(
     )
     masks = {name: np.flatnonzero(mask.ravel()) for name, mask in (regions or {}).items()}
     per_batch = max(settings.histories // BATCHES, 2)
-    on_the_spot = decays * (lines.local_energy_mev * per_batch / total_decays)
-    batches = _run_batches(runner, masks, on_the_spot, settings, progress)
+    on_the_spot = decays * ((lines.local_energy_mev + local_energy_mev) * per_batch / total_decays)
+    batches = run_batches(runner, masks, on_the_spot, per_batch, settings.target_uncertainty, progress)
     mean, error = batches.mean_and_error()
     scale = total_decays / per_batch
     shape = voxels.density_kji.shape
@@ -275,7 +239,7 @@ def simulate_voxels(
         energy_mev_kji=(mean[:-1] * scale).reshape(shape),
         standard_error_mev_kji=(error[:-1] * scale).reshape(shape),
         escaped_mev=float(mean[-1] * scale),
-        emitted_mev=total_decays * lines.energy_per_decay_mev,
+        emitted_mev=total_decays * (lines.energy_per_decay_mev + local_energy_mev),
         region_mean_uncertainty=batches.region_uncertainty(),
         histories=per_batch * batches.count,
         batches=batches.count,
@@ -287,37 +251,6 @@ def _require_grid_of(voxels: VoxelScene, arrays: Mapping[str, NDArray[np.generic
     for name, array in arrays.items():
         if array.shape != voxels.density_kji.shape:
             raise InputError(f"Found {name} of shape {array.shape}; expected {voxels.density_kji.shape} (k, j, i).")
-
-
-def _run_batches(
-    runner: HistoryRunner,
-    masks: Mapping[str, NDArray[np.intp]],
-    on_the_spot_mev: Floats,
-    settings: TransportSettings,
-    progress: Progress | None,
-) -> _Batches:
-    """Batches until all are done or the target is reached; `on_the_spot_mev` per voxel belongs to each of them."""
-    per_batch = max(settings.histories // BATCHES, 2)
-    batches = _Batches(runner.voxel_count + 1, masks)
-    if settings.target_uncertainty is None:
-        for batch in range(BATCHES):
-            batches.add(runner.run_batch(batch, per_batch, progress, batch / BATCHES, 1 / BATCHES), on_the_spot_mev)
-        return batches
-    if not masks:
-        batches = _Batches(runner.voxel_count + 1, {"whole grid": slice(runner.voxel_count)})
-    reached = 0.0
-    while batches.count < MOST_BATCHES:
-        batches.add(runner.run_batch(batches.count, per_batch, progress, reached, 0.0), on_the_spot_mev)
-        if batches.count >= BATCHES:
-            worst = max(batches.region_uncertainty().values())
-            if worst <= settings.target_uncertainty:
-                return batches
-            reached = min((settings.target_uncertainty / worst) ** 2, 1.0)
-    worst = max(batches.region_uncertainty().values())
-    raise RadioDosimetryError(
-        f"After {batches.count} batches of {per_batch} histories the uncertainty is {100 * worst:.2f} %, wanted "
-        f"{100 * settings.target_uncertainty:.2f} %. Ask for a larger uncertainty or more histories per batch."
-    )
 
 
 def _photon_and_electron_cut_kev(

@@ -88,6 +88,8 @@ def monte_carlo_dose(
         `tia` is not time-integrated activity, or grids differ.
     InputError
         There is no activity, or a setting cannot be used.
+    RadioDosimetryError
+        The target uncertainty cannot be reached, or no energy reaches a region of it.
     DeviceError
         The device is not there.
     CancelledError
@@ -102,13 +104,15 @@ def monte_carlo_dose(
         raise InputError("The activity is zero everywhere; there is nothing to simulate. Check the image and its unit.")
     mass_kg = media.density_kji.astype(np.float64) * tia.geometry.voxel_volume_ml * 1e-3
     scene = VoxelScene(media.density_kji, media.medium_index_kji, media.media, tia.geometry.spacing_mm)
-    result = simulate_voxels(scene, decays, source.transport_spectra, settings, regions, progress)
-    energy = result.energy_mev_kji + source.local_energy_mev * decays
+    result = simulate_voxels(
+        scene, decays, source.transport_spectra, settings, regions, progress, source.local_energy_mev
+    )
+    energy = result.energy_mev_kji
     record = _record(tia, media, source, settings, result)
     return MonteCarloDose(
         tia.with_array(energy * JOULE_PER_MEV / mass_kg, Quantity.ABSORBED_DOSE, record),
         tia.with_array(_relative(result.standard_error_mev_kji, energy), Quantity.RELATIVE_UNCERTAINTY, record),
-        _region_uncertainty(result, source.local_energy_mev * decays, regions or {}),
+        {name: value for name, value in result.region_mean_uncertainty.items() if name in (regions or {})},
         result.histories,
         result.batches,
     )
@@ -176,14 +180,14 @@ def simulated_kernel(
     faces[half_width, half_width, [half_width - 1, half_width + 1] if half_width else []] = True
     regions = {"centre": decays > 0, **({"face": faces} if half_width else {})}
     if source.charged or source.photon_spectra:
-        result = simulate_voxels(scene, decays, source.transport_spectra, settings, regions, progress)
-        energy = result.energy_mev_kji
-        errors = _region_uncertainty(result, source.local_energy_mev * decays, regions)
+        result = simulate_voxels(
+            scene, decays, source.transport_spectra, settings, regions, progress, source.local_energy_mev
+        )
+        energy, errors = result.energy_mev_kji, result.region_mean_uncertainty
         inside, device_name = float(energy.sum()) + result.escaped_mev, result.device
     else:
-        energy, errors, inside, device_name = np.zeros(shape), {}, 0.0, device
+        energy, errors, inside, device_name = decays * source.local_energy_mev, {}, source.local_energy_mev, device
     octant = _octant_mean(energy)
-    octant[0, 0, 0] += source.local_energy_mev
     gy_per_mev = JOULE_PER_MEV / voxel_mass_kg(material.density_g_per_cm3, spacing_mm)
     parameters = {
         "source": source.name,
@@ -212,7 +216,7 @@ def simulated_kernel(
         material.density_g_per_cm3,
         Quantity.ABSORBED_DOSE_PER_PARTICLE if source.per_particle else Quantity.VOXEL_S_VALUE,
         source.emitted_energy_mev,
-        inside + source.local_energy_mev,
+        inside,
         errors.get("centre"),
         errors.get("face"),
         record,
@@ -228,19 +232,6 @@ def _octant_mean(array_kji: NDArray[np.float64]) -> NDArray[np.float64]:
         lower = mean.take(range(half, -1, -1), axis=axis)
         mean = 0.5 * (upper + lower)
     return mean
-
-
-def _region_uncertainty(
-    result: TransportResult, local_mev_kji: NDArray[np.float64], regions: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, float]:
-    """Relative standard uncertainty of each region's energy, of which what stays in its voxel has no uncertainty."""
-    relative = {}
-    for name, mask in regions.items():
-        simulated = float(result.energy_mev_kji[mask].sum())
-        if simulated > 0:
-            share = simulated / (simulated + float(local_mev_kji[mask].sum()))
-            relative[name] = float(result.region_mean_uncertainty[name]) * share
-    return relative
 
 
 def _relative(error: NDArray[np.float64], energy: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -158,6 +158,8 @@ def compute_dose(
         Nuclide or medium have no data.
     RegionError
         Two regions have the same name, or radiobiology names an absent one.
+    RadioDosimetryError
+        Monte Carlo cannot reach the target uncertainty, or no energy reaches a region.
     CancelledError
         The user cancelled.
     """
