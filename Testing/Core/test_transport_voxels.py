@@ -305,7 +305,7 @@ def test_a_target_uncertainty_is_reached_with_as_many_batches_as_it_takes() -> N
 
 def test_a_target_out_of_reach_is_said_after_the_first_batches_with_what_it_would_take() -> None:
     # 20 batches of 10: 10 % of a region and 1e-4 % wanted, so 1e10 times the histories
-    said = r"After 200 histories the uncertainty of the whole grid is (.*) %; 0\.0001 % would take about (.*) histories"
+    said = r"After 200 histories the uncertainty of the whole grid is (\S+) %; 0\.0001 % would take about (\S+) histories"
     more = ", more than the 2e.04 that a run to a target makes"
     with pytest.raises(RadioDosimetryError, match=said + more) as caught:
         run(homogeneous(3), lines("photon", 208.4), histories=200, target_uncertainty=1e-6)
