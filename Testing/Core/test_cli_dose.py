@@ -208,6 +208,29 @@ def test_ct_numbers_outside_the_table_are_clamped_with_a_warning(patient, tmp_pa
     assert any("HU" in warning for warning in warnings)
 
 
+def test_a_ct_smaller_than_the_activity_is_said_with_the_share_it_does_not_show(patient, tmp_path):
+    # slices 3 to 8 of 10; one of the liver's four lies below them, 35 of its 128 voxels
+    ct = np.full((6, 12, 14), 40.0, dtype=np.float32)
+    write(patient / "ct.nii.gz", ct, origin=(0.0, 0.0, 15.0))
+    activity = read_volume(patient / "activity.nii.gz", Quantity.ACTIVITY_CONCENTRATION, "Bq/mL").array_kji
+    assert run(patient, tmp_path, *with_regions(patient)) == 0
+    record = json.loads((tmp_path / "dose.nrrd.json").read_text())
+    share = (activity[:3].sum() + activity[9:].sum()) / activity.sum()
+    assert record["parameters"]["activity_outside_ct_share"] == pytest.approx(share, rel=1e-6)
+    [said] = [warning for warning in record["warnings"] if "of the activity lies outside the CT" in warning]
+    assert said.startswith(f"{100 * share:.3g} % of the activity")
+    assert any(warning.startswith("27.3 % of region 'liver' lies outside the CT") for warning in record["warnings"])
+    assert not any("check the registration" in warning for warning in record["warnings"])
+
+
+def test_a_ct_that_shows_all_of_the_activity_is_not_spoken_of(patient, tmp_path):
+    write(patient / "ct.nii.gz", np.full((12, 14, 16), 40.0, dtype=np.float32), origin=(-4.0, -4.0, -5.0))
+    assert run(patient, tmp_path, *with_regions(patient), method="local") == 0
+    record = json.loads((tmp_path / "dose.nrrd.json").read_text())
+    assert record["parameters"]["activity_outside_ct_share"] == 0.0
+    assert not any("outside the CT" in warning for warning in record["warnings"])
+
+
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +266,21 @@ def test_a_damaged_file_is_refused(patient, tmp_path, capsys):
 def test_ct_and_activity_without_overlap_are_refused(patient, tmp_path, capsys):
     write(patient / "ct.nii.gz", np.zeros(SHAPE, dtype=np.float32), origin=(5000.0, 0.0, 0.0))
     assert "do not overlap" in refuse(patient, tmp_path, capsys)
+
+
+def test_a_ct_of_another_part_of_the_body_is_refused(patient, tmp_path, capsys):
+    write(patient / "ct.nii.gz", np.full((4, 12, 14), 40.0, dtype=np.float32), origin=(0.0, 0.0, 40.0))
+    said = refuse(patient, tmp_path, capsys)
+    assert "% of the activity lies outside the CT, expected at most 50 %; give the CT of the whole activity" in said
+
+
+def test_a_region_that_the_ct_does_not_show_is_refused(patient, tmp_path, capsys):
+    write(patient / "ct.nii.gz", np.full((7, 12, 14), 40.0, dtype=np.float32))
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    labels[2:6, 4:9, 3:10], labels[8:, 5:7, 5:8] = 1, 2
+    write(patient / "labels.nii.gz", labels)
+    said = refuse(patient, tmp_path, capsys, *with_regions(patient))
+    assert "Region 'tumour1' lies outside the CT, so its mass is unknown; give the CT that shows it" in said
 
 
 def test_labels_without_overlap_are_refused(patient, tmp_path, capsys):

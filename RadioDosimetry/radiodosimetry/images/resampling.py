@@ -71,11 +71,8 @@ def resample_ct(ct: QuantitativeVolume, geometry: VolumeGeometry, outside: float
         return QuantitativeVolume(ct.array_kji, target, ct.quantity, ct.time, ct.record)
     image = image_of(ct.array_kji.astype(np.float32), ct.geometry)
     array = _interpolated(image, target, outside, sitk.sitkLinear)
-    everywhere = image_of(np.ones(ct.geometry.shape_kji, np.uint8), ct.geometry)
-    covered = _interpolated(everywhere, target, 0.0, sitk.sitkNearestNeighbor)
-    record = ct.record.with_parameters(
-        resampling="linear", outside_value=outside, outside_share=float(1 - covered.mean())
-    )
+    outside_share = float(1 - voxels_inside(ct.geometry, target).mean())
+    record = ct.record.with_parameters(resampling="linear", outside_value=outside, outside_share=outside_share)
     return QuantitativeVolume(array, target, ct.quantity, ct.time, record)
 
 
@@ -152,6 +149,14 @@ def resample_labels(label_map: LabelMap, geometry: VolumeGeometry) -> LabelMap:
     if lost:
         record = record.with_warnings(f"Regions without a voxel on the new grid: {', '.join(lost)}.")
     return LabelMap(labels, target, label_map.names, record)
+
+
+def voxels_inside(source: VolumeGeometry, target: VolumeGeometry) -> NDArray[np.bool_]:
+    """Whether the centre of each voxel of `target` lies in a voxel of `source`, bool (k, j, i) on `target`."""
+    if source.same_grid(target):
+        return np.ones(target.shape_kji, dtype=np.bool_)
+    everywhere = image_of(np.ones(source.shape_kji, np.uint8), source)
+    return np.asarray(_interpolated(everywhere, target, 0.0, sitk.sitkNearestNeighbor) > 0)
 
 
 def total_activity(volume: QuantitativeVolume) -> float:

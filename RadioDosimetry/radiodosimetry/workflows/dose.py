@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, RegionError, UnitError
 from ..images.activity import without_negative_activity
+from ..images.coverage import CtCoverage, ct_coverage
 from ..images.geometry import VolumeGeometry
 from ..images.regions import LabelMap, Region, evaluate_expression, read_label_map, regions_of
 from ..images.resampling import resample_ct, resample_labels
@@ -125,7 +126,7 @@ def compute_dose(
     Parameters
     ----------
     ct
-        CT numbers [HU], any grid that overlaps the activity; resampled onto it.
+        CT numbers [HU], any grid that overlaps the activity; resampled onto it, with air where it does not reach.
     tia
         Time-integrated activity concentration [Bq s/mL]; its grid is the dose's. Negative noise is set to zero.
     nuclide
@@ -153,11 +154,12 @@ def compute_dose(
     UnitError
         `ct` is not a CT or `tia` not time-integrated activity.
     GeometryMismatchError
-        CT and activity do not overlap or lie in different frames of reference, or a region is on another grid.
+        CT and activity do not overlap or lie in different frames of reference, more than half of the activity lies
+        outside the CT, or a region is on another grid.
     UnknownNuclideError, UnknownMediumError
         Nuclide or medium have no data.
     RegionError
-        Two regions have the same name, or radiobiology names an absent one.
+        Two regions have the same name, one lies outside the CT, or radiobiology names an absent one.
     RadioDosimetryError
         Monte Carlo cannot reach the target uncertainty, or no energy reaches a region.
     CancelledError
@@ -173,6 +175,7 @@ def compute_dose(
     tia = without_negative_activity(tia)
     bands = None if method == "monte-carlo" else options.bands
     media = segment_media(resample_ct(ct, tia.geometry), options.conversion, bands)
+    coverage = ct_coverage(ct.geometry, tia, regions)
     tia = replace(tia, geometry=media.geometry)
     region_uncertainty: Mapping[str, float] = {}
     uncertainty = None
@@ -189,7 +192,7 @@ def compute_dose(
         convolve = {"single-vsv": single_vsv, "density-scaled": density_scaled, "multiple-vsv": multiple_vsv}[method]
         dose = convolve(tia, media, source, options.convolution, work)
     report_progress(progress, 0.95, "Region statistics")
-    record = _complete(dose.record, ct, tia, media, options, radiobiology or {})
+    record = _complete(dose.record, ct, tia, media, coverage, radiobiology or {})
     dose = dose.with_array(dose.array_kji, record=record)
     if uncertainty is not None:
         uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
@@ -336,7 +339,7 @@ def _complete(
     ct: QuantitativeVolume,
     tia: QuantitativeVolume,
     media: MediaMap,
-    options: DoseOptions,
+    coverage: CtCoverage,
     radiobiology: Mapping[str, Radiobiology],
 ) -> Record:
     """The method's record with inputs, data sets, and every warning collected on the way."""
@@ -346,6 +349,7 @@ def _complete(
             radiobiology={name: vars(values) for name, values in radiobiology.items()} or None,
             time_integrated_activity=dict(tia.record.parameters),
             media=dict(media.record.parameters),
+            activity_outside_ct_share=coverage.activity_outside_share,
         ),
         inputs={"ct": dict(ct.record.inputs), "activity": dict(tia.record.inputs)},
         datasets={**record.datasets, **conversion},
@@ -353,14 +357,17 @@ def _complete(
         *tia.record.warnings,
         *ct.record.warnings,
         *media.warnings,
-        *_air_warning(tia, media),
+        *coverage.warnings,
+        *_air_warning(tia, media, coverage),
         *radiobiology_warnings(radiobiology),
     )
 
 
-def _air_warning(tia: QuantitativeVolume, media: MediaMap) -> tuple[str, ...]:
+def _air_warning(tia: QuantitativeVolume, media: MediaMap, coverage: CtCoverage) -> tuple[str, ...]:
+    """Activity in air that the CT shows; what lies outside the CT has its own warning."""
     total = float(tia.array_kji.sum(dtype=np.float64))
-    in_air = float(tia.array_kji[media.density_kji < AIR_DENSITY_G_PER_CM3].sum(dtype=np.float64))
+    air = (media.density_kji < AIR_DENSITY_G_PER_CM3) & coverage.covered_kji
+    in_air = float(tia.array_kji[air].sum(dtype=np.float64))
     if total <= 0 or in_air <= AIR_ACTIVITY_WARNING * total:
         return ()
     return (
