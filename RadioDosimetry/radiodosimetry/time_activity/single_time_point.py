@@ -321,9 +321,7 @@ def _presumed(
         )
     else:
         warnings += _outside(time_s, window_s, half_life_s, activity_bq, tia_bq_s, "The estimate", bounds)
-    return _result(
-        method, time_s, activity_bq, tia_bq_s, half_life_s, window_s, bounds, rms, activity_std_bq, warnings
-    )
+    return _result(method, time_s, activity_bq, tia_bq_s, half_life_s, window_s, bounds, rms, activity_std_bq, warnings)
 
 
 def _result(
