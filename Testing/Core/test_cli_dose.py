@@ -199,13 +199,25 @@ def test_rt_dose_is_written_with_the_map(patient, tmp_path):
     assert (tmp_path / "dose.dcm.json").exists()
 
 
-def test_ct_numbers_outside_the_table_are_clamped_with_a_warning(patient, tmp_path):
+def test_padding_and_teeth_are_air_and_bone_with_a_warning(patient, tmp_path):
     ct = np.full(SHAPE, 40.0, dtype=np.float32)
-    ct[0, 0, 0], ct[0, 0, 1] = -3024.0, 8000.0
+    ct[0, 0, 0], ct[0, 0, 1] = -3024.0, 3071.0
     write(patient / "ct.nii.gz", ct)
     assert run(patient, tmp_path) == 0
     warnings = json.loads((tmp_path / "dose.nrrd.json").read_text())["warnings"]
-    assert any("HU" in warning for warning in warnings)
+    assert any(text.startswith("1 of 1680 CT voxels lie below -1050 HU (padding") for text in warnings)
+    assert any(text.startswith("1 of 1680 CT voxels lie above 1640 HU") for text in warnings)
+
+
+def test_an_implant_on_an_extended_scale_is_bone_on_request(patient, tmp_path):
+    ct = np.full(SHAPE, 40.0, dtype=np.float32)
+    ct[0, 0, :3] = -32768.0, 9000.0, 2999.0
+    write(patient / "ct.nii.gz", ct)
+    assert run(patient, tmp_path, "--clamp-hu") == 0
+    record = json.loads((tmp_path / "dose.nrrd.json").read_text())
+    assert any(text.startswith("2 of 1680 CT voxels lie above 1640 HU") for text in record["warnings"])
+    media = record["parameters"]["media"]
+    assert (media["clamp_hu"], media["lowest_hu"], media["highest_hu"]) == (True, -32768.0, 9000.0)
 
 
 def test_a_ct_smaller_than_the_activity_is_said_with_the_share_it_does_not_show(patient, tmp_path):
@@ -266,6 +278,21 @@ def test_a_damaged_file_is_refused(patient, tmp_path, capsys):
 def test_ct_and_activity_without_overlap_are_refused(patient, tmp_path, capsys):
     write(patient / "ct.nii.gz", np.zeros(SHAPE, dtype=np.float32), origin=(5000.0, 0.0, 0.0))
     assert "do not overlap" in refuse(patient, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(("hu", "found"), [(3100.0, "40 to 3100"), (9000.0, "40 to 9000"), (-5000.0, "-5000 to 40")])
+def test_numbers_that_no_ct_holds_are_refused(patient, tmp_path, capsys, hu, found):
+    ct = np.full(SHAPE, 40.0, dtype=np.float32)
+    ct[5, 5, 5:7] = hu
+    write(patient / "ct.nii.gz", ct)
+    said = refuse(patient, tmp_path, capsys)
+    assert f"2 of 1680 voxels outside -3100 to 3095 HU (found {found}); expected a CT in HU" in said
+    assert "--clamp-hu" in said
+
+
+def test_numbers_that_are_not_hu_are_refused_even_on_request(patient, tmp_path, capsys):
+    write(patient / "ct.nii.gz", np.full(SHAPE, 60000.0, dtype=np.float32))
+    assert "expected CT numbers up to 31000 HU" in refuse(patient, tmp_path, capsys, "--clamp-hu")
 
 
 def test_a_ct_of_another_part_of_the_body_is_refused(patient, tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,40 @@ def test_what_lies_outside_the_table_is_said_and_recorded() -> None:
     assert result.warnings[1].startswith("2 of 12 CT voxels lie above 1640 HU")
     assert result.record.warnings == result.warnings
     assert result.record.datasets["CT calibration"] == "Schneider 2000"
+
+
+def test_a_ct_beyond_twelve_bits_is_refused_with_what_was_found() -> None:
+    for hu, found in ((3096, "-3024 to 3096"), (-3101, "-3101 to 3000")):
+        array = HU_KJI.copy()
+        array[1, 0, 0] = hu
+        with pytest.raises(InputError, match=rf"holds 1 of 12 voxels outside -3100 to 3095 HU \(found {found}\)"):
+            segment_media(ct_of(array))
+    array[1, 0, 0] = 3095
+    assert segment_media(ct_of(array)).density_kji[1, 0, 0] == pytest.approx(2.8)
+
+
+def test_what_is_beyond_twelve_bits_is_air_and_bone_on_request() -> None:
+    array = HU_KJI.copy()
+    array[0, 0, 0], array[1, 1, 2] = -8192, 12000
+    result = segment_media(ct_of(array), schneider_2000().with_clamped_hu(), bands=None)
+    assert [result.media[result.medium_index_kji[at]].name for at in ((0, 0, 0), (1, 1, 2))] == ["air", "bone-15"]
+    assert result.density_kji[0, 0, 0] == pytest.approx(0.00121)
+    assert result.density_kji[1, 1, 2] == pytest.approx(2.8)
+    assert result.record.parameters["clamp_hu"] is True
+    assert result.record.parameters["highest_hu"] == 12000
+
+
+def test_titanium_and_a_sites_own_curve_take_what_they_reach() -> None:
+    array = HU_KJI.copy()
+    array[1, 1, 2] = 12000
+    assert segment_media(ct_of(array), schneider_2000().with_titanium()).density_kji[1, 1, 2] == pytest.approx(4.54)
+    table = schneider_2000()
+    curve = replace(table, hu_points=np.append(table.hu_points, 13000.0),
+                    density_g_per_cm3_points=np.append(table.density_g_per_cm3_points, 7.8))  # fmt: skip
+    assert segment_media(ct_of(array), curve).density_kji[1, 1, 2] == pytest.approx(2.8 + 5.0 * 9000 / 10000)
+    array[1, 1, 2] = 13001
+    with pytest.raises(InputError, match="outside -3100 to 13000 HU"):
+        segment_media(ct_of(array), curve)
 
 
 def test_mass_is_density_times_volume() -> None:

@@ -16,6 +16,7 @@ from ..images.regions import Region
 from ..images.sidecar import sidecar_path
 from ..images.volume import QuantitativeVolume
 from ..images.writers import WRITABLE_SUFFIXES, write_volume
+from ..media import schneider_2000
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress
 from ..provenance import Record, file_identity, to_json
@@ -67,6 +68,11 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--method", choices=DOSE_METHODS, default=DEFAULT_METHOD, help="default: %(default)s")
     parser.add_argument("--nuclide", required=True, metavar="N", help="radionuclide, such as Lu-177")
     parser.add_argument("--ct", required=True, type=Path, metavar="FILE", help="CT in HU, file or DICOM folder")
+    parser.add_argument(
+        "--clamp-hu", action="store_true",
+        help="take CT numbers above 3095 HU (metal on an extended scale) as the densest bone and below -3100 HU "
+        "(padding) as air, instead of refusing the CT",
+    )  # fmt: skip
     _add_activity(parser)
     _add_regions(parser)
     _add_outputs(parser)
@@ -252,6 +258,7 @@ def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Pro
         seed=1 if arguments.seed is None else arguments.seed,
         device=arguments.device or "cpu",
         secondaries=arguments.secondaries or "local",
+        conversion=schneider_2000().with_clamped_hu() if arguments.clamp_hu else None,
     )
     result = compute_dose(
         ct, tia, nuclide, arguments.method, regions, options, radiobiology, PartialProgress(progress, 0.05, 0.95)

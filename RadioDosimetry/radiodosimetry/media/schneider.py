@@ -28,6 +28,13 @@ LOWEST_HU = -1050.0
 DENSEST_BONE_HU = 1640.0
 """Above lies no bone: teeth, contrast medium and metal."""
 
+HIGHEST_HU = 3095.0
+"""Above lies no number of a 12-bit CT (4095 stored, with an intercept of -1024 or -1000): an extended scale, which
+only metal needs, or no HU at all."""
+
+LOWEST_PADDING_HU = -3100.0
+"""Below lies no padding that scanners are known to write (-1024, -2000, -2048, -3024, -3072)."""
+
 TITANIUM_HU = 2300.0
 """From here a voxel may be taken as titanium, on request."""
 
@@ -58,6 +65,8 @@ class SchneiderConversion:
         The tissues, in the same order.
     titanium_from_hu
         CT number from which a voxel is titanium; None (default) leaves it the last tissue.
+    clamp_hu
+        Whether CT numbers beyond `hu_limits` count as air and as the densest bone; False (default) refuses them.
     name
         What records call the calibration.
 
@@ -72,6 +81,7 @@ class SchneiderConversion:
     tissue_from_hu: Floats
     tissues: tuple[Material, ...]
     titanium_from_hu: float | None = None
+    clamp_hu: bool = False
     name: str = "Schneider 2000"
 
     def __post_init__(self) -> None:
@@ -97,6 +107,45 @@ class SchneiderConversion:
     def media(self) -> tuple[Material, ...]:
         """The tissues, and titanium after them if it is asked for: what `tissue_index` counts in."""
         return self.tissues if self.titanium_from_hu is None else (*self.tissues, titanium())
+
+    @property
+    def hu_limits(self) -> tuple[float, float]:
+        """Lowest and highest CT number [HU] that a CT to be segmented may hold.
+
+        What lies beyond the table, but within these, is padding, teeth, contrast medium or metal on a 12-bit scale. A
+        curve that goes on farther widens them; titanium takes all that is above it.
+        """
+        if self.clamp_hu:
+            return -np.inf, ABSURD_HU
+        lowest = min(LOWEST_PADDING_HU, float(self.hu_points[0]))
+        return lowest, max(HIGHEST_HU, float(self.hu_points[-1])) if self.titanium_from_hu is None else ABSURD_HU
+
+    def with_clamped_hu(self) -> SchneiderConversion:
+        """The same calibration with CT numbers beyond `hu_limits` taken as air and as the densest bone."""
+        return replace(self, clamp_hu=True)
+
+    def require_hu_within_limits(self, lowest_hu: float, highest_hu: float, beyond: int, voxel_count: int) -> None:
+        """Refuse a CT whose numbers are not those of a calibrated 12-bit CT.
+
+        Parameters
+        ----------
+        lowest_hu, highest_hu
+            Of the CT [HU].
+        beyond, voxel_count
+            Number of voxels beyond `hu_limits`, and of all.
+
+        Raises
+        ------
+        InputError
+            A voxel lies beyond the limits.
+        """
+        low, high = self.hu_limits
+        if beyond:
+            raise InputError(
+                f"The CT holds {beyond} of {voxel_count} voxels outside {low:g} to {high:g} HU (found {lowest_hu:g} to "
+                f"{highest_hu:g}); expected a CT in HU. Apply the rescale slope and intercept, or, if these voxels are "
+                "padding or metal, have them taken as air and as the densest bone (--clamp-hu)."
+            )
 
     def with_titanium(self, from_hu: float = TITANIUM_HU) -> SchneiderConversion:
         """The same calibration with everything from `from_hu` on taken as titanium of 4.54 g/cm³."""

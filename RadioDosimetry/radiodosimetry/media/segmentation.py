@@ -162,14 +162,14 @@ def segment_media(
     -------
     MediaMap
         On the grid of `ct`. CT numbers below -1050 HU become air, above 1640 HU the densest bone; `warnings`
-        says how many.
+        says how many. Beyond -3100 to 3095 HU they do so only with `clamp_hu` of the calibration.
 
     Raises
     ------
     UnitError
         `ct` does not hold CT numbers.
     InputError
-        A CT number is not one: NaN or above 31000.
+        A CT number is not one (NaN or above 31000), or lies beyond `SchneiderConversion.hu_limits`.
 
     References
     ----------
@@ -184,7 +184,9 @@ def segment_media(
     media = conversion.media if bands is None else bands.media(conversion)
     density = np.empty(ct.geometry.shape_kji, dtype=np.float32)
     index = np.empty(ct.geometry.shape_kji, dtype=np.uint8)
-    below = above = metal = 0
+    below = above = metal = beyond = 0
+    lowest, highest = np.inf, -np.inf
+    low_limit, high_limit = conversion.hu_limits
     for k, slice_hu in enumerate(ct.array_kji):  # slice by slice: float64 copies of a whole CT would not fit
         slice_density = conversion.density_g_per_cm3(slice_hu)
         density[k] = slice_density
@@ -193,12 +195,18 @@ def segment_media(
         above += int(np.count_nonzero(slice_hu > DENSEST_BONE_HU))
         if conversion.titanium_from_hu is not None:
             metal += int(np.count_nonzero(slice_hu >= conversion.titanium_from_hu))
+        beyond += int(np.count_nonzero((slice_hu < low_limit) | (slice_hu > high_limit)))
+        lowest, highest = min(lowest, float(slice_hu.min())), max(highest, float(slice_hu.max()))
+    conversion.require_hu_within_limits(lowest, highest, beyond, density.size)
     warnings = hu_warnings(below, above, metal, density.size, conversion)
     record = Record(
         "segmentation of a CT into media",
         parameters={
             "band_edges_g_per_cm3": None if bands is None else list(bands.edges_g_per_cm3),
             "titanium_from_hu": conversion.titanium_from_hu,
+            "clamp_hu": conversion.clamp_hu,
+            "lowest_hu": lowest,
+            "highest_hu": highest,
         },
         inputs={"ct": ct.record.inputs},
         datasets={"CT calibration": conversion.name},
