@@ -30,6 +30,7 @@ from .shapes import (
     Slab,
     Solid,
     Torus,
+    Triple,
     Turned,
     Union,
     Wedge,
@@ -312,8 +313,9 @@ def _gallbladder(g: Constants, radius: float) -> Solid:
     return Turned(Union((dome, body)), tuple(g["origin"]), _rows(g))
 
 
-def _rows(organ: Constants) -> tuple[tuple[float, float, float], ...]:
-    return tuple((row[0], row[1], row[2]) for row in organ["rows"])
+def _rows(organ: Constants) -> tuple[Triple, Triple, Triple]:
+    first, second, third = (tuple(row) for row in organ["rows"])
+    return first, second, third
 
 
 def _bowel(c: Constants) -> dict[str, Solid]:

@@ -9,9 +9,8 @@ the left, y to the back, z to the head: the axes of DICOM's patient space (LPS).
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
@@ -22,13 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileFormatError, InputError, RegionError
-from ..images.geometry import VolumeGeometry
-from ..images.regions import LabelMap
 from ..media import Material
-from ..progress import Progress, report_progress
-from ..provenance import Record
+from ..progress import Progress
 from .anatomy import LUNGS, SKELETON, exterior, regions
-from .shapes import Box, Coordinates, Inside, Solid, Union
+from .raster import LabelRaster, rasterise_solids
+from .shapes import Box, Inside, Solid, Union
+
+__all__ = [
+    "PHANTOM_DATASET",
+    "PHANTOM_NAMES",
+    "LabelRaster",
+    "StylisedPhantom",
+    "phantom_tissues",
+    "stylised_phantom",
+]
 
 PHANTOM_DATASET: Mapping[str, str] = MappingProxyType({"stylised phantom": "ORNL/TM-8381 (Cristy and Eckerman 1987)"})
 """What a result names as the origin of its phantom, for `Record.datasets`."""
@@ -36,16 +42,8 @@ PHANTOM_DATASET: Mapping[str, str] = MappingProxyType({"stylised phantom": "ORNL
 PHANTOM_NAMES = ("adult-male", "adult-female")
 """Names that `stylised_phantom` knows."""
 
-CM_TO_MM = 10.0
-
 POINTS_AT_ONCE = 2**18
 """Points tried together when volumes are measured and points sampled: some 10 MB of coordinates."""
-
-VOXELS_AT_ONCE = 2**21
-"""Voxels labelled together: some 50 MB of intermediate numbers."""
-
-MOST_VOXELS = 2**31
-"""Largest raster; the body at 0.4 mm. Beyond it the spacing is a mistake."""
 
 VOLUME_HITS = 100_000
 """Points inside a region after which its measured volume stands: within 0.3 % for all regions."""
@@ -64,50 +62,9 @@ PHOTOELECTRIC_EQUIVALENT: Mapping[str, tuple[str, float]] = MappingProxyType(
 )
 """Trace elements without cross-section tables here: what stands for them, and how much of it per mass.
 
-The factor is the ratio of the photoelectric cross-sections per mass at 30 keV (xraylib 4.2), so that these elements
-(0.08 % of the skeleton, below 0.06 % of the others) absorb at 20 to 100 keV what they should; their share of the mass
-is otherwise without effect.
+The factor is the ratio of the photoelectric cross-sections per mass at 30 keV (xraylib), so that these elements, less
+than 0.05 % of each tissue together, absorb at 20 to 100 keV what they should; as mass they are without effect.
 """
-
-
-@dataclass(frozen=True, eq=False)
-class LabelRaster:
-    """A phantom in voxels.
-
-    Attributes
-    ----------
-    label_kji
-        0 outside the body, n in `regions[n - 1]`; uint8, shape (k, j, i). Read-only.
-    geometry
-        Where the voxels lie: patient space (LPS), the origin of the phantom at (0, 0, 0).
-    regions
-        Names by label, from label 1.
-    """
-
-    label_kji: NDArray[np.uint8]
-    geometry: VolumeGeometry
-    regions: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        self.label_kji.setflags(write=False)
-
-    @cached_property
-    def voxel_counts(self) -> Mapping[str, int]:
-        """Number of voxels of each region."""
-        counts = np.bincount(self.label_kji.ravel(), minlength=len(self.regions) + 1)[1:]
-        return MappingProxyType(dict(zip(self.regions, counts.tolist(), strict=True)))
-
-    @property
-    def volumes_ml(self) -> Mapping[str, float]:
-        """Volume of the voxels of each region [mL]."""
-        voxel_ml = self.geometry.voxel_volume_ml
-        return MappingProxyType({name: count * voxel_ml for name, count in self.voxel_counts.items()})
-
-    def label_map(self) -> LabelMap:
-        """The raster as labels with names, to write to a file or to evaluate as a patient's."""
-        names = {number: name for number, name in enumerate(self.regions, start=1)}
-        record = Record("rasterised stylised phantom", datasets=dict(PHANTOM_DATASET))
-        return LabelMap(self.label_kji, self.geometry, names, record)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +175,7 @@ class StylisedPhantom:
         progress: Progress | None = None,
         samples_per_axis: int = 1,
     ) -> LabelRaster:
-        """The phantom in voxels, symmetric about the sagittal plane; memory beyond the labels is bounded.
+        """The phantom in voxels, symmetric about the sagittal plane, with bounded memory: see `rasterise_solids`.
 
         Parameters
         ----------
@@ -227,25 +184,17 @@ class StylisedPhantom:
         progress
             Told how far the work is; may cancel it.
         samples_per_axis
-            1 gives a voxel the region at its centre. s > 1 looks at s³ points per voxel and takes the region that most
-            of them have (of equals the first).
+            1 gives a voxel the region at its centre, s > 1 the region that most of s³ points in it have.
 
         Raises
         ------
         InputError
-            The spacing is not positive or makes more than `MOST_VOXELS` voxels, or the samples are not 1 to 8.
+            The spacing is not positive or makes too many voxels, or the samples are not 1 to 8.
         CancelledError
             `progress` says that the user asked to stop.
         """
-        geometry = self._grid(spacing_mm)
-        if samples_per_axis not in range(1, 9):
-            raise InputError(f"A voxel is looked at in 1 to 8 points per axis, found {samples_per_axis}.")
-        label = np.zeros(geometry.shape_kji, dtype=np.uint8)
-        for part, (start, stop) in enumerate(parts := list(_slices(geometry, samples_per_axis))):
-            report_progress(progress, part / len(parts), f"Rasterising the {self.name} phantom")
-            label[start:stop] = self._labels_of_slices(geometry, start, stop, samples_per_axis)
-        report_progress(progress, 1.0, f"Rasterised the {self.name} phantom")
-        return LabelRaster(label, geometry, self.regions)
+        what = f"the {self.name} phantom"
+        return rasterise_solids(self.solids, self.body, spacing_mm, samples_per_axis, what, progress)
 
     def sample_points_cm(self, region: str | Sequence[str], n: int, seed: int) -> NDArray[np.float64]:
         """Points spread evenly over a region's volume.
@@ -325,43 +274,6 @@ class StylisedPhantom:
             hits += int(np.count_nonzero(self._belongs([name], points)))
             tried += POINTS_AT_ONCE
         return float(np.prod(size)) * hits / tried
-
-    def _grid(self, spacing_mm: float | tuple[float, float, float]) -> VolumeGeometry:
-        given = np.asarray(spacing_mm, dtype=np.float64)
-        if given.shape not in ((), (3,)) or not np.all(np.isfinite(given)) or np.any(given <= 0):
-            raise InputError(f"The voxel size must be one or three positive numbers in mm, found {spacing_mm}.")
-        spacing = np.broadcast_to(given, 3)
-        box = self.body.box
-        lower, upper = CM_TO_MM * np.array(box.lower_cm), CM_TO_MM * np.array(box.upper_cm)
-        counts = np.ceil((upper - lower) / spacing - 1e-9)
-        if math.prod(counts.tolist()) > MOST_VOXELS:
-            raise InputError(
-                f"A voxel size of {spacing_mm} mm makes {math.prod(counts.tolist()):.3g} voxels of the body, expected "
-                f"at most {MOST_VOXELS:.3g}. Choose larger voxels."
-            )
-        first = (lower + upper) / 2 - spacing * (counts - 1) / 2
-        shape = tuple(int(count) for count in counts[::-1])
-        return VolumeGeometry((shape[0], shape[1], shape[2]), tuple(spacing.tolist()), tuple(first.tolist()))
-
-    def _labels_of_slices(self, geometry: VolumeGeometry, start: int, stop: int, samples: int) -> NDArray[np.uint8]:
-        """Labels of the slices from `start` to `stop`."""
-        offsets = (np.arange(samples) + 0.5) / samples - 0.5
-        if samples == 1:
-            return self._labels_at(*_axes_cm(geometry, start, stop, (0.0, 0.0, 0.0)))
-        votes = np.zeros((len(self.regions) + 1, stop - start, *geometry.shape_kji[1:]), dtype=np.uint16)
-        for offset in np.stack(np.meshgrid(offsets, offsets, offsets), axis=-1).reshape(-1, 3):
-            seen = self._labels_at(*_axes_cm(geometry, start, stop, tuple(offset)))
-            for number in np.unique(seen):
-                votes[number] += seen == number
-        return votes.argmax(axis=0).astype(np.uint8)
-
-    def _labels_at(self, x_cm: Coordinates, y_cm: Coordinates, z_cm: Coordinates) -> NDArray[np.uint8]:
-        """Labels of an open grid, painted from the last region to the first and kept within the body."""
-        label = np.zeros((len(z_cm), len(y_cm), len(x_cm)), dtype=np.uint8)
-        for number, name in reversed(list(enumerate(self.regions, start=1))):
-            _paint(label, number, self.solids[name], self._boxes[name], x_cm, y_cm, z_cm)
-        label[~self.body.contains(x_cm, y_cm[:, None], z_cm[:, None, None])] = 0
-        return label
 
 
 @cache
@@ -449,40 +361,3 @@ def _spread_points(first: int, count: int) -> NDArray[np.float64]:
     golden = 1.2207440846057596
     steps = golden ** -np.arange(1.0, 4.0)
     return np.asarray((0.5 + np.arange(first + 1, first + count + 1)[:, None] * steps) % 1.0)
-
-
-def _slices(geometry: VolumeGeometry, samples: int) -> Iterator[tuple[int, int]]:
-    """Ranges of slices that are labelled together."""
-    count, rows, columns = geometry.shape_kji
-    voxels = VOXELS_AT_ONCE if samples == 1 else VOXELS_AT_ONCE // 16
-    step = max(1, voxels // (rows * columns))
-    for start in range(0, count, step):
-        yield start, min(start + step, count)
-
-
-def _axes_cm(
-    geometry: VolumeGeometry, start: int, stop: int, offset: tuple[float, ...]
-) -> tuple[Coordinates, Coordinates, Coordinates]:
-    """Coordinates of the voxels' centres, moved by `offset` voxels, along x, y and (from slice `start`) z [cm]."""
-    count = geometry.shape_kji[2], geometry.shape_kji[1], stop - start
-    first = 0, 0, start
-    axes = [
-        (geometry.origin_mm[axis] + geometry.spacing_mm[axis] * (np.arange(count[axis]) + first[axis] + offset[axis]))
-        / CM_TO_MM
-        for axis in range(3)
-    ]
-    return axes[0], axes[1], axes[2]
-
-
-def _paint(
-    label: NDArray[np.uint8], number: int, solid: Solid, box: Box, x: Coordinates, y: Coordinates, z: Coordinates
-) -> None:
-    """Write a region's number where its solid is, looking only inside its box."""
-    span = [
-        slice(int(np.searchsorted(axis, low, "left")), int(np.searchsorted(axis, high, "right")))
-        for axis, low, high in zip((x, y, z), box.lower_cm, box.upper_cm, strict=True)
-    ]
-    part = label[span[2], span[1], span[0]]
-    if part.size:
-        inside = solid.contains(x[span[0]], y[span[1]][:, None], z[span[2]][:, None, None])
-        part[np.broadcast_to(inside, part.shape)] = number

@@ -221,9 +221,7 @@ class Torus:
 
     def contains(self, x_cm: Coordinates, y_cm: Coordinates, z_cm: Coordinates) -> Inside:
         """Points with ((√(u² + v²) − R) / r₁)² + (w / r₂)² ≤ 1 about the centre, w along the axis."""
-        offsets = [
-            coordinate - centre for coordinate, centre in zip((x_cm, y_cm, z_cm), self.centre_cm, strict=True)
-        ]
+        offsets = [coordinate - centre for coordinate, centre in zip((x_cm, y_cm, z_cm), self.centre_cm, strict=True)]
         along = offsets.pop(self.axis)
         radial = np.sqrt(offsets[0] ** 2 + offsets[1] ** 2) - self.ring_radius_cm
         return np.asarray((radial / self.section_cm[0]) ** 2 + (along / self.section_cm[1]) ** 2 <= 1.0)
