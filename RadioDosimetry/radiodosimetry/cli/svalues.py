@@ -1,0 +1,212 @@
+"""`radiodosimetry svalues`: S-values of a stylised adult, or of a patient's own CT and regions."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, RegionError
+from ..images.atomic import OutputTransaction, refuse_overwriting
+from ..images.sidecar import sidecar_path
+from ..nuclides import Radionuclide
+from ..organ_dose.importers import (
+    S_VALUE_UNITS,
+    SValueComparison,
+    compare_s_values,
+    comparison_csv,
+    read_s_value_table,
+)
+from ..organ_dose.s_value_table import SValueTable, s_values_csv, s_values_record_json
+from ..provenance import file_identity, to_json
+from ..workflows.s_values import (
+    DEFAULT_HISTORIES,
+    PHANTOMS,
+    PatientOptions,
+    patient_s_value_table,
+    phantom_s_value_table,
+    read_fate_file,
+)
+from .common import (
+    EXIT_OK,
+    existing_file,
+    existing_path,
+    named_expression,
+    positive_count,
+    positive_number,
+    seed_number,
+    terminal_progress,
+)
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_LOG = logging.getLogger(__name__)
+
+_PATIENT_OPTIONS = (
+    "labels",
+    "label_names",
+    "region",
+    "spacing_mm",
+    "remainder",
+    "histories",
+    "seed",
+    "device",
+    "secondaries",
+    "fates",
+)
+"""Options that a stylised adult does not have."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand to the command line."""
+    parser = subparsers.add_parser(
+        "svalues",
+        help="S-values of a stylised adult, or of a patient's own CT and regions",
+        description="Mean absorbed dose of each target per decay in each source, with its statistical uncertainty.",
+    )
+    parser.add_argument("--nuclide", required=True, metavar="N", help="radionuclide, such as Lu-177")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--phantom", choices=PHANTOMS, help="S-values of this stylised adult")
+    which.add_argument("--ct", type=existing_path, metavar="FILE", help="S-values of this patient: CT in HU")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="CSV", help="columns target,source,s_mgy_per_mbq_s,std"
+    )
+    _add_patient(parser)
+    _add_comparison(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_patient(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("of a patient, with --ct")
+    group.add_argument("--labels", type=existing_path, metavar="FILE", help="label image, RTSTRUCT or SEG (.dcm)")
+    group.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
+    group.add_argument(
+        "--region", type=named_expression, action="append", default=[], metavar="NAME=EXPR",
+        help="further region of label names with + and -, such as healthy_liver=liver-tumour1",
+    )  # fmt: skip
+    group.add_argument("--remainder", action="store_true", help="add the body without all regions as a region")
+    group.add_argument("--spacing-mm", type=positive_number, metavar="D", help="voxel size (default: that of --labels)")
+    group.add_argument(
+        "--histories", type=positive_count, metavar="H", help=f"per source region (default: {DEFAULT_HISTORIES})"
+    )
+    group.add_argument("--seed", type=seed_number, help="of the random numbers (default: 1)")
+    group.add_argument("--device", choices=("cpu", "cuda"), help="default: cpu")
+    group.add_argument(
+        "--secondaries", choices=("transported", "local"), help="electrons set free by photons (default: local)"
+    )
+    group.add_argument(
+        "--fates", type=existing_file, metavar="CSV",
+        help="daughters that leave their region: columns daughter,source,fraction,destination",
+    )  # fmt: skip
+
+
+def _add_comparison(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("side by side with S-values of others")
+    group.add_argument("--compare", type=existing_file, metavar="FILE", help="table of one line per pair, or a matrix")
+    group.add_argument("--compare-unit", choices=tuple(S_VALUE_UNITS), help="of a matrix that does not state it")
+    group.add_argument("--comparison", type=Path, metavar="CSV", help="write both and their ratio, pair by pair")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compute the S-values and write everything asked for, all of it or nothing.
+
+    Raises
+    ------
+    InputError
+        Options contradict each other, or an input cannot be used.
+    OutputError
+        An output cannot be written.
+    """
+    _check_options(arguments)
+    outputs = [path for path in (arguments.output, arguments.comparison) if path is not None]
+    refuse_overwriting((*outputs, *map(sidecar_path, outputs)), _inputs(arguments))
+    with OutputTransaction(*outputs, *map(sidecar_path, outputs)):
+        pass  # every folder takes files; found out before the work rather than after it
+    nuclide = Radionuclide(arguments.nuclide)
+    theirs = None
+    if arguments.compare is not None:
+        theirs = read_s_value_table(arguments.compare, nuclide.name, arguments.compare_unit)
+    table = _computed(arguments, nuclide)
+    for warning in table.record.warnings:
+        _LOG.warning("%s", warning)
+    comparison = None if theirs is None else compare_s_values(table, theirs)
+    _write(arguments, table, comparison)
+    sys.stdout.write(_summary(arguments, table, comparison))
+    return EXIT_OK
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not fit together, before anything is read."""
+    for option in _PATIENT_OPTIONS:
+        if arguments.phantom is not None and getattr(arguments, option) not in (None, False, []):
+            name = "--" + option.replace("_", "-")
+            raise InputError(f"{name} belongs to S-values of a patient (--ct), found --phantom; leave it out.")
+    if arguments.ct is not None and arguments.labels is None:
+        raise InputError("--ct needs the regions of the patient; give --labels.")
+    for option in ("compare_unit", "comparison"):
+        if getattr(arguments, option) is not None and arguments.compare is None:
+            raise InputError(f"--{option.replace('_', '-')} needs a table to compare with; give --compare.")
+    names = [name for name, _ in arguments.region]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise RegionError(f"--region is given more than once for {', '.join(repeated)}; give each region its own name.")
+
+
+def _inputs(arguments: argparse.Namespace) -> list[Path]:
+    """All files given, with the sidecars they may have."""
+    names = ("ct", "labels", "label_names", "fates", "compare")
+    paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
+    return paths + [sidecar_path(path) for path in paths]
+
+
+def _computed(arguments: argparse.Namespace, nuclide: Radionuclide) -> SValueTable:
+    """The S-values asked for."""
+    if arguments.phantom is not None:
+        return phantom_s_value_table(nuclide, arguments.phantom)
+    options = PatientOptions(
+        expressions=dict(arguments.region),
+        spacing_mm=arguments.spacing_mm,
+        remainder=arguments.remainder,
+        histories=DEFAULT_HISTORIES if arguments.histories is None else arguments.histories,
+        seed=1 if arguments.seed is None else arguments.seed,
+        device=arguments.device or "cpu",
+        secondaries=arguments.secondaries or "local",
+        fates=read_fate_file(arguments.fates),
+    )
+    with terminal_progress(arguments, "S-values") as progress:
+        return patient_s_value_table(nuclide, arguments.ct, arguments.labels, arguments.label_names, options, progress)
+
+
+def _write(arguments: argparse.Namespace, table: SValueTable, comparison: SValueComparison | None) -> None:
+    """Write all outputs in one transaction."""
+    with OutputTransaction() as transaction:
+        transaction.write_text(arguments.output, s_values_csv(table))
+        transaction.write_text(sidecar_path(arguments.output), s_values_record_json(table))
+        if comparison is not None and arguments.comparison is not None:
+            record = table.record.with_inputs(compared_with=file_identity(arguments.compare)).with_parameters(
+                median_ratio=comparison.median_ratio, unmatched=list(comparison.unmatched)
+            )
+            values = {"quantity": "ratio of S-values", "unit": "see column names", "nuclide": comparison.nuclide}
+            transaction.write_text(arguments.comparison, comparison_csv(comparison))
+            transaction.write_text(sidecar_path(arguments.comparison), to_json({**values, **record.as_dict()}))
+
+
+def _summary(arguments: argparse.Namespace, table: SValueTable, comparison: SValueComparison | None) -> str:
+    """What was written, and how it compares."""
+    text = (
+        f"{table.nuclide}: S-values of {len(table.targets)} targets from {len(table.sources)} sources "
+        f"[mGy/(MBq s)] in {arguments.output}\n"
+    )
+    if comparison is None:
+        return text
+    text += (
+        f"Ours over {arguments.compare.name}: {len(comparison.pairs)} pairs, median ratio "
+        f"{comparison.median_ratio:.4g}, {100 * comparison.share_within(0.05):.0f} % within 5 %, "
+        f"{100 * comparison.share_within(0.1):.0f} % within 10 %\n"
+    )
+    if comparison.unmatched:
+        text += f"Only in one of them: {'; '.join(comparison.unmatched)}\n"
+    return text
