@@ -338,6 +338,11 @@ def test_an_unknown_nuclide_is_refused_with_the_nearest_names(patient, tmp_path,
     assert "Lu-177" in refuse(patient, tmp_path, capsys, "--nuclide", "Lu-178m2")
 
 
+def test_a_nuclide_without_the_emissions_of_its_fission_is_refused(patient, tmp_path, capsys):
+    said = refuse(patient, tmp_path, capsys, "--nuclide", "Cf-252")
+    assert "The emissions of Cf-252 lack the neutrons, fragments and β particles of spontaneous fission" in said
+
+
 def test_different_frames_of_reference_are_refused(patient, tmp_path, capsys):
     for name, quantity, uid in (
         ("ct", Quantity.CT_NUMBER, "1.2.3"),
@@ -440,6 +445,11 @@ def test_two_outputs_of_one_name_are_refused(patient, tmp_path, capsys):
 )
 def test_options_that_do_not_fit_are_refused(patient, tmp_path, capsys, words, message):
     assert message in refuse(patient, tmp_path, capsys, *words)
+
+
+def test_secondaries_of_photons_that_are_left_out_are_refused(patient, tmp_path, capsys):
+    said = refuse(patient, tmp_path, capsys, "--secondaries", "local", method="local")
+    assert "--secondaries belongs to methods with photons, found --method local" in said
 
 
 def test_activity_must_be_integrated(patient, tmp_path, capsys):

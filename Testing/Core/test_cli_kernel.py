@@ -93,6 +93,20 @@ def test_a_line_list_replaces_the_nuclide(tmp_path, capsys):
     assert record["inputs"]["spectrum"]["path"] == "lines.csv"
 
 
+@pytest.mark.parametrize(
+    ("photons", "warned"),
+    [("photon,511,1.935\n", False), ("", False), ("photon,511,1.0\n", True), ("photon,511,2.5\n", True)],
+)
+def test_annihilation_photons_that_are_not_two_per_positron_are_warned_of(tmp_path, capsys, photons, warned):
+    lines = tmp_path / "lines.csv"
+    lines.write_text(f"particle,energy_kev,yield\npositron,250,0.967\nphoton,100,0.1\n{photons}")
+    assert run(tmp_path, "--spectrum", str(lines), "--medium", "water", *GRID) == 0
+    said = "photons of 511 keV are listed for 0.967 positrons, expected 1.934, two each"
+    assert (said in capsys.readouterr().err) is warned
+    record = json.loads((tmp_path / "kernel.nrrd.json").read_text())
+    assert any(said in warning for warning in record["warnings"]) is warned
+
+
 def test_a_half_width_of_zero_has_no_neighbours(tmp_path, capsys):
     words = ["--nuclide", "Lu-177", "--medium", "water", "--spacing-mm", "4", "4", "4", "--half-width", "0", "--json"]
     assert run(tmp_path, *words) == 0
@@ -112,6 +126,7 @@ NUCLIDE = ["--nuclide", "Lu-177"]
         (["--particle", "photon", *WATER, *GRID], "belong together"),
         ([*NUCLIDE, "--energy-kev", "100", *WATER, *GRID], "belong together"),
         (["--nuclide", "Lu-999", *WATER, *GRID], "is not in the decay dataset"),
+        (["--nuclide", "Cf-252", *WATER, *GRID], "lack the neutrons, fragments and β particles"),
         ([*NUCLIDE, "--medium", "watre", *GRID], "did you mean water"),
         ([*NUCLIDE, *WATER, "--density-g-per-cm3", "1000", *GRID], "expected a number above 0 and up to 25"),
         ([*NUCLIDE, *WATER, "--spacing-mm", "1", "1", "90", "--half-width", "2"], "50 times as long as wide"),

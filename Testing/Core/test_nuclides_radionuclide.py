@@ -15,6 +15,7 @@ from radiodosimetry.nuclides import EmissionSpectrum, Radionuclide, dataset
 from radiodosimetry.nuclides.beta import allowed_density
 from radiodosimetry.nuclides.dataset import decay_data, nuclide_names, parsed_decay_data
 from radiodosimetry.nuclides.emissions import own_emissions
+from radiodosimetry.nuclides.radionuclide import MOST_FISSION_SHARE
 
 
 @pytest.mark.parametrize("spelling", ["Lu-177", "177Lu", "Lu177", "lu-177", "LU 177", "177-lu", " ¹⁷⁷Lu "])
@@ -182,6 +183,23 @@ def test_spontaneous_fission_is_left_out_with_a_warning() -> None:
     nuclide = Radionuclide("Cf-252")
     assert any("fissions spontaneously" in warning for warning in nuclide.warnings)
     assert nuclide.emissions().beta_minus.is_empty
+
+
+def test_no_dose_is_computed_of_a_nuclide_whose_fission_is_missing() -> None:
+    # 3.1 % of the decays of Cf-252 fission with about 200 MeV, as much as the α particles of 6.1 MeV of the others
+    californium = Radionuclide("Cf-252")
+    assert californium.fission_share == pytest.approx(0.5, abs=0.02)
+    with pytest.raises(InputError, match=r"lack the neutrons, fragments .* 49.* % of the energy .* at most 1 %"):
+        californium.require_emissions_for_dose()
+    refused = {name for name in nuclide_names() if Radionuclide(name).fission_share > MOST_FISSION_SHARE}
+    assert refused == {
+        "Cf-250", "Cf-252", "Cf-254", "Cm-248", "Cm-250", "Es-254m", "Es-255", "Fm-254", "Fm-256", "Fm-257", "Pu-244"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["Lu-177", "Ac-225", "U-238", "Cf-249", "Cm-244"])
+def test_rare_fission_does_not_keep_a_nuclide_from_use(name: str) -> None:
+    Radionuclide(name).require_emissions_for_dose()
 
 
 def test_a_nuclide_outside_the_branching_table_warns_that_progeny_are_unknown() -> None:

@@ -142,7 +142,7 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     other.add_argument(
         "--secondaries", choices=("transported", "local"),
-        help="electrons set free by photons (default: transported; local with monte-carlo)",
+        help="electrons set free by photons (default: transported; local with monte-carlo); not with --method local",
     )  # fmt: skip
     other.add_argument("--model", type=Path, metavar="M", help="model of a learned method")
 
@@ -187,6 +187,10 @@ def _check_options(arguments: argparse.Namespace) -> None:
         )
     if arguments.published_density_scaling and arguments.method != "density-scaled":
         raise InputError("--published-density-scaling belongs to --method density-scaled; leave it out.")
+    if arguments.secondaries is not None and arguments.method == "local":
+        raise InputError(
+            "--secondaries belongs to methods with photons, found --method local, which leaves them out; leave it out."
+        )
     if arguments.medium is not None and arguments.method != "single-vsv":
         raise InputError("--medium belongs to --method single-vsv; leave it out.")
     percent = arguments.target_uncertainty_percent

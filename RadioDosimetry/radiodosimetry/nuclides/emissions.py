@@ -15,7 +15,7 @@ from .names import atomic_number
 from .spectrum import ParticleSpectrum, merged
 
 FISSION_LISTS = ("neutron", "fission", "betaD")
-"""Lists of the dataset that belong to spontaneous fission; they are left out with a warning."""
+"""Lists of the dataset that belong to spontaneous fission; they are in no spectrum."""
 
 _LINE_LIST_OF = {
     "conversion_electrons": ("IE", "electron", "conversion"),
@@ -118,6 +118,12 @@ def own_emissions(name: str) -> EmissionSpectrum:
 def emits_fission(name: str) -> bool:
     """Whether the nuclide fissions spontaneously, so that neutrons and fragments are left out of its emissions."""
     return any(source in decay_data(name).lines for source in FISSION_LISTS)
+
+
+def fission_energy_kev(name: str) -> float:
+    """Energy per decay [keV] of the neutrons, fragments and β particles of spontaneous fission, 0 for most nuclides."""
+    lists = decay_data(name).lines
+    return sum(float(lists[source][:, 0] @ lists[source][:, 1]) for source in FISSION_LISTS if source in lists)
 
 
 def _lines(table: NDArray[np.float64] | None, particle: str, label: str) -> ParticleSpectrum:

@@ -9,11 +9,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import InputError
 from .chains import ChainMember, DecayChain, decay_chain
 from .dataset import PACKAGE, dataset_name, decay_data, nuclide_names
-from .emissions import EmissionSpectrum, emits_fission, own_emissions
+from .emissions import EmissionSpectrum, emits_fission, fission_energy_kev, own_emissions
 from .names import canonical_name
 from .spectrum import ParticleSpectrum
+
+MOST_FISSION_SHARE = 0.01
+"""Share of the energy per decay that may be of spontaneous fission: less than any dose is known to."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,6 +118,32 @@ class Radionuclide:
     def energy_per_decay_kev(self) -> dict[str, float]:
         """Energy per decay [keV] of `electrons`, `photons` and `alphas`, default progeny included."""
         return self.emissions().energy_per_decay_kev
+
+    @property
+    def fission_share(self) -> float:
+        """Share of the energy per decay, default progeny included, of spontaneous fission, which no spectrum holds."""
+        emitted = self.emissions()
+        fission = fission_energy_kev(self.name)
+        fission += sum(member.branching * fission_energy_kev(member.name) for member in self.chain.progeny)
+        others = sum(emitted.energy_per_decay_kev.values()) + emitted.alpha_recoils.energy_per_decay_kev
+        return fission / (fission + others) if fission > 0 else 0.0
+
+    def require_emissions_for_dose(self) -> None:
+        """Refuse a nuclide of which much of the dose would come from what no spectrum holds.
+
+        Raises
+        ------
+        InputError
+            More than `MOST_FISSION_SHARE` of the energy is of spontaneous fission: Cf-250, -252, -254, Cm-248, -250,
+            Es-254m, -255, Fm-254, -256, -257 and Pu-244 of ICRP-107.
+        """
+        share = self.fission_share
+        if share > MOST_FISSION_SHARE:
+            raise InputError(
+                f"The emissions of {self.name} lack the neutrons, fragments and β particles of spontaneous fission, "
+                f"{100 * share:.3g} % of the energy of a decay, expected at most {100 * MOST_FISSION_SHARE:g} %, so no "
+                "dose is computed. Use another nuclide, or give the lines that matter as a spectrum file."
+            )
 
     def ingrowth(self, times_s: ArrayLike) -> dict[str, NDArray[np.float64]]:
         """Activities of this nuclide and all its progeny per initial activity; see `DecayChain.ingrowth`."""

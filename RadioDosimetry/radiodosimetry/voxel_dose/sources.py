@@ -21,6 +21,9 @@ EMISSION_CHOICES = ("all", "electrons", "photons")
 _SAME_LINE_KEV = 0.1
 """A listed photon this close to the annihilation energy is taken for the annihilation line of the listed positrons."""
 
+ANNIHILATION_TOLERANCE = 0.01
+"""Listed annihilation photons this close to two per positron agree with them: lists print two or three digits."""
+
 _LOCAL_PARTICLES = ("alpha", "recoil")
 _MEV_PER_KEV = 1e-3
 
@@ -84,8 +87,10 @@ class EmissionSource:
         Raises
         ------
         InputError
-            `emissions` is not one of `EMISSION_CHOICES`, or the nuclide has no such emission.
+            `emissions` is not one of `EMISSION_CHOICES`, the nuclide has no such emission, or too much of its energy
+            is of spontaneous fission.
         """
+        nuclide.require_emissions_for_dose()
         emitted = nuclide.emissions()
         spectra = [
             emitted.electron_spectrum(),
@@ -109,15 +114,18 @@ class EmissionSource:
     ) -> EmissionSource:
         """Sort spectra by how their particles travel and keep those chosen.
 
-        Positrons bring two annihilation photons each, unless the photons list the 511 keV line themselves.
+        Positrons bring two annihilation photons each, unless the photons list the 511 keV line themselves; where that
+        is not two per positron, a note for the record says so.
 
         Raises
         ------
         InputError
             `emissions` is not one of `EMISSION_CHOICES`, or nothing is left.
         """
-        kept, annihilation = _annihilation_apart([spectrum for spectrum in spectra if not spectrum.is_empty])
-        return _sorted_by_range(name, kept, annihilation, emissions, per_particle, dataset)
+        given = [spectrum for spectrum in spectra if not spectrum.is_empty]
+        kept, annihilation = _annihilation_apart(given)
+        source = _sorted_by_range(name, kept, annihilation, emissions, per_particle, dataset)
+        return replace(source, record_notes=_annihilation_notes(given, source.annihilation))
 
     @classmethod
     def mono_energetic(cls, particle: str, energy_kev: float) -> EmissionSource:
@@ -198,6 +206,20 @@ def _annihilation_apart(
             kept.append(ParticleSpectrum("photon", energy, yields, spectrum.label))
     number = listed or 2 * positrons
     return kept, (ParticleSpectrum("photon", np.array([ELECTRON_REST_ENERGY_KEV]), np.array([number]), "annihilation"),)
+
+
+def _annihilation_notes(
+    given: list[ParticleSpectrum], annihilation: tuple[ParticleSpectrum, ...]
+) -> tuple[str, ...]:
+    """What to say where the 511 keV photons taken are not two per positron."""
+    quanta = sum(spectrum.particles_per_decay for spectrum in annihilation)
+    expected = 2 * sum(spectrum.particles_per_decay for spectrum in given if spectrum.particle == "positron")
+    if not annihilation or abs(quanta - expected) <= ANNIHILATION_TOLERANCE * expected:
+        return ()
+    return (
+        f"{quanta:.4g} photons of 511 keV are listed for {expected / 2:.4g} positrons, expected {expected:.4g}, two "
+        "each: kernels from tables take the listed photons, a simulation two for each positron. Check the list.",
+    )
 
 
 def _sorted_by_range(
