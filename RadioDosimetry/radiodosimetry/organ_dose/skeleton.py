@@ -61,9 +61,9 @@ _PARTICLES = ("electron", "alpha")
 def published_organ_masses_g(phantom_name: str, bone_model_masses: bool = True) -> Mapping[str, float]:
     """Masses of targets [g] as DCAL's region file has them, which are not those of the phantom's geometry.
 
-    Female: those of the non-pregnant adult of ORNL/TM-12907 (Stabin et al. 1995), which OLINDA/EXM 1 takes for its adult
-    female (brain 1200 g, kidneys 275 g). Male: reference man (liver 1800 g, kidneys 310 g); OLINDA/EXM 1 takes the masses
-    of the geometry there (1910 g, 299 g: `StylisedPhantom.published_mass_g`).
+    Female: those of the non-pregnant adult of ORNL/TM-12907 (Stabin et al. 1995), which OLINDA/EXM 1 takes for its
+    adult female (brain 1200 g, kidneys 275 g). Male: reference man (liver 1800 g, kidneys 310 g); those of the geometry
+    (1910 g, 299 g) are in `StylisedPhantom.published_mass_g`.
 
     Parameters
     ----------
