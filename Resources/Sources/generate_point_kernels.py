@@ -71,7 +71,8 @@ def electron_row(material: Material, energy_kev: float, factor: int) -> tuple[np
     """Share of an electron's collisional energy within each radius, in units of the CSDA range."""
     range_g_per_cm2 = float(electron_table(material).at("csda_range_g_per_cm2", energy_kev))
     energy, error = simulate_shells(
-        material, "electron", energy_kev * 1e-3, ELECTRON_EDGES * range_g_per_cm2, ELECTRON_HISTORIES * factor
+        material, "electron", energy_kev * 1e-3, ELECTRON_EDGES * range_g_per_cm2, ELECTRON_HISTORIES * factor,
+        steps="linear",
     )
     return np.cumsum(energy[:-1]) / energy.sum(), error[:-1] / energy.sum()
 
@@ -82,14 +83,17 @@ def photon_rows(material: Material, energy_kev: float, factor: int) -> tuple[np.
     emitted_mev = energy_kev * 1e-3
     edges = SCATTER_EDGES / total
     scatter, scatter_error = simulate_shells(
-        material, "photon", emitted_mev, edges, SCATTER_HISTORIES * factor, secondaries="scored in flight"
+        material, "photon", emitted_mev, edges, SCATTER_HISTORIES * factor, steps="logarithmic",
+        secondaries="scored in flight",
     )
     reach = DISPLACEMENT_EDGES * float(electron_table(material).at("csda_range_g_per_cm2", energy_kev))
     followed, _ = simulate_shells(
-        material, "photon", emitted_mev, reach, DISPLACEMENT_HISTORIES * factor, secondaries="transported"
+        material, "photon", emitted_mev, reach, DISPLACEMENT_HISTORIES * factor, steps="logarithmic",
+        secondaries="transported",
     )
     stayed, error = simulate_shells(
-        material, "photon", emitted_mev, reach, DISPLACEMENT_HISTORIES * factor, secondaries="local"
+        material, "photon", emitted_mev, reach, DISPLACEMENT_HISTORIES * factor, steps="logarithmic",
+        secondaries="local",
     )
     displacement = np.cumsum((followed - stayed)[:-1])
     return (

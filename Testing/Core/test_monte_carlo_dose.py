@@ -114,6 +114,21 @@ def test_a_simulated_kernel_holds_the_emitted_energy():
     assert kernel.summary()["centre_uncertainty_percent"] > 0
 
 
+def test_a_simulated_kernel_may_be_wider_along_one_axis_than_along_another():
+    source = EmissionSource.mono_energetic("electron", 497.0)
+    kernel = simulated_kernel(source, named_material("water"), (3.0, 4.0, 5.0), (2, 1, 0), histories=2_000)
+    assert kernel.octant_kji.shape == (1, 2, 3)
+    assert kernel.record.parameters["half_width_ijk"] == [2, 1, 0]
+    assert kernel.octant_kji[0, 0, 1] > kernel.octant_kji[0, 1, 0] > 0
+
+
+@pytest.mark.parametrize("half_width", [-1, 0.5, 1000, (1, 2), float("nan")])
+def test_a_half_width_that_is_none_is_refused_before_the_simulation(half_width):
+    source = EmissionSource.mono_energetic("electron", 497.0)
+    with pytest.raises(InputError, match="The half-width must be one or three whole numbers from 0 to 512"):
+        simulated_kernel(source, named_material("water"), (4.0, 4.0, 4.0), half_width)
+
+
 def test_the_kernel_command_simulates_on_request(tmp_path, capsys):
     words = ["kernel", "--particle", "electron", "--energy-kev", "133", "--medium", "water"]
     words += ["--spacing-mm", "4", "4", "4", "--half-width", "1", "--json"]

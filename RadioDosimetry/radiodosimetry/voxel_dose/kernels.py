@@ -181,7 +181,7 @@ def voxel_kernel(
     .. [1] Bolch et al., MIRD Pamphlet No. 17, J Nucl Med 40 (1999) 11S-36S (voxel S-values).
     """
     spacing = _three_floats(spacing_mm)
-    half_width_kji = _half_width_kji(half_width)
+    half_width_kji = checked_half_width_kji(half_width)
     cells = radial_cells(source, material, spacing, secondaries, point_kernels)
     charged, photon = octants_gy(cells, material.density_g_per_cm3, spacing, half_width_kji)
     centre, face = _uncertainties(cells, spacing)
@@ -261,7 +261,14 @@ def _three_floats(spacing_mm: tuple[float, float, float]) -> tuple[float, float,
     return values[0], values[1], values[2]
 
 
-def _half_width_kji(half_width: int | tuple[int, int, int]) -> tuple[int, int, int]:
+def checked_half_width_kji(half_width: int | tuple[int, int, int]) -> tuple[int, int, int]:
+    """Voxels beside the source voxel along z, y, x, from one number or three along x, y, z.
+
+    Raises
+    ------
+    InputError
+        They are not one or three whole numbers from 0 to `LARGEST_HALF_WIDTH`.
+    """
     values = np.ravel(np.asarray(half_width, dtype=np.float64))
     if values.size == 1:
         values = np.repeat(values, 3)

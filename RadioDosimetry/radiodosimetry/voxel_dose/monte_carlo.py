@@ -16,7 +16,7 @@ from ..progress import Progress
 from ..provenance import Record
 from ..units import JOULE_PER_MEV, Quantity
 from .convolution_settings import require_tia_on
-from .kernels import DoseKernel, voxel_mass_kg
+from .kernels import DoseKernel, checked_half_width_kji, voxel_mass_kg
 from .sources import EmissionSource
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def simulated_kernel(
     source: EmissionSource,
     material: Material,
     spacing_mm: tuple[float, float, float],
-    half_width: int,
+    half_width: int | tuple[int, int, int],
     secondaries: str = "transported",
     histories: int | None = None,
     seed: int = 1,
@@ -133,10 +133,8 @@ def simulated_kernel(
 
     Parameters
     ----------
-    source, material, spacing_mm, secondaries
+    source, material, spacing_mm, half_width, secondaries
         As `voxel_kernel`.
-    half_width
-        Voxels beside the source voxel, the same along x, y and z.
     histories
         Number of histories; `KERNEL_HISTORIES` if None.
     seed, device
@@ -159,6 +157,9 @@ def simulated_kernel(
     """
     from ..transport.voxels import TransportSettings, VoxelScene, simulate_voxels
 
+    centre = checked_half_width_kji(half_width)
+    k, j, i = centre
+    shape = (2 * k + 1, 2 * j + 1, 2 * i + 1)
     estimator: Any = "analog" if secondaries == "transported" else "track-length"
     chosen: Any = secondaries
     settings = TransportSettings(
@@ -170,15 +171,13 @@ def simulated_kernel(
         local_range_share=0.0,
         device=device,
     )
-    count = 2 * half_width + 1
-    shape = (count, count, count)
     decays = np.zeros(shape)
-    decays[half_width, half_width, half_width] = 1.0
+    decays[centre] = 1.0
     density = np.full(shape, material.density_g_per_cm3, dtype=np.float32)
     scene = VoxelScene(density, np.zeros(shape, dtype=np.uint8), (material,), spacing_mm, surroundings=material)
     faces = np.zeros(shape, dtype=bool)
-    faces[half_width, half_width, [half_width - 1, half_width + 1] if half_width else []] = True
-    regions = {"centre": decays > 0, **({"face": faces} if half_width else {})}
+    faces[k, j, [i - 1, i + 1] if i else []] = True
+    regions = {"centre": decays > 0, **({"face": faces} if i else {})}
     if source.charged or source.photon_spectra:
         result = simulate_voxels(
             scene, decays, source.transport_spectra, settings, regions, progress, source.local_energy_mev
@@ -195,7 +194,7 @@ def simulated_kernel(
         "medium_mass_fractions": dict(material.mass_fractions),
         "density_g_per_cm3": material.density_g_per_cm3,
         "spacing_mm": list(spacing_mm),
-        "half_width_ijk": [half_width] * 3,
+        "half_width_ijk": list(centre[::-1]),
         "secondaries": secondaries,
         "engine": "transport",
         "histories": settings.histories,
