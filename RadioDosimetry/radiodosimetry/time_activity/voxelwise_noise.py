@@ -1,0 +1,61 @@
+"""How noisy the voxels of a series of scans are, told from what a model leaves over."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from .voxelwise_fit import Array
+
+LARGEST_GROUPS = 64
+"""Voxels are pooled in at most this many groups of similar activity."""
+
+SMALLEST_GROUP = 200
+"""Voxels a group needs (all together are one group where there are fewer)."""
+
+POOLED_DEGREES = 8.0
+"""Degrees of freedom the pooled variance of a group counts with beside a voxel's own residuals."""
+
+
+def voxel_variance(
+    level: Array, residual_squares: Array, degrees: NDArray[np.int_], regular: NDArray[np.bool_]
+) -> Array | None:
+    """Variance of one datum of each voxel, from its residuals and those of voxels of similar activity.
+
+    One voxel's residuals say little: four scans less two parameters leave two degrees of freedom. The median
+    over a group of voxels of similar activity, divided by that of χ² over its degrees, is steady and unmoved by the
+    few voxels that the model does not describe. Both are joined, each by its degrees of freedom.
+
+    Parameters
+    ----------
+    level
+        Mean activity of each voxel, shape (voxels,).
+    residual_squares
+        Sum over the scans of squared residuals, shape (voxels,).
+    degrees
+        Scans less parameters of each voxel's model.
+    regular
+        Voxels that the model describes without being held at a bound. The others have no say: what is left over of
+        them is misfit rather than noise, and they take the variance of their group.
+
+    Returns
+    -------
+    ndarray or None
+        Variances, shape (voxels,); None where no regular voxel has a degree of freedom.
+    """
+    usable = np.flatnonzero(regular & (degrees > 0))
+    if usable.size == 0:
+        return None
+    order = usable[np.argsort(level[usable], kind="stable")]
+    groups = np.array_split(order, int(np.clip(usable.size // SMALLEST_GROUP, 1, LARGEST_GROUPS)))
+    pooled = np.array([_pooled(residual_squares[group], degrees[group]) for group in groups])
+    upper = np.array([level[group[-1]] for group in groups[:-1]])
+    of_group = pooled[np.searchsorted(upper, level)]
+    own, own_degrees = np.where(regular, residual_squares, 0.0), np.where(regular, degrees, 0)
+    return np.asarray((own + POOLED_DEGREES * of_group) / (own_degrees + POOLED_DEGREES))
+
+
+def _pooled(residual_squares: Array, degrees: NDArray[np.int_]) -> float:
+    """Median of the squares over their expected median; of zeros, which leave no scatter, zero."""
+    return float(np.median(residual_squares / chi2.ppf(0.5, degrees)))
