@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -284,6 +287,72 @@ def test_cached_arrays_come_back_the_same(tmp_path, monkeypatch):
     disk_cache.store_arrays(key, {"values": np.arange(5.0)})
     assert disk_cache.load_arrays(key)["values"].tolist() == [0, 1, 2, 3, 4]
     assert [path.suffix for path in (tmp_path / "deep" / "cache").iterdir()] == [".npz"]
+
+
+def cached(folder, *keys):
+    return [key for key in keys if (folder / f"{key}.npz").exists()]
+
+
+def test_what_was_read_longest_ago_leaves_a_full_cache_first(monkeypatch, tmp_path):
+    monkeypatch.setenv(disk_cache.CACHE_VARIABLE, str(tmp_path))
+    keys = [disk_cache.cache_key({"entry": number}) for number in range(4)]
+    arrays = {"values": np.zeros(10_000)}  # 80 kB and a header each
+    for age, key in enumerate(keys[:3]):
+        disk_cache.store_arrays(key, arrays)
+        os.utime(tmp_path / f"{key}.npz", (1e9 + age, 1e9 + age))
+    foreign = tmp_path / "notes.npz"
+    foreign.write_bytes(b"of somebody else" * 100_000)
+    assert disk_cache.load_arrays(keys[0]) is not None  # now the youngest
+    disk_cache.store_arrays(keys[3], arrays, largest_bytes=250_000)
+    assert cached(tmp_path, *keys) == [keys[0], keys[2], keys[3]]
+    disk_cache.store_arrays(keys[1], arrays, largest_bytes=170_000)
+    assert cached(tmp_path, *keys)[-1] == keys[3]
+    assert len(cached(tmp_path, *keys)) == 2
+    assert keys[1] in cached(tmp_path, *keys)
+    assert foreign.exists()
+
+
+def test_the_size_of_the_cache_is_that_of_the_environment_if_it_is_a_number(monkeypatch, tmp_path):
+    monkeypatch.setenv(disk_cache.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.delenv(disk_cache.SIZE_VARIABLE, raising=False)
+    assert disk_cache.largest_cache_bytes() == 2 * 1024**3
+    for text, size in (("0.5", 524_288), ("-1", 0), ("many", 2 * 1024**3), ("inf", 2 * 1024**3), ("nan", 2 * 1024**3)):
+        monkeypatch.setenv(disk_cache.SIZE_VARIABLE, text)
+        assert disk_cache.largest_cache_bytes() == size
+    monkeypatch.setenv(disk_cache.SIZE_VARIABLE, "0")
+    key = disk_cache.cache_key({"a": 1})
+    disk_cache.store_arrays(key, {"values": np.zeros(3)})
+    assert disk_cache.load_arrays(key) is None
+
+
+def test_files_that_a_dead_process_left_go_and_those_of_a_living_one_stay(monkeypatch, tmp_path):
+    monkeypatch.setenv(disk_cache.CACHE_VARIABLE, str(tmp_path))
+    left, written = tmp_path / f".{'0' * 16}-00000000.npz", tmp_path / f".{'1' * 16}-11111111.npz"
+    for path in (left, written):
+        path.write_bytes(b"half")
+    os.utime(left, (1e9, 1e9))
+    disk_cache.store_arrays(disk_cache.cache_key({"a": 1}), {"values": np.zeros(3)})
+    assert not left.exists()
+    assert written.exists()
+
+
+def test_all_that_share_a_small_cache_get_their_own_numbers_or_none(monkeypatch, tmp_path):
+    monkeypatch.setenv(disk_cache.CACHE_VARIABLE, str(tmp_path))
+    keys = [disk_cache.cache_key({"entry": number}) for number in range(6)]
+
+    def work(seed):
+        order = np.random.default_rng(seed).integers(0, len(keys), 60)
+        for number in order:
+            disk_cache.store_arrays(keys[number], {"values": np.full(1_000, float(number))}, largest_bytes=30_000)
+            found = disk_cache.load_arrays(keys[number])
+            if found is not None and not np.array_equal(found["values"], np.full(1_000, float(number))):
+                return "another's numbers"
+        return "fine"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(work, range(4))) == {"fine"}
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 30_000
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "altered"])
