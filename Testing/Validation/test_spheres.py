@@ -10,33 +10,23 @@ import pytest
 from radiodosimetry.media import named_material
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.nuclides.spectrum import ParticleSpectrum
+from radiodosimetry.organ_dose.spheres import absorbed_energy_mev, sphere_radius_mm, sphere_s_value
 from radiodosimetry.transport.point_kernels import point_kernel
-from radiodosimetry.units import JOULE_PER_MEV
 
 ELECTRON_TOLERANCE, PHOTON_TOLERANCE, S_VALUE_TOLERANCE, TWO_DIGITS = 0.01, 0.02, 0.01, 0.03
 
 
-def radius_mm(mass_g: float) -> float:
-    """Radius of a sphere of unit density."""
-    return float(10 * (3 * mass_g / (4 * np.pi)) ** (1 / 3))
-
-
-def absorbed_energy_mev(spectra: Iterable[ParticleSpectrum], sphere_radius_mm: float, secondaries: str) -> float:
-    """Energy a uniform sphere keeps per decay: the point kernel weighted with the chance to end in the sphere."""
-    absorbed = 0.0
-    for spectrum in spectra:
-        kernel = point_kernel(named_material("water"), spectrum, secondaries)  # type: ignore[arg-type]
-        energy = np.diff(kernel.cumulative_energy_mev, prepend=0.0)
-        middle = np.concatenate([[0.0], 0.5 * (kernel.radius_mm[1:] + kernel.radius_mm[:-1])])
-        ratio = np.minimum(middle / sphere_radius_mm, 2.0)
-        absorbed += float(energy @ (1 - 0.75 * ratio + ratio**3 / 16))
-    return absorbed
+def absorbed_mev(spectra: Iterable[ParticleSpectrum], radius_mm: float, secondaries: str) -> float:
+    """Energy a uniform sphere of water keeps per decay."""
+    water = named_material("water")
+    kernels = [point_kernel(water, spectrum, secondaries) for spectrum in spectra]  # type: ignore[arg-type]
+    return sum(absorbed_energy_mev(kernel, radius_mm)[0] for kernel in kernels)
 
 
 def absorbed_fraction(particle: str, energy_mev: float, mass_g: float, secondaries: str = "transported") -> float:
     """Share of the energy of mono-energetic particles."""
     spectrum = ParticleSpectrum(particle, np.array([energy_mev * 1e3]), np.array([1.0]))
-    return absorbed_energy_mev([spectrum], radius_mm(mass_g), secondaries) / energy_mev
+    return absorbed_mev([spectrum], sphere_radius_mm(mass_g, 1.0), secondaries) / energy_mev
 
 
 @pytest.mark.parametrize(
@@ -76,7 +66,7 @@ def test_photons_in_a_sphere(mass_g: float, energy_mev: float, printed: float) -
 @pytest.mark.parametrize(("radius_cm", "printed"), [(0.10, 0.17), (0.25, 0.39), (1.0, 0.80)])
 def test_y90_in_a_sphere_by_radius(radius_cm: float, printed: float) -> None:
     electrons = Radionuclide("Y-90").emissions().electron_spectrum()
-    absorbed = absorbed_energy_mev([electrons], 10 * radius_cm, "transported")
+    absorbed = absorbed_mev([electrons], 10 * radius_cm, "transported")
     assert absorbed / (electrons.energy_per_decay_kev * 1e-3) == pytest.approx(printed, rel=TWO_DIGITS)
 
 
@@ -93,8 +83,5 @@ def test_y90_in_a_sphere_by_radius(radius_cm: float, printed: float) -> None:
     ],
 )
 def test_nuclides_in_a_sphere(nuclide: str, mass_g: float, printed_mgy_per_mbq_s: float) -> None:
-    emitted = Radionuclide(nuclide).emissions()
-    spectra = [s for s in (emitted.electron_spectrum(), emitted.photon_spectrum()) if not s.is_empty]
-    absorbed = absorbed_energy_mev(spectra, radius_mm(mass_g), "transported")
-    s_value_mgy_per_mbq_s = absorbed * JOULE_PER_MEV / (mass_g * 1e-3) * 1e9
+    s_value_mgy_per_mbq_s = sphere_s_value(nuclide, mass_g, "water").s_gy_per_bq_s * 1e9
     assert s_value_mgy_per_mbq_s == pytest.approx(printed_mgy_per_mbq_s, rel=S_VALUE_TOLERANCE)
