@@ -25,7 +25,6 @@ from radiodosimetry.voxel_dose.radiobiology import (
     read_radiobiology,
 )
 from radiodosimetry.voxel_dose.statistics import (
-    mean_uncertainty_percent,
     radiobiology_warnings,
     region_statistics,
     table_csv,
@@ -102,13 +101,10 @@ def test_table_has_the_documented_columns(ramp):
     assert "mean [Gy]" in table_text(rows)
 
 
-def test_batches_give_the_standard_error_of_the_mean_in_percent(ramp):
-    batches = [9.0, 11.0, 9.0, 11.0]
-    (row,) = region_statistics(ramp, None, [whole(ramp)], uncertainty={"all": batches})
-    assert row.mean_uncertainty_percent == pytest.approx(100 * np.std(batches, ddof=1) / 2 / 10)
-    assert mean_uncertainty_percent([0.0, 0.0]) is None
-    with pytest.raises(InputError, match="at least two batches, found 1"):
-        mean_uncertainty_percent([1.0])
+def test_a_relative_uncertainty_becomes_percent_of_the_mean_where_it_is_known(ramp):
+    known, unknown = region_statistics(ramp, None, [whole(ramp), whole(ramp, "b")], uncertainty={"all": 0.0125})
+    assert known.mean_uncertainty_percent == pytest.approx(1.25)
+    assert unknown.mean_uncertainty_percent is None
 
 
 def test_bed_of_a_uniform_dose_is_the_formula():

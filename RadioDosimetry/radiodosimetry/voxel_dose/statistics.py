@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..errors import GeometryMismatchError, InputError, RegionError
+from ..errors import GeometryMismatchError, RegionError
 from ..images.volume import QuantitativeVolume
 from .dose_volume import dose_to_hottest_percent_gy
 from .radiobiology import Radiobiology, biologically_effective_dose_gy, equivalent_uniform_dose_gy
@@ -88,7 +88,7 @@ def region_statistics(
     dose: QuantitativeVolume,
     density_kji: NDArray[np.floating] | None,
     regions: Sequence[Region],
-    uncertainty: Mapping[str, ArrayLike] | None = None,
+    uncertainty: Mapping[str, float] | None = None,
     radiobiology: Mapping[str, Radiobiology] | None = None,
 ) -> list[RegionDose]:
     """Dose statistics of each region.
@@ -102,8 +102,8 @@ def region_statistics(
     regions
         Regions on the same grid; they may overlap.
     uncertainty
-        Name of each region to its mean doses in the independent batches of a Monte Carlo run [Gy], 1-D with at least
-        two batches (`mean_uncertainty_percent`). Regions that are absent get no uncertainty.
+        Name of each region to the relative standard uncertainty (1 σ) of its mean dose, as `MonteCarloDose` has it;
+        regions that are absent get none.
     radiobiology
         Name of each region to its radiobiology; regions that are absent get no EUD and BED.
 
@@ -137,7 +137,7 @@ def region_statistics(
             dose,
             density_kji,
             region,
-            None if uncertainty is None or region.name not in uncertainty else uncertainty[region.name],
+            None if uncertainty is None else uncertainty.get(region.name),
             None if radiobiology is None else radiobiology.get(region.name),
         )
         for region in regions
@@ -166,7 +166,7 @@ def _statistics_of(
     dose: QuantitativeVolume,
     density_kji: NDArray[np.floating] | None,
     region: Region,
-    batch_means_gy: ArrayLike | None,
+    uncertainty: float | None,
     radiobiology: Radiobiology | None,
 ) -> RegionDose:
     dose_gy = region_values(dose, region)
@@ -187,7 +187,7 @@ def _statistics_of(
         std_gy=float(np.sqrt(np.average((dose_gy - mean_gy) ** 2, weights=weights))),
         min_gy=float(dose_gy.min()),
         max_gy=float(dose_gy.max()),
-        mean_uncertainty_percent=None if batch_means_gy is None else mean_uncertainty_percent(batch_means_gy),
+        mean_uncertainty_percent=None if uncertainty is None else 100.0 * float(uncertainty),
         eud_gy=eud_gy,
         bed_gy=bed_gy,
         **{f"d{percent}_gy": float(value) for percent, value in zip(HOTTEST_PERCENT, hottest_gy, strict=True)},
@@ -205,32 +205,6 @@ def _voxel_masses_g(
             f"Region '{region.name}' has no mass or a negative or undefined density; check that the CT covers it."
         )
     return masses_g
-
-
-def mean_uncertainty_percent(batch_means_gy: ArrayLike) -> float | None:
-    """Standard uncertainty of a mean dose from independent batches of equal size, in percent of the mean.
-
-    Parameters
-    ----------
-    batch_means_gy
-        Mean dose of the region in each batch [Gy], 1-D, at least two. Batches are taken of whole regions because the
-        voxels of one are correlated.
-
-    Returns
-    -------
-    float or None
-        1 σ of the mean over the batches [%]; None where the mean is zero, so that no relative uncertainty exists.
-
-    Raises
-    ------
-    InputError
-        Fewer than two batches.
-    """
-    means = np.asarray(batch_means_gy, dtype=np.float64).ravel()
-    if means.size < 2:
-        raise InputError(f"A statistical uncertainty needs at least two batches, found {means.size}.")
-    mean = means.mean()
-    return None if mean == 0 else float(100.0 * means.std(ddof=1) / np.sqrt(means.size) / abs(mean))
 
 
 def radiobiology_warnings(radiobiology: Mapping[str, Radiobiology]) -> tuple[str, ...]:

@@ -196,12 +196,7 @@ def compute_dose(
     dose = dose.with_array(dose.array_kji, record=record)
     if uncertainty is not None:
         uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
-    table = [
-        replace(row, mean_uncertainty_percent=100.0 * float(region_uncertainty[row.region]))
-        if row.region in region_uncertainty
-        else row
-        for row in region_statistics(dose, media.density_kji, regions, radiobiology=radiobiology)
-    ]
+    table = region_statistics(dose, media.density_kji, regions, region_uncertainty, radiobiology)
     report_progress(progress, 1.0, "Dose done")
     return DoseResult(dose, uncertainty, tuple(table), tuple(regions), media, record)
 
