@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
 _FUNCTION_TOLERANCE = 1e-15
-_LARGEST_EVALUATIONS = 2000
+DEFAULT_EVALUATIONS = 2000
 _POLISHING_STEPS = 30
 _AT_BOUND = 1e-6
 """Distance from a bound, relative to the parameter's size, below which the fit is tried again with it held there."""
 
-_SINGULAR = 1e-10
+_SINGULAR = 1e-7
 """Ratio of the smallest to the largest singular value of the column-scaled Jacobian below which the data do not
 determine the parameters."""
 
 _SAME_COST = 1e-9
+_PERFECT = 1e-12
+"""Norm of the residuals, relative to the data's, below which there is nothing to search for but to settle."""
 
 
 class FitModel(Protocol):
@@ -95,6 +100,7 @@ def least_squares_fit(
     y: ArrayLike,
     sigma: ArrayLike | None,
     starts: Iterable[ArrayLike],
+    evaluations: int = DEFAULT_EVALUATIONS,
 ) -> LeastSquaresFit:
     """The parameters that minimise Σ((y − model(x))/σ)², the best from several starts.
 
@@ -108,6 +114,8 @@ def least_squares_fit(
         Standard uncertainties of `y`, shape (n,), all above zero; None for an unweighted fit.
     starts
         Parameters to start from, each of shape (k,); moved inside the bounds.
+    evaluations
+        Most evaluations of the model from each start.
 
     Returns
     -------
@@ -125,7 +133,7 @@ def least_squares_fit(
     .. [1] Branch, Coleman and Li, A subspace, interior, and conjugate gradient method for large-scale bound-constrained
        minimization problems, SIAM J Sci Comput 21 (1999) 1-23, doi:10.1137/S1064827595289108.
     """
-    problem = _Problem(model, x, y, sigma)
+    problem = _Problem(model, x, y, sigma, evaluations)
     best: NDArray[np.float64] | None = None
     best_cost = np.inf
     with np.errstate(all="ignore"):
@@ -137,6 +145,8 @@ def least_squares_fit(
             # A later start must be better by more than rounding, so that equal valleys do not depend on it.
             if best is None or cost < best_cost * (1.0 - _SAME_COST):
                 best, best_cost = found, cost
+            if best_cost <= (_PERFECT * problem.scale) ** 2:
+                break
         if best is None:
             raise InputError("The fit has no finite value at any start; check the data for numbers out of range.")
         best, at_bound = problem.settle(best)
@@ -157,8 +167,9 @@ def least_squares_fit(
 class _Problem:
     """Data, weights and bounds of one fit, with residuals scaled to order one."""
 
-    def __init__(self, model: FitModel, x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None) -> None:
+    def __init__(self, model: FitModel, x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None, evaluations: int) -> None:
         self.model = model
+        self.evaluations = evaluations
         self.x = np.asarray(x, dtype=np.float64)
         self.y = np.asarray(y, dtype=np.float64)
         self.lower, self.upper = np.asarray(model.lower, dtype=float), np.asarray(model.upper, dtype=float)
@@ -209,7 +220,8 @@ class _Problem:
             ftol=_FUNCTION_TOLERANCE,
             xtol=_FUNCTION_TOLERANCE,
             gtol=_FUNCTION_TOLERANCE,
-            max_nfev=_LARGEST_EVALUATIONS,
+            max_nfev=self.evaluations,
+            callback=_stop_when_perfect,
         )
         return np.asarray(found.x, dtype=np.float64)
 
@@ -280,3 +292,9 @@ class _Problem:
         variance = 1.0 if self.weighted else self.cost(parameters) / freedom
         whole[np.ix_(free, free)] = inverse * variance
         return whole, False
+
+
+def _stop_when_perfect(intermediate_result: OptimizeResult) -> None:
+    """End SciPy's search where the residuals are rounding errors."""
+    if 2.0 * intermediate_result.cost < _PERFECT**2:
+        raise StopIteration

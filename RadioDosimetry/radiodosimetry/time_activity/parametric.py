@@ -19,11 +19,14 @@ from .least_squares import FitModel
 from .models import ActivityFunction, ExponentialSum, GammaUptake, gammainc_shape_derivative
 
 FASTEST_RATE_TIMES_FIRST_POINT = 50.0
-"""No fitted rate is above this over the first time after zero: such a phase would be over (e⁻⁵⁰) before anyone looked."""
+"""No fitted rate is above this over the first time after zero: such a phase is over (e⁻⁵⁰) before anyone looks."""
 
 _SLOWEST_RATE_TIMES_LAST_POINT = 0.02
 _GRID_OF_RATES = {1: 24, 2: 16, 3: 12}
-_STARTS = 6
+_STARTS_OF_A_KIND = 3
+_APART = math.log(2.0)
+"""Two starts differ in a rate by this factor at least, in its logarithm, or they would end in the same valley."""
+
 _SHAPES = (0.5, 1.0, 2.0, 4.0)
 _LARGEST_SHAPE = 100.0
 
@@ -106,12 +109,12 @@ class ExponentialModel:
     def lower(self) -> NDArray[np.float64]:
         """Amplitudes are free except a single one, which is not below zero; rates are at least physical decay."""
         amplitudes = [0.0] if self._free_amplitudes == 1 else [-np.inf] * self._free_amplitudes
-        return np.array(amplitudes + [self.lowest_rate_per_s] * self._rates)
+        return np.array(amplitudes + [self.lowest_rate_per_s] * self.rate_count)
 
     @property
     def upper(self) -> NDArray[np.float64]:
         """Rates are at most what the first point could show a trace of."""
-        return np.array([np.inf] * self._free_amplitudes + [self.highest_rate_per_s] * self._rates)
+        return np.array([np.inf] * self._free_amplitudes + [self.highest_rate_per_s] * self.rate_count)
 
     def value(self, x: NDArray[np.float64], parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         """Activity [Bq] at times [s], shape (n,)."""
@@ -137,10 +140,10 @@ class ExponentialModel:
         self, parameters: NDArray[np.float64], covariance: NDArray[np.float64] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Parameters and covariance with the rates ascending; uptake is the faster rate already, as A is positive."""
-        if self._free_amplitudes != self._rates:
+        if self._free_amplitudes != self.rate_count:
             return parameters, covariance
-        order = np.argsort(parameters[self._rates :], kind="stable")
-        whole = np.concatenate([order, order + self._rates])
+        order = np.argsort(parameters[self.rate_count :], kind="stable")
+        whole = np.concatenate([order, order + self.rate_count])
         return parameters[whole], None if covariance is None else covariance[np.ix_(whole, whole)]
 
     def starts(
@@ -149,19 +152,18 @@ class ExponentialModel:
         """The best of all combinations of a grid of rates; for given rates the amplitudes are a linear fit."""
         weight = np.ones_like(activity_bq) if weights is None else weights
         found: list[tuple[float, NDArray[np.float64]]] = []
-        for rates in itertools.combinations(self._grid(times_s), self._rates):
+        for rates in itertools.combinations(self._grid(times_s), self.rate_count):
             design = weight[:, None] * (np.exp(-np.outer(times_s, rates)) @ self._signs)
             amplitudes = np.linalg.lstsq(design, weight * activity_bq, rcond=1e-12)[0]
             amplitudes = np.maximum(amplitudes, self.lower[: self._free_amplitudes])
             cost = float(np.sum((weight * activity_bq - design @ amplitudes) ** 2))
             found.append((cost, np.concatenate([amplitudes, rates])))
-        found.sort(key=lambda item: item[0])
-        return [start for _, start in found[:_STARTS]]
+        return _best_apart(found, self._free_amplitudes)
 
     def _grid(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
         lowest = max(self.lowest_rate_per_s * 1.02, _SLOWEST_RATE_TIMES_LAST_POINT / float(times_s.max()))
         highest = max(0.5 * self.highest_rate_per_s, 4.0 * lowest)
-        return np.geomspace(lowest, highest, _GRID_OF_RATES[self._rates])
+        return np.geomspace(lowest, highest, _GRID_OF_RATES[self.rate_count])
 
     def _split(self, parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Amplitude and rate of every exponential."""
@@ -176,8 +178,63 @@ class ExponentialModel:
         return len(_SIGNS[self.name][0])
 
     @property
-    def _rates(self) -> int:
+    def rate_count(self) -> int:
+        """Number of exponentials."""
         return len(_SIGNS[self.name])
+
+
+@dataclass(frozen=True, eq=False)
+class NotNegativeAtStart:
+    """Two or three free exponentials whose sum at administration is not below zero.
+
+    The last amplitude's place is taken by that sum, so that a plain bound holds it; `in_amplitudes` translates back.
+
+    Attributes
+    ----------
+    model
+        A model with as many amplitudes as rates.
+    """
+
+    model: ExponentialModel
+
+    @property
+    def lower(self) -> NDArray[np.float64]:
+        """As of the model, with the sum of the amplitudes not below zero."""
+        bounds = self.model.lower.copy()
+        bounds[self.model.rate_count - 1] = 0.0
+        return bounds
+
+    @property
+    def upper(self) -> NDArray[np.float64]:
+        """As of the model."""
+        return self.model.upper
+
+    def value(self, x: NDArray[np.float64], parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Activity [Bq] at times [s], shape (n,)."""
+        return self.model.value(x, self._matrix @ parameters)
+
+    def jacobian(self, x: NDArray[np.float64], parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Derivatives by the parameters with the sum among them, shape (n, k)."""
+        return self.model.jacobian(x, self._matrix @ parameters) @ self._matrix
+
+    def from_amplitudes(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The model's own parameters with the sum in the place of the last amplitude."""
+        return np.asarray(np.linalg.solve(self._matrix, parameters))
+
+    def in_amplitudes(
+        self, parameters: NDArray[np.float64], covariance: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Parameters and covariance with the last amplitude back in its place."""
+        matrix = self._matrix
+        return matrix @ parameters, None if covariance is None else matrix @ covariance @ matrix.T
+
+    @property
+    def _matrix(self) -> NDArray[np.float64]:
+        """From the sum to the last amplitude: what the other amplitudes leave of it."""
+        count = self.model.rate_count
+        matrix = np.eye(2 * count)
+        matrix[count - 1, : count - 1] = -1.0
+        return matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,9 +316,10 @@ class GammaUptakeModel:
         ):
             unit = weight * self.value(times_s, np.array([1.0, shape, rate]))
             amplitude = max(float(unit @ (weight * activity_bq) / max(float(unit @ unit), 1e-300)), 0.0)
-            found.append((float(np.sum((weight * activity_bq - amplitude * unit) ** 2)), (amplitude, shape, rate)))
-        found.sort(key=lambda item: item[0])
-        return [np.array(start) for _, start in found[:_STARTS]]
+            found.append(
+                (float(np.sum((weight * activity_bq - amplitude * unit) ** 2)), np.array([amplitude, shape, rate]))
+            )
+        return _best_apart(found, 1)
 
 
 def exponential_model(
@@ -293,6 +351,20 @@ def curve_model(name: str, decay_constant_per_s: float, times_s: Sequence[float]
     if name == "gamma-uptake":
         return GammaUptakeModel(decay_constant_per_s, _highest_rate_per_s(decay_constant_per_s, times_s))
     return exponential_model(name, decay_constant_per_s, times_s)
+
+
+def _best_apart(found: list[tuple[float, NDArray[np.float64]]], amplitude_count: int) -> list[NDArray[np.float64]]:
+    """The best starts of each pattern of signs of the amplitudes, which lead into different valleys; best first."""
+    kinds: dict[tuple[bool, ...], list[NDArray[np.float64]]] = {}
+    chosen: list[NDArray[np.float64]] = []
+    for _, start in sorted(found, key=lambda item: item[0]):
+        same = kinds.setdefault(tuple(start[:amplitude_count] < 0), [])
+        rates = np.log(start[amplitude_count:])
+        apart = all(np.max(np.abs(rates - np.log(other[amplitude_count:]))) > _APART for other in same)
+        if apart and len(same) < max(1, _STARTS_OF_A_KIND + 1 - amplitude_count):
+            same.append(start)
+            chosen.append(start)
+    return chosen
 
 
 def _highest_rate_per_s(decay_constant_per_s: float, times_s: Sequence[float] | NDArray[np.float64]) -> float:

@@ -1,0 +1,98 @@
+"""The points of one region with what every way of fitting asks of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..units import SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    from .time_activity_curve import TimeActivityCurve
+
+UPTAKE_SEEN = 0.1
+"""Share by which the first point must lie below the peak, where no uncertainties are stated, for uptake to be seen."""
+
+UPTAKE_SEEN_STD = 2.0
+"""The same in standard uncertainties of the difference, where they are stated."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitPoints:
+    """Points to be fitted; made by `checked_points`.
+
+    Attributes
+    ----------
+    region
+        Name of the region.
+    times_s, activity_bq, std_bq
+        Times [s], activity present [Bq] and its standard uncertainty [Bq] or None, shape (n,).
+    decay_constant_per_s
+        λ_phys [1/s].
+    has_zero_uncertainty
+        Whether stated uncertainties were set aside because one of them is zero.
+    """
+
+    region: str
+    times_s: NDArray[np.float64]
+    activity_bq: NDArray[np.float64]
+    std_bq: NDArray[np.float64] | None
+    decay_constant_per_s: float
+    has_zero_uncertainty: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return int(self.times_s.size)
+
+    @property
+    def peak(self) -> int:
+        """Index of the largest activity."""
+        return int(np.argmax(self.activity_bq))
+
+    @property
+    def shows_uptake(self) -> bool:
+        """Whether the first point lies below the peak by more than noise."""
+        rise = float(self.activity_bq[self.peak] - self.activity_bq[0])
+        if self.std_bq is None:
+            return rise > UPTAKE_SEEN * float(self.activity_bq[self.peak])
+        return rise > UPTAKE_SEEN_STD * math.hypot(self.std_bq[self.peak], self.std_bq[0])
+
+    @property
+    def rises_at_the_end(self) -> bool:
+        """Whether the last activity is above the one before."""
+        return self.count > 1 and bool(self.activity_bq[-1] > self.activity_bq[-2])
+
+    @property
+    def last_h(self) -> float:
+        """Time of the last point [h]."""
+        return float(self.times_s[-1]) / SECONDS_PER_HOUR
+
+
+def checked_points(curve: TimeActivityCurve, decay_constant_per_s: float) -> FitPoints:
+    """The curve's arrays, refused where no method could use them.
+
+    Raises
+    ------
+    InputError
+        The decay constant is not above zero, an activity is negative, or all are zero.
+    """
+    if not (math.isfinite(decay_constant_per_s) and decay_constant_per_s > 0):
+        raise InputError(f"The decay constant must be above zero, found {decay_constant_per_s} per s.")
+    activity = np.asarray(curve.activity_bq, dtype=np.float64)
+    if np.any(activity < 0):
+        raise InputError(
+            f"Region '{curve.region}' has a negative activity, {activity.min() * 1e-6:.4g} MBq; expected zero or more. "
+            "Correct the background or leave the point out."
+        )
+    if not np.any(activity > 0):
+        raise InputError(f"Region '{curve.region}' has no activity at any time; leave it out or check its unit.")
+    std = None if curve.std_bq is None else np.asarray(curve.std_bq, dtype=np.float64)
+    exact = std is not None and not np.all(std > 0)
+    times = np.asarray(curve.times_s, dtype=np.float64)
+    return FitPoints(curve.region, times, activity, None if exact else std, float(decay_constant_per_s), exact)

@@ -1,0 +1,130 @@
+"""One model with parameters through the points of one region: least squares, uncertainties, words."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..units import SECONDS_PER_HOUR
+from .curve_fit import CurveFit, FittedParameter, half_life_of_rate_s
+from .fit_points import FitPoints
+from .least_squares import LeastSquaresFit, least_squares_fit
+from .model_choice import doubts_about, name_without_unit, quality_in_words
+from .parametric import CurveModel, ExponentialModel, NotNegativeAtStart, curve_model
+
+LARGEST_REDUCED_CHI_SQUARE = 4.0
+"""Squared residuals per stated variance and degree of freedom beyond which stated uncertainties look too small."""
+
+EVALUATIONS = 400
+"""Most evaluations of a model from each start: interpolations by more phases than a curve shows have no bottom."""
+
+
+def fit_parametric(points: FitPoints, name: str) -> CurveFit:
+    """Fit one model with parameters.
+
+    Parameters
+    ----------
+    points
+        At least as many as the model has parameters.
+    name
+        A key of `parametric.MODEL_PARAMETERS`.
+    """
+    model = curve_model(name, points.decay_constant_per_s, points.times_s)
+    weights = None if points.std_bq is None else 1.0 / points.std_bq
+    starts = model.starts(points.times_s, points.activity_bq, weights)
+    solution, values, covariance = _solve(model, points, starts)
+    parameters = _named(model, values, covariance)
+    curve = model.curve(values)
+    tia = curve.integral_bq_s()
+    tia_std = None
+    if covariance is not None:
+        gradient = model.integral_gradient(values)
+        tia_std = math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
+    doubts = doubts_about(parameters, covariance, solution, float(points.activity_bq.max()))
+    warnings = [*_fit_warnings(points, model, values, solution), *doubts]
+    return CurveFit(
+        points.region,
+        name,
+        parameters,
+        covariance,
+        curve,
+        {},
+        tia,
+        tia_std,
+        half_life_of_rate_s(curve.final_rate_per_s),
+        tuple(warnings),
+        quality_in_words(doubts, solution),
+        None,
+        solution,
+        model,
+    )
+
+
+def _solve(
+    model: CurveModel, points: FitPoints, starts: list[NDArray[np.float64]]
+) -> tuple[LeastSquaresFit, NDArray[np.float64], NDArray[np.float64] | None]:
+    """Least squares; several free exponentials are kept from a negative activity at administration."""
+    data = (points.times_s, points.activity_bq, points.std_bq)
+    if not isinstance(model, ExponentialModel) or model.name not in ("bi", "tri"):
+        solution = least_squares_fit(model, *data, starts, EVALUATIONS)
+        return solution, *model.in_order(solution.parameters, solution.covariance)
+    bounded = NotNegativeAtStart(model)
+    solution = least_squares_fit(bounded, *data, [bounded.from_amplitudes(start) for start in starts], EVALUATIONS)
+    return solution, *model.in_order(*bounded.in_amplitudes(solution.parameters, solution.covariance))
+
+
+def _named(
+    model: CurveModel, values: NDArray[np.float64], covariance: NDArray[np.float64] | None
+) -> dict[str, FittedParameter]:
+    """Parameters by name; one held at a bound has no uncertainty of its own."""
+    at_bound = (values <= model.lower) | (values >= model.upper)
+    parameters = {}
+    for index, name in enumerate(model.parameter_names):
+        unit = "Bq" if name.endswith("_bq") else "1/s" if name.endswith("_per_s") else "1"
+        std = None if covariance is None or at_bound[index] else float(np.sqrt(max(covariance[index, index], 0.0)))
+        parameters[name] = FittedParameter(float(values[index]), std, unit)
+    return parameters
+
+
+def _fit_warnings(
+    points: FitPoints, model: CurveModel, values: NDArray[np.float64], solution: LeastSquaresFit
+) -> list[str]:
+    """Bounds that are active, and what is not known."""
+    found = []
+    for index, name in enumerate(model.parameter_names):
+        plain = name_without_unit(name)
+        if values[index] <= model.lower[index]:
+            if name.startswith("lambda"):
+                found.append(
+                    f"{plain} lies at its lower bound, physical decay without clearance (half-life "
+                    f"{half_life_of_rate_s(float(values[index])) / SECONDS_PER_HOUR:.4g} h); its uncertainty is not "
+                    "known."
+                )
+            else:
+                found.append(f"{plain} lies at its lower bound; the model {model.name} does not suit these points.")
+        elif values[index] >= model.upper[index]:
+            found.append(
+                f"{plain} lies at its upper bound: that phase is over before the first point and the data do not "
+                "determine it."
+            )
+    if solution.singular:
+        found.append(
+            f"The points do not determine the parameters of {model.name}: their uncertainties are not known; use a "
+            "model with fewer parameters."
+        )
+    elif solution.covariance is None:
+        found.append(
+            f"As many parameters as points ({points.count}) and no stated uncertainties: the curve interpolates and "
+            "its uncertainty is not known."
+        )
+    freedom = solution.degrees_of_freedom
+    if solution.weighted and freedom > 0 and solution.sum_of_squares / freedom > LARGEST_REDUCED_CHI_SQUARE:
+        found.append(
+            f"Residuals are larger than the stated uncertainties ({solution.sum_of_squares / freedom:.3g} times their "
+            "variance): these are too small or the model does not suit."
+        )
+    if model.name in ("bi", "tri") and solution.at_bound[len(values) // 2 - 1]:
+        found.append("The activity at administration was held at zero, below which the free fit would have gone.")
+    return found
