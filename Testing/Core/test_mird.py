@@ -114,9 +114,7 @@ def test_a_remainder_below_zero_counts_as_none_and_is_told() -> None:
 
 def test_a_remainder_needs_masses() -> None:
     table = small_table()
-    bare = SValueTable(
-        table.targets, table.sources, table.s_gy_per_bq_s, table.std_gy_per_bq_s, "F-18", table.record
-    )
+    bare = SValueTable(table.targets, table.sources, table.s_gy_per_bq_s, table.std_gy_per_bq_s, "F-18", table.record)
     with pytest.raises(InputError, match="remainder of the body needs the masses .* found none of total_body, liver"):
         organ_doses({"liver": ResidenceTime(1.0), "remainder": ResidenceTime(1.0)}, bare)
 
@@ -220,7 +218,15 @@ def test_effective_dose_weighs_each_tissue_and_its_surrogates() -> None:
         values = np.zeros((len(STYLISED_TARGETS), 1))
         values[STYLISED_TARGETS.index(target)] = 1.0
         one = OrganDoseTable(
-            doses.targets, ("total_body",), values, values[:, 0], None, doses.residence_times, None, "F-18", doses.record
+            doses.targets,
+            ("total_body",),
+            values,
+            values[:, 0],
+            None,
+            doses.residence_times,
+            None,
+            "F-18",
+            doses.record,
         )
         assert effective_dose(one, "male").value_sv_per_bq == pytest.approx(expected), target
 
@@ -231,7 +237,9 @@ def test_alpha_particles_count_twenty_times_in_effective_dose() -> None:
 
 
 def test_effective_dose_of_a_therapy_is_flagged() -> None:
-    assert any("Lu-177 is given for therapy" in flag for flag in effective_dose(uniform_doses(1.0, "Lu-177"), "male").flags)
+    assert any(
+        "Lu-177 is given for therapy" in flag for flag in effective_dose(uniform_doses(1.0, "Lu-177"), "male").flags
+    )
     assert not any("therapy" in flag for flag in effective_dose(uniform_doses(1.0, "F-18"), "male").flags)
 
 
@@ -305,7 +313,9 @@ def test_conversion_there_and_back_changes_nothing() -> None:
 
 
 def test_a_rate_slower_than_decay_cannot_be_converted() -> None:
-    with pytest.raises(InputError, match="slower than the decay of Ga-68 .* fit activities that are not decay-corrected"):
+    with pytest.raises(
+        InputError, match="slower than the decay of Ga-68 .* fit activities that are not decay-corrected"
+    ):
         converted_rates_per_s([1e-5], "Ga-68", "Lu-177")
 
 

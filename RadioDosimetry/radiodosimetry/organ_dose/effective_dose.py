@@ -102,8 +102,35 @@ SURROGATES = (
 """What stands in for tissues that a stylised adult lacks."""
 
 THERAPY_NUCLIDES = frozenset(
-    "Ac-225 At-211 Au-198 Bi-212 Bi-213 Cu-67 Dy-165 Er-169 Ho-166 I-131 Lu-177 P-32 Pb-212 Ra-223 Ra-224 Re-186 "
-    "Re-188 Rh-105 Sc-47 Sm-153 Sn-117m Sr-89 Tb-149 Tb-161 Th-227 Y-90 Yb-175".split()
+    [
+        "Ac-225",
+        "At-211",
+        "Au-198",
+        "Bi-212",
+        "Bi-213",
+        "Cu-67",
+        "Dy-165",
+        "Er-169",
+        "Ho-166",
+        "I-131",
+        "Lu-177",
+        "P-32",
+        "Pb-212",
+        "Ra-223",
+        "Ra-224",
+        "Re-186",
+        "Re-188",
+        "Rh-105",
+        "Sc-47",
+        "Sm-153",
+        "Sn-117m",
+        "Sr-89",
+        "Tb-149",
+        "Tb-161",
+        "Th-227",
+        "Y-90",
+        "Yb-175",
+    ]
 )
 """Nuclides given to treat; I-131 and a few others also serve diagnosis in small activities."""
 
@@ -190,9 +217,7 @@ def is_therapy_nuclide(nuclide: str) -> bool:
     return known.name in THERAPY_NUCLIDES or known.energy_per_decay_kev["alphas"] > 0
 
 
-def _weighted(
-    tissues: Mapping[str, float], administered_bq: float | None, flags: tuple[str, ...]
-) -> EffectiveDose:
+def _weighted(tissues: Mapping[str, float], administered_bq: float | None, flags: tuple[str, ...]) -> EffectiveDose:
     value = sum(TISSUE_WEIGHTS[tissue] * dose for tissue, dose in tissues.items())
     total = None if administered_bq is None else value * administered_bq
     return EffectiveDose(value, total, MappingProxyType(dict(tissues)), SURROGATES, flags)

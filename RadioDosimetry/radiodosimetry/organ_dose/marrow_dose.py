@@ -78,9 +78,7 @@ def marrow_residence_time_from_blood(
     return ResidenceTime(blood_s_per_ml.value_s * factor_ml, blood_s_per_ml.std_s * factor_ml)
 
 
-def marrow_residence_time_from_image(
-    region: ResidenceTime, marrow_share: float = LUMBAR_MARROW_SHARE
-) -> ResidenceTime:
+def marrow_residence_time_from_image(region: ResidenceTime, marrow_share: float = LUMBAR_MARROW_SHARE) -> ResidenceTime:
     """Residence time of all red marrow from that of a region that holds a known share of it.
 
     Parameters

@@ -1,7 +1,7 @@
 """The MIRD sum: absorbed doses of organs from residence times and S-values.
 
-D(target) = Σ Ã(source) · S(target ← source). What the other sources leave of the body is one more source, whose S-values
-follow from those of the total body: S(T ← remainder) = [m_TB S(T ← TB) − Σ m_S S(T ← S)] / (m_TB − Σ m_S).
+D(target) = Σ Ã(source) · S(target ← source). What the other sources leave of the body is one more source, whose
+S-values follow from those of the total body: S(T ← remainder) = [m_TB S(T ← TB) − Σ m_S S(T ← S)] / (m_TB − Σ m_S).
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def _columns_of(sources: Sequence[str], s_values: SValueTable) -> _Columns:
     if alpha is not None and s_values.alpha_gy_per_bq_s is not None:
         freed = remainder_column(s_values.alpha_gy_per_bq_s, body, others, body_g, masses_g)
         alpha[:, place] = np.clip(freed, 0.0, s[:, place])
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if negative:
         warnings = (
             f"The S-value from the remainder of the body is below zero and counts as 0 for {', '.join(negative)}: the "
@@ -296,8 +296,8 @@ def _warnings(times: Mapping[str, ResidenceTime], s_values: SValueTable) -> list
     if total_s > most_s * (1 + 1e-9):
         found.append(
             f"The residence times add up to {total_s / SECONDS_PER_HOUR:.4g} h, more than the "
-            f"{most_s / SECONDS_PER_HOUR:.4g} h that all administered {s_values.nuclide} could give without leaving the "
-            "body; check units and sources that overlap."
+            f"{most_s / SECONDS_PER_HOUR:.4g} h that all administered {s_values.nuclide} could give without leaving "
+            "the body; check units and sources that overlap."
         )
     if TOTAL_BODY in times and len(times) > 1:
         found.append(

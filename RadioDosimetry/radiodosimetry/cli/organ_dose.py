@@ -1,0 +1,158 @@
+"""`radiodosimetry organ-dose`: organ absorbed doses from residence times."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..images.atomic import OutputTransaction, refuse_overwriting
+from ..images.sidecar import sidecar_path
+from ..nuclides import Radionuclide
+from ..organ_dose.dose_tables import (
+    contributions_csv,
+    effective_dose_text,
+    effective_dose_values,
+    organ_dose_csv,
+)
+from ..organ_dose.mird import OrganDoseTable
+from ..organ_dose.phantom import PHANTOM_NAMES
+from ..organ_dose.residence_times import read_organ_masses_g, read_residence_times
+from ..organ_dose.s_values import read_s_values
+from ..provenance import Record, file_identity, to_json
+from ..voxel_dose.radiobiology import read_radiobiology
+from ..workflows.organ_dose import OrganDoseResult, compute_organ_doses
+from .common import EXIT_OK, existing_file, format_table, positive_number
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_LOG = logging.getLogger(__name__)
+
+BQ_PER_MBQ = 1e6
+MGY_PER_MBQ_PER_GY_PER_BQ = 1e9
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand to the command line."""
+    parser = subparsers.add_parser(
+        "organ-dose",
+        help="organ absorbed doses from residence times",
+        description="Absorbed dose of each organ by the MIRD sum of residence times and S-values of a stylised adult "
+        "(or of a file), with its uncertainty and largest source, and the effective dose.",
+    )
+    parser.add_argument(
+        "--residence-times",
+        required=True,
+        type=existing_file,
+        metavar="CSV",
+        help="columns region,residence_time_h,std",
+    )
+    parser.add_argument("--nuclide", required=True, metavar="N", help="radionuclide, such as Lu-177")
+    parser.add_argument("--phantom", choices=PHANTOM_NAMES, help="whose S-values; optional with --s-values")
+    parser.add_argument(
+        "--organ-masses", type=existing_file, metavar="CSV", help="the patient's, columns organ,mass_g: scales S-values"
+    )
+    parser.add_argument("--administered-mbq", type=positive_number, metavar="A", help="for doses in Gy")
+    parser.add_argument(
+        "--s-values", type=existing_file, metavar="CSV",
+        help="S-values to use in the place of the phantom's: target,source,s_mgy_per_mbq_s,std",
+    )  # fmt: skip
+    parser.add_argument(
+        "--alpha-weight", type=positive_number, metavar="W",
+        help="RBE or w_R of α particles: adds a column with the weighted dose",
+    )  # fmt: skip
+    parser.add_argument(
+        "--radiobiology", type=existing_file, metavar="CSV",
+        help="columns region,alpha_beta_gy,repair_half_life_h,effective_half_life_h: adds BED",
+    )  # fmt: skip
+    group = parser.add_argument_group("outputs, each with its record FILE.json beside it")
+    group.add_argument("--output", required=True, type=Path, metavar="CSV", help="organ doses")
+    group.add_argument("--contributions", type=Path, metavar="CSV", help="what each source gives each target")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compute the doses, print them and write everything asked for, all of it or nothing.
+
+    Raises
+    ------
+    InputError
+        An input cannot be used, or options contradict each other.
+    OutputError
+        An output cannot be written.
+    """
+    if arguments.phantom is None and arguments.s_values is None:
+        raise InputError("Whose S-values shall be used is missing; give --phantom adult-male or adult-female.")
+    outputs = [path for path in (arguments.output, arguments.contributions) if path is not None]
+    files = [*outputs, *map(sidecar_path, outputs)]
+    refuse_overwriting(files, _inputs(arguments))
+    with OutputTransaction(*files):
+        pass  # every folder takes files; found out before the work rather than after it
+    result = _compute(arguments)
+    record = result.doses.record.with_inputs(**_identities(arguments))
+    for warning in record.warnings:
+        _LOG.warning("%s", warning)
+    _write(arguments, result, record)
+    sys.stdout.write(_table_text(result.doses))
+    if result.effective is not None:
+        sys.stdout.write("\n" + effective_dose_text(result.effective))
+    return EXIT_OK
+
+
+def _inputs(arguments: argparse.Namespace) -> list[Path]:
+    names = ("residence_times", "organ_masses", "s_values", "radiobiology")
+    paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
+    return paths + [sidecar_path(path) for path in paths]
+
+
+def _identities(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
+    names = ("residence_times", "organ_masses", "radiobiology")
+    return {name: file_identity(path) for name in names if (path := getattr(arguments, name)) is not None}
+
+
+def _compute(arguments: argparse.Namespace) -> OrganDoseResult:
+    nuclide = Radionuclide(arguments.nuclide)
+    masses = None if arguments.organ_masses is None else read_organ_masses_g(arguments.organ_masses)
+    administered = None if arguments.administered_mbq is None else arguments.administered_mbq * BQ_PER_MBQ
+    return compute_organ_doses(
+        read_residence_times(arguments.residence_times),
+        nuclide,
+        arguments.phantom,
+        masses,
+        administered,
+        None if arguments.s_values is None else read_s_values(arguments.s_values, nuclide.name),
+        arguments.alpha_weight,
+        None if arguments.radiobiology is None else read_radiobiology(arguments.radiobiology),
+    )
+
+
+def _write(arguments: argparse.Namespace, result: OrganDoseResult, record: Record) -> None:
+    """Both tables with their records in one transaction."""
+    values = {"quantity": "organ absorbed dose", "unit": "see column names"}
+    further = {
+        "effective_dose": None if result.effective is None else effective_dose_values(result.effective),
+        "alpha_weight": result.alpha_weight,
+    }
+    sidecar = to_json({**values, **further, **record.as_dict()})
+    with OutputTransaction() as transaction:
+        text = organ_dose_csv(result.doses, result.alpha_weight, result.bed_gy)
+        transaction.write_text(arguments.output, text)
+        transaction.write_text(sidecar_path(arguments.output), sidecar)
+        if arguments.contributions is not None:
+            transaction.write_text(arguments.contributions, contributions_csv(result.doses))
+            transaction.write_text(sidecar_path(arguments.contributions), sidecar)
+
+
+def _table_text(doses: OrganDoseTable) -> str:
+    """The doses for the eye."""
+    header = ["target", "mGy/MBq", "±1σ", "largest source", *(["Gy"] if doses.dose_gy is not None else [])]
+    rows = []
+    for row, target in enumerate(doses.targets):
+        value, std = (array[row] * MGY_PER_MBQ_PER_GY_PER_BQ for array in (doses.dose_gy_per_bq, doses.std_gy_per_bq))
+        cells = [target, f"{value:.4g}", f"{std:.2g}", doses.largest_sources[row] or "-"]
+        rows.append([*cells, *([f"{doses.dose_gy[row]:.4g}"] if doses.dose_gy is not None else [])])
+    return format_table(header, rows) + "\n"
