@@ -142,7 +142,7 @@ class Radionuclide:
             raise InputError(
                 f"The emissions of {self.name} lack the neutrons, fragments and β particles of spontaneous fission, "
                 f"{100 * share:.3g} % of the energy of a decay, expected at most {100 * MOST_FISSION_SHARE:g} %, so no "
-                "dose is computed. Use another nuclide; a kernel can be made of a spectrum file with the lines that matter."
+                "dose is computed. Use another nuclide; a kernel can also be made of a spectrum file with its lines."
             )
 
     def ingrowth(self, times_s: ArrayLike) -> dict[str, NDArray[np.float64]]:
