@@ -55,7 +55,6 @@ _PATIENT_OPTIONS = (
     "seed",
     "device",
     "secondaries",
-    "fates",
 )
 """Options that a stylised adult does not have."""
 
@@ -74,6 +73,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--output", required=True, type=Path, metavar="CSV", help="columns target,source,s_mgy_per_mbq_s,std"
     )
+    parser.add_argument(
+        "--fates", type=existing_file, metavar="CSV",
+        help="daughters of a chain that leave their region: columns daughter,source,fraction,destination",
+    )  # fmt: skip
     _add_patient(parser)
     _add_comparison(parser)
     parser.set_defaults(run=run)
@@ -97,10 +100,6 @@ def _add_patient(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--secondaries", choices=("transported", "local"), help="electrons set free by photons (default: local)"
     )
-    group.add_argument(
-        "--fates", type=existing_file, metavar="CSV",
-        help="daughters that leave their region: columns daughter,source,fraction,destination",
-    )  # fmt: skip
 
 
 def _add_comparison(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +140,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse options that do not fit together, before anything is read."""
     for option in _PATIENT_OPTIONS:
-        if arguments.phantom is not None and getattr(arguments, option) not in (None, False, []):
+        value = getattr(arguments, option)
+        if arguments.phantom is not None and value is not None and value is not False and value != []:
             name = "--" + option.replace("_", "-")
             raise InputError(f"{name} belongs to S-values of a patient (--ct), found --phantom; leave it out.")
     if arguments.ct is not None and arguments.labels is None:
@@ -164,8 +164,9 @@ def _inputs(arguments: argparse.Namespace) -> list[Path]:
 
 def _computed(arguments: argparse.Namespace, nuclide: Radionuclide) -> SValueTable:
     """The S-values asked for."""
+    fates = read_fate_file(arguments.fates)
     if arguments.phantom is not None:
-        return phantom_s_value_table(nuclide, arguments.phantom)
+        return phantom_s_value_table(nuclide, arguments.phantom, fates=fates)
     options = PatientOptions(
         expressions=dict(arguments.region),
         spacing_mm=arguments.spacing_mm,
@@ -174,7 +175,7 @@ def _computed(arguments: argparse.Namespace, nuclide: Radionuclide) -> SValueTab
         seed=1 if arguments.seed is None else arguments.seed,
         device=arguments.device or "cpu",
         secondaries=arguments.secondaries or "local",
-        fates=read_fate_file(arguments.fates),
+        fates=fates,
     )
     with terminal_progress(arguments, "S-values") as progress:
         return patient_s_value_table(nuclide, arguments.ct, arguments.labels, arguments.label_names, options, progress)

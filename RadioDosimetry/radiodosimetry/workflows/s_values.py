@@ -55,14 +55,28 @@ class PatientOptions:
 
 
 def phantom_s_value_table(
-    nuclide: Radionuclide | str, phantom: str, organ_masses_g: Mapping[str, float] | None = None
+    nuclide: Radionuclide | str,
+    phantom: str,
+    organ_masses_g: Mapping[str, float] | None = None,
+    fates: FateMatrix | None = None,
 ) -> SValueTable:
     """S-values of a stylised adult.
+
+    Parameters
+    ----------
+    nuclide, organ_masses_g
+        See `phantom_s_values`.
+    phantom
+        One of `PHANTOMS`.
+    fates
+        Which daughters of a chain leave which organs; in place if None.
 
     Raises
     ------
     InputError
-        The phantom is unknown.
+        The phantom is unknown, or a fate or mass cannot be used.
+    RegionError
+        An organ of a fate or mass is unknown to the phantom.
     UnknownNuclideError
         The nuclide is not in the dataset.
     """
@@ -70,7 +84,12 @@ def phantom_s_value_table(
 
     if phantom not in PHANTOMS:
         raise InputError(f"Phantom '{phantom}' is unknown; expected one of: {', '.join(PHANTOMS)}.")
-    return phantom_s_values(nuclide, phantom, organ_masses_g)
+    if fates is None:
+        return phantom_s_values(nuclide, phantom, organ_masses_g)
+    nuclide = Radionuclide(nuclide) if isinstance(nuclide, str) else nuclide
+    members = _members(nuclide)
+    tables = {member: phantom_s_values(member, phantom, organ_masses_g, include_progeny=False) for member in members}
+    return chain_s_values(nuclide, tables, fates)[0]
 
 
 def patient_s_value_table(
@@ -179,9 +198,14 @@ def _chain(
     progress: Progress,
 ) -> SValueTable:
     """S-values of each member of the chain by itself, joined as the daughters move."""
-    members = [nuclide.name, *(name for name, _ in nuclide.progeny)]
+    members = _members(nuclide)
     tables = {}
     for index, member in enumerate(members):
         part = PartialProgress(progress, index / len(members), (index + 1) / len(members))
         tables[member] = _simulated(ct, regions, geometry, Radionuclide(member), options, False, part)
     return chain_s_values(nuclide, tables, fates)[0]
+
+
+def _members(nuclide: Radionuclide) -> list[str]:
+    """The nuclide and the progeny it takes along."""
+    return [nuclide.name, *(name for name, _ in nuclide.progeny)]
