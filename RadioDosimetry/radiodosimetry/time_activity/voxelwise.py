@@ -22,6 +22,7 @@ from ..provenance import Record
 from ..units import SECONDS_PER_HOUR, Quantity
 from .scans import Scan, ordered_scans
 from .voxelwise_models import FEWEST_SCANS, LEGEND, VoxelModel
+from .voxelwise_models import residual_degrees as residual_degrees
 from .voxelwise_options import LARGEST_RELATIVE_STD as LARGEST_RELATIVE_STD
 from .voxelwise_options import OrganCurve as OrganCurve
 from .voxelwise_options import TiaOptions as TiaOptions
@@ -157,9 +158,7 @@ def tia_map(
     return result
 
 
-def _require_usable(
-    series: Sequence[Scan], decay_constant_per_s: float, method: str, options: TiaOptions
-) -> None:
+def _require_usable(series: Sequence[Scan], decay_constant_per_s: float, method: str, options: TiaOptions) -> None:
     """Refuse what no map can be made of, before any work."""
     if method not in TIA_METHODS:
         raise InputError(f"Method '{method}' is unknown; expected one of: {', '.join(TIA_METHODS)}.")
@@ -186,9 +185,7 @@ def _require_usable(
         )
 
 
-def _require_regions(
-    method: str, regions: Sequence[Region], organ_curves: Mapping[str, OrganCurve]
-) -> None:
+def _require_regions(method: str, regions: Sequence[Region], organ_curves: Mapping[str, OrganCurve]) -> None:
     if method != "organ-shape":
         if regions or organ_curves:
             raise InputError(f"Regions and fits belong to the method organ-shape, found {method}; leave them out.")

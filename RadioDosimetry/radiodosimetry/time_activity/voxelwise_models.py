@@ -48,6 +48,14 @@ FEWEST_SCANS = MappingProxyType({"bi": 4, "mono": 2, "trapezoid": 1, "organ-shap
 """Scans that each method needs: as many as its parameters."""
 
 
+def residual_degrees(method: str, scan_count: int, tail: Tail = "fitted") -> int:
+    """Scans less parameters that a method leaves to judge the noise by; zero where there is none."""
+    parameters = {"bi": 4, "mono": 2, "organ-shape": 1, "trapezoid": 2}[method]
+    if method != "trapezoid":
+        return max(scan_count - parameters, 0)
+    return max(tail_points(scan_count) - parameters, 0) if tail == "fitted" and scan_count > 1 else 0
+
+
 @dataclass(frozen=True, eq=False)
 class Described:
     """Many voxels under one model.

@@ -243,9 +243,7 @@ class VoxelWork:
             return np.zeros(found.integrals.size, bool)
         return np.asarray(found.spread * data_variance > (LARGEST_RELATIVE_STD * found.integrals) ** 2)
 
-    def _keep(
-        self, places: Indices, found: _Results, data_variance: Array | None, which: NDArray[np.bool_]
-    ) -> None:
+    def _keep(self, places: Indices, found: _Results, data_variance: Array | None, which: NDArray[np.bool_]) -> None:
         self.tia[places] = found.integrals[which]
         self.models[places] = found.models[which]
         if data_variance is not None:
@@ -276,9 +274,7 @@ class VoxelWork:
         noisy[described[~certain]] = True
         return noisy
 
-    def _pool(
-        self, places: Indices, data_variance: Array | None, model: str, progress: Progress
-    ) -> dict[str, Any]:
+    def _pool(self, places: Indices, data_variance: Array | None, model: str, progress: Progress) -> dict[str, Any]:
         """The shape of the sum of many noisy voxels, scaled to each; together they keep the integral of the sum."""
         total = np.zeros((self._times_s.size, 1))
         for begin in range(0, places.size, _CHUNK_VOXELS):
