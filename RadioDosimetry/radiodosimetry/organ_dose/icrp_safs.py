@@ -110,7 +110,8 @@ class SafTable:
         energy = np.asarray(energy_kev, dtype=np.float64)
         if energy.size and energy.max() > self.energies_kev[-1]:
             last = self.energies_kev[-1]
-            raise InputError(f"Found {energy.max():.0f} keV among the {self.particle}s; their SAFs end at {last:.0f} keV.")
+            found = energy.max()
+            raise InputError(f"Found {found:.0f} keV among the {self.particle}s; their SAFs end at {last:.0f} keV.")
         inside = np.clip(energy, self.energies_kev[0], None)
         return np.asarray(PchipInterpolator(self.energies_kev, self.saf_per_kg, axis=2)(inside))
 
