@@ -130,6 +130,17 @@ def test_the_table_stands_beside_that_of_others(patient, tmp_path, capsys) -> No
                                                  "theirs: source brain"]  # fmt: skip
 
 
+def test_metal_out_of_all_range_is_refused_or_clamped(patient, tmp_path, capsys) -> None:
+    ct = np.full(SHAPE, 40.0, np.float32)
+    ct[0, 5, 5] = 9000.0
+    write(patient / "ct.nii.gz", ct)
+    assert run(patient, tmp_path / "s.csv") == 2
+    assert "--clamp-hu" in capsys.readouterr().err
+    assert run(patient, tmp_path / "s.csv", "--clamp-hu") == 0
+    record = json.loads((tmp_path / "s.csv.json").read_text())
+    assert record["parameters"]["media"]["clamp_hu"] is True
+
+
 def test_a_phantom_is_handed_to_its_own_function(tmp_path, monkeypatch) -> None:
     asked = []
 

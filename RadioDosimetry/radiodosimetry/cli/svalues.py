@@ -55,6 +55,7 @@ _PATIENT_OPTIONS = (
     "seed",
     "device",
     "secondaries",
+    "clamp_hu",
 )
 """Options that a stylised adult does not have."""
 
@@ -99,6 +100,9 @@ def _add_patient(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", choices=("cpu", "cuda"), help="default: cpu")
     group.add_argument(
         "--secondaries", choices=("transported", "local"), help="electrons set free by photons (default: local)"
+    )
+    group.add_argument(
+        "--clamp-hu", action="store_true", help="take CT numbers out of all range as air and as the densest bone"
     )
 
 
@@ -175,6 +179,7 @@ def _computed(arguments: argparse.Namespace, nuclide: Radionuclide) -> SValueTab
         seed=1 if arguments.seed is None else arguments.seed,
         device=arguments.device or "cpu",
         secondaries=arguments.secondaries or "local",
+        clamp_hu=arguments.clamp_hu,
         fates=fates,
     )
     with terminal_progress(arguments, "S-values") as progress:

@@ -11,6 +11,7 @@ from ..images.geometry import VolumeGeometry
 from ..images.readers import read_volume
 from ..images.regions import Region, read_label_map
 from ..images.volume import QuantitativeVolume
+from ..media import schneider_2000
 from ..nuclides import Radionuclide
 from ..organ_dose.decay_fate import FateMatrix, chain_s_values, read_fates
 from ..organ_dose.patient import DEFAULT_HISTORIES, grid_with_spacing, patient_s_values
@@ -40,6 +41,8 @@ class PatientOptions:
         Add the body without all regions as a region.
     histories, seed, device, secondaries
         See `patient_s_values`.
+    clamp_hu
+        Take CT numbers out of all range as air and as the densest bone instead of refusing them.
     fates
         Which daughters of a chain leave which regions; in place if None.
     """
@@ -51,6 +54,7 @@ class PatientOptions:
     seed: int = 1
     device: str = "cpu"
     secondaries: str = "local"
+    clamp_hu: bool = False
     fates: FateMatrix | None = None
 
 
@@ -185,6 +189,7 @@ def _simulated(
         include_progeny=include_progeny,
         secondaries=options.secondaries,
         device=options.device,
+        conversion=schneider_2000().with_clamped_hu() if options.clamp_hu else None,
     )
 
 
