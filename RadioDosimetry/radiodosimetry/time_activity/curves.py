@@ -35,6 +35,12 @@ VOLUME_CHANGE_WARNING = 0.05
 VOIDED_TOLERANCE = 0.05
 """Share by which the body may seem to hold more than decay has left, from noise and calibration: nothing voided yet."""
 
+_NOTHING_THERE = {
+    REMAINDER: f"There is no activity outside the regions at any time: the curve {REMAINDER} was left out.",
+    VOIDED: f"The body lacks nothing of the administered activity at any time: the curve {VOIDED} was left out.",
+}
+"""Added curves that are left out, with a warning, where they are zero at every time."""
+
 
 @dataclass(frozen=True)
 class _Measured:
@@ -68,7 +74,8 @@ def curves_from_volumes(
         One per region in the order of the first scan, then remainder, whole body, voided. Without recovery
         coefficients and for regions that do not overlap, regions and remainder add up to the whole body; with them the
         activity that they bring back into the regions is taken from the remainder, so that they still do. Voxels
-        below zero (noise of the reconstruction) count as they are.
+        below zero (noise of the reconstruction) count as they are. Remainder or voided activity that is zero at every
+        time is left out, with a warning.
 
     Raises
     ------
@@ -86,7 +93,10 @@ def curves_from_volumes(
         report_progress(progress, number / len(scans), f"Regions of the scan at {scan.time_h:g} h")
         for name, values in _measure(scan, names, options).items():
             measured.setdefault(name, []).append(values)
-    curves = [_curve(name, values, scans, options) for name, values in measured.items()]
+    empty = [name for name in _NOTHING_THERE if name in measured and not any(one.activity_bq for one in measured[name])]
+    curves = [_curve(name, values, scans, options) for name, values in measured.items() if name not in empty]
+    if empty and curves:
+        curves = [curve.with_warnings(*(_NOTHING_THERE[name] for name in empty)) for curve in curves]
     report_progress(progress, 1.0, "Curves done")
     return curves
 
