@@ -14,7 +14,6 @@ from ..images.atomic import OutputTransaction, refuse_overwriting
 from ..images.sidecar import sidecar_path
 from ..nuclides import Radionuclide
 from ..provenance import to_json
-from ..time_activity.curve_tables import read_curves
 from ..time_activity.fit_files import (
     BECQUEREL_PER_MEGABECQUEREL,
     BECQUEREL_SECONDS_PER_MEGABECQUEREL_HOUR,
@@ -26,7 +25,7 @@ from ..time_activity.fitting import FIT_MODELS
 from ..time_activity.time_activity_curve import TimeActivityCurve
 from ..time_activity.trapezoid import TAILS
 from ..units import SECONDS_PER_HOUR
-from ..workflows.fits import fit_curves, fit_figure_paths, write_fit_figures
+from ..workflows.fits import fit_curves, fit_figure_paths, read_measured_curves, write_fit_figures
 from ..workflows.output_folder import output_folder
 from .common import EXIT_OK, existing_file, format_table, positive_number, terminal_progress
 
@@ -42,7 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "fit",
         help="fit time-activity curves: time-integrated activity, residence times, half-lives",
         description="Fit the activity of each region over time and integrate it. The curves hold the activity present "
-        "at each time (not decay-corrected); rates and half-lives are effective, physical decay and clearance together.",
+        "at each time (not decay-corrected); rates and half-lives are effective, with physical decay in them.",
     )
     parser.add_argument(
         "curves", type=existing_file, metavar="CURVES.CSV",
@@ -90,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     with OutputTransaction(*outputs):
         pass  # every folder takes files; found out before the work rather than after it
     nuclide = Radionuclide(arguments.nuclide)
-    curves = read_curves(arguments.curves)
+    curves = read_measured_curves(arguments.curves)
     half_life_h = arguments.effective_half_life_h
     administered_mbq = arguments.administered_mbq
     with terminal_progress(arguments, "Fits") as progress:

@@ -108,9 +108,9 @@ def _set_logarithmic(axes: Axes, curve: TimeActivityCurve, values_mbq: NDArray[n
 def _integral_words(fit: CurveFit) -> str:
     unit = BECQUEREL_PER_MEGABECQUEREL * SECONDS_PER_HOUR
     words = f"time-integrated activity {fit.tia_bq_s / unit:.4g}"
-    if fit.tia_std_bq_s is not None:
-        words += f" ± {fit.tia_std_bq_s / unit:.2g}"
     words += " MBq h"
+    if fit.tia_std_bq_s is not None and fit.tia_bq_s > 0:
+        words += f" ± {100 * fit.tia_std_bq_s / fit.tia_bq_s:.2g} %"
     if fit.effective_half_life_s is not None:
         words += f", final half-life {fit.effective_half_life_s / SECONDS_PER_HOUR:.4g} h"
     return words

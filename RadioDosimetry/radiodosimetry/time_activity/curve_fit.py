@@ -87,6 +87,8 @@ class CurveFit:
         The least-squares solution in the order of the fitted model's parameters; None where nothing was fitted.
     fitted_model
         The model behind `solution`.
+    common_relative_std
+        The part of the uncertainty that all points share, relative; in `tia_std_bq_s` and `covariance` already.
     """
 
     region: str
@@ -103,6 +105,7 @@ class CurveFit:
     model_average: ModelAverage | None = None
     solution: LeastSquaresFit | None = field(default=None, repr=False)
     fitted_model: CurveModel | None = field(default=None, repr=False)
+    common_relative_std: float = 0.0
 
     def value(self, times_s: ArrayLike) -> NDArray[np.float64]:
         """Activity [Bq] at times after administration [s], shape of `times_s`."""
@@ -117,6 +120,13 @@ class CurveFit:
         gradient = self.fitted_model.jacobian(times.ravel(), values)
         variance = np.einsum("ni,ij,nj->n", gradient, self.covariance, gradient)
         return np.sqrt(np.maximum(variance, 0.0)).reshape(times.shape)
+
+    @property
+    def tia_own_std_bq_s(self) -> float | None:
+        """Standard uncertainty of `tia_bq_s` without the part that all points share [Bq s]; None where not known."""
+        if self.tia_std_bq_s is None:
+            return None
+        return math.sqrt(max(self.tia_std_bq_s**2 - (self.common_relative_std * self.tia_bq_s) ** 2, 0.0))
 
     def residence_time_s(self, administered_bq: float) -> float:
         """Time-integrated activity per administered activity [s]."""

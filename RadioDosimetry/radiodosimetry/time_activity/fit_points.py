@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 UPTAKE_SEEN = 0.1
 """Share by which the first point must lie below the peak, where no uncertainties are stated, for uptake to be seen."""
 
+_ROUNDING = 0.01
+"""Share of a stated uncertainty below which what its common part leaves is rounding."""
+
 UPTAKE_SEEN_STD = 2.0
 """The same in standard uncertainties of the difference, where they are stated."""
 
@@ -30,10 +33,16 @@ class FitPoints:
     ----------
     region
         Name of the region.
-    times_s, activity_bq, std_bq
-        Times [s], activity present [Bq] and its standard uncertainty [Bq] or None, shape (n,).
+    times_s, activity_bq
+        Times [s] and activity present [Bq], shape (n,).
+    std_bq
+        The part of the stated uncertainty that is each point's own [Bq], shape (n,); None if none is stated. Points
+        are weighted by it.
     decay_constant_per_s
         λ_phys [1/s].
+    common_relative_std
+        The part that all points share (calibration, recovery, volume), relative: it moves the whole curve up or down
+        and leaves its shape.
     has_zero_uncertainty
         Whether stated uncertainties were set aside because one of them is zero.
     """
@@ -43,6 +52,7 @@ class FitPoints:
     activity_bq: NDArray[np.float64]
     std_bq: NDArray[np.float64] | None
     decay_constant_per_s: float
+    common_relative_std: float = 0.0
     has_zero_uncertainty: bool = False
 
     @property
@@ -94,5 +104,31 @@ def checked_points(curve: TimeActivityCurve, decay_constant_per_s: float) -> Fit
         raise InputError(f"Region '{curve.region}' has no activity at any time; leave it out or check its unit.")
     std = None if curve.std_bq is None else np.asarray(curve.std_bq, dtype=np.float64)
     exact = std is not None and not np.all(std > 0)
+    common = common_relative_std(curve)
+    own = None if std is None or exact else _own_part(std, common * activity)
     times = np.asarray(curve.times_s, dtype=np.float64)
-    return FitPoints(curve.region, times, activity, None if exact else std, float(decay_constant_per_s), exact)
+    return FitPoints(curve.region, times, activity, own, float(decay_constant_per_s), float(common.mean()), exact)
+
+
+def common_relative_std(curve: TimeActivityCurve) -> NDArray[np.float64]:
+    """The relative uncertainty that all points of a curve share, as its record tells (`relative_std`), shape (n,)."""
+    total = np.zeros(np.size(curve.times_s))
+    for part in common_parts(curve).values():
+        total += part**2
+    return np.sqrt(total)
+
+
+def common_parts(curve: TimeActivityCurve) -> dict[str, NDArray[np.float64]]:
+    """Causes of the shared uncertainty ("calibration", "recovery", "volume") and their relative sizes, shape (n,)."""
+    record = getattr(curve, "record", None)
+    stated = {} if record is None else record.parameters.get("relative_std") or {}
+    count = np.size(curve.times_s)
+    return {
+        str(name): np.broadcast_to(np.asarray(values, dtype=np.float64), (count,)) for name, values in stated.items()
+    }
+
+
+def _own_part(std_bq: NDArray[np.float64], common_bq: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """What the common part leaves of the stated uncertainty; None where it is all of it."""
+    left = std_bq**2 - common_bq**2
+    return None if np.any(left <= (_ROUNDING * std_bq) ** 2) else np.sqrt(left)

@@ -24,7 +24,7 @@ from .model_choice import (
 )
 from .models import ActivityFunction, ExponentialSum
 from .parametric import MODEL_PARAMETERS
-from .parametric_fit import fit_parametric
+from .parametric_fit import common_words, fit_parametric
 from .single_time_point import SingleTimePoint, hanscheid, madsen, physical
 from .trapezoid import trapezoid_integral
 
@@ -194,7 +194,10 @@ def _trapezoid(points: FitPoints, tail: str | None, half_life_s: float | None) -
             f"A physical tail was assumed after the last point at {points.last_h:.4g} h: an upper limit if the region "
             "clears."
         )
-    if points.std_bq is None:
+    tia_std = result.tia_std_bq_s
+    if points.common_relative_std > 0:
+        tia_std = math.hypot(tia_std or 0.0, points.common_relative_std * result.tia_bq_s)
+    if tia_std is None:
         warnings.append("No uncertainties are stated for the points: that of the integral is not known.")
     return CurveFit(
         points.region,
@@ -204,10 +207,11 @@ def _trapezoid(points: FitPoints, tail: str | None, half_life_s: float | None) -
         result.curve,
         {},
         result.tia_bq_s,
-        result.tia_std_bq_s,
+        tia_std,
         half_life_of_rate_s(rate),
         tuple(warnings),
-        ("Straight lines through all points: nothing was fitted but, if asked for, the tail.",),
+        ("Straight lines through all points: nothing was fitted but, if asked for, the tail.", *common_words(points)),
+        common_relative_std=points.common_relative_std,
     )
 
 
@@ -257,16 +261,27 @@ def _from_one_point(points: FitPoints, method: str, half_life_s: float | None) -
         f"{100 * high:+.0f} %.",
     )
     return CurveFit(
-        points.region, method, parameters, None, curve, {}, used.tia_bq_s, used.relative_std * used.tia_bq_s,
-        used.effective_half_life_s, tuple(warnings), quality,
-    )  # fmt: skip
+        points.region,
+        method,
+        parameters,
+        None,
+        curve,
+        {},
+        used.tia_bq_s,
+        used.relative_std * used.tia_bq_s,
+        used.effective_half_life_s,
+        tuple(warnings),
+        (*quality, *common_words(points)),
+        common_relative_std=points.common_relative_std,
+    )
 
 
 def _single_estimate(
     points: FitPoints, index: int, method: str, physical_half_life_s: float, half_life_s: float | None
 ) -> SingleTimePoint:
     time, activity = float(points.times_s[index]), float(points.activity_bq[index])
-    std = None if points.std_bq is None else float(points.std_bq[index])
+    own = 0.0 if points.std_bq is None else float(points.std_bq[index])
+    std = math.hypot(own, points.common_relative_std * activity)
     if method == "madsen":
         assert half_life_s is not None
         return madsen(

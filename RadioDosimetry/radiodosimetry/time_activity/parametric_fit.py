@@ -34,7 +34,9 @@ def fit_parametric(points: FitPoints, name: str) -> CurveFit:
     model = curve_model(name, points.decay_constant_per_s, points.times_s)
     weights = None if points.std_bq is None else 1.0 / points.std_bq
     starts = model.starts(points.times_s, points.activity_bq, weights)
-    solution, values, covariance = _solve(model, points, starts)
+    solution, values, covariance = solve_parametric(model, points, starts)
+    doubts = doubts_about(_named(model, values, covariance), covariance, solution, float(points.activity_bq.max()))
+    covariance = _with_common_part(model, values, covariance, solution, points.common_relative_std)
     parameters = _named(model, values, covariance)
     curve = model.curve(values)
     tia = curve.integral_bq_s()
@@ -42,7 +44,6 @@ def fit_parametric(points: FitPoints, name: str) -> CurveFit:
     if covariance is not None:
         gradient = model.integral_gradient(values)
         tia_std = math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
-    doubts = doubts_about(parameters, covariance, solution, float(points.activity_bq.max()))
     warnings = [*_fit_warnings(points, model, values, solution), *doubts]
     return CurveFit(
         points.region,
@@ -55,17 +56,41 @@ def fit_parametric(points: FitPoints, name: str) -> CurveFit:
         tia_std,
         half_life_of_rate_s(curve.final_rate_per_s),
         tuple(warnings),
-        quality_in_words(doubts, solution),
+        (*quality_in_words(doubts, solution), *common_words(points)),
         None,
         solution,
         model,
+        points.common_relative_std,
     )
 
 
-def _solve(
+def common_words(points: FitPoints) -> tuple[str, ...]:
+    """What is said of an uncertainty that all points share."""
+    if points.common_relative_std == 0:
+        return ()
+    return (
+        f"An uncertainty of {100 * points.common_relative_std:.2g} % that all points share (calibration, recovery, "
+        "volume) is added to the whole.",
+    )
+
+
+def solve_parametric(
     model: CurveModel, points: FitPoints, starts: list[NDArray[np.float64]]
 ) -> tuple[LeastSquaresFit, NDArray[np.float64], NDArray[np.float64] | None]:
-    """Least squares; several free exponentials are kept from a negative activity at administration."""
+    """Least squares; several free exponentials are kept from a negative activity at administration.
+
+    Parameters
+    ----------
+    model, points
+        What is fitted to what.
+    starts
+        Parameters of `model` to start from.
+
+    Returns
+    -------
+    tuple
+        The solution as found, then parameters and covariance of `model` with the slowest phase first.
+    """
     data = (points.times_s, points.activity_bq, points.std_bq)
     if not isinstance(model, ExponentialModel) or model.name not in ("bi", "tri"):
         solution = least_squares_fit(model, *data, starts, EVALUATIONS)
@@ -73,6 +98,21 @@ def _solve(
     bounded = NotNegativeAtStart(model)
     solution = least_squares_fit(bounded, *data, [bounded.from_amplitudes(start) for start in starts], EVALUATIONS)
     return solution, *model.in_order(*bounded.in_amplitudes(solution.parameters, solution.covariance))
+
+
+def _with_common_part(
+    model: CurveModel,
+    values: NDArray[np.float64],
+    covariance: NDArray[np.float64] | None,
+    solution: LeastSquaresFit,
+    common_relative_std: float,
+) -> NDArray[np.float64] | None:
+    """Add what moves the whole curve: the amplitudes together, rates not at all."""
+    if common_relative_std == 0 or solution.singular:
+        return covariance
+    amplitudes = np.array([name.endswith("_bq") for name in model.parameter_names]) * values
+    common = common_relative_std**2 * np.outer(amplitudes, amplitudes)
+    return common if covariance is None else covariance + common
 
 
 def _named(
@@ -83,7 +123,8 @@ def _named(
     parameters = {}
     for index, name in enumerate(model.parameter_names):
         unit = "Bq" if name.endswith("_bq") else "1/s" if name.endswith("_per_s") else "1"
-        std = None if covariance is None or at_bound[index] else float(np.sqrt(max(covariance[index, index], 0.0)))
+        known = covariance is not None and covariance[index, index] > 0 and not at_bound[index]
+        std = math.sqrt(covariance[index, index]) if covariance is not None and known else None
         parameters[name] = FittedParameter(float(values[index]), std, unit)
     return parameters
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import FileFormatError, InputError
 from ..images.atomic import OutputTransaction
+from ..images.sidecar import sidecar_path
 from ..nuclides import Radionuclide
 from ..progress import Progress, report_progress
 from ..provenance import Record
 from ..time_activity.curve_fit import CurveFit
 from ..time_activity.curve_quantities import uptake_warnings
-from ..time_activity.curve_tables import require_administered, require_different_regions
+from ..time_activity.curve_tables import read_curves, require_administered, require_different_regions
 from ..time_activity.fit_files import FitSet
 from ..time_activity.fitting import fit_curve
 from ..time_activity.time_activity_curve import TimeActivityCurve
@@ -91,6 +94,49 @@ def fit_curves(
     inherited = [f"{curve.region}: {text}" for curve in curves for text in curve.record.warnings]
     own = [f"{region}: {text}" for region, fit in fits.items() for text in fit.warnings]
     return FitSet(known.name, fits, administered_bq, record.with_warnings(*inherited, *own))
+
+
+def read_measured_curves(path: Path) -> list[TimeActivityCurve]:
+    """Curves from a table, with what the record beside it says of the parts of their uncertainties.
+
+    The record that `radiodosimetry curves` writes tells which part of `std_mbq` all times share (calibration, recovery,
+    volume). Without a record every point's uncertainty is taken to be its own.
+
+    Parameters
+    ----------
+    path
+        The table; its record is `path` + ".json".
+
+    Raises
+    ------
+    FileFormatError, InputError
+        As `read_curves`; or the record cannot be read.
+    """
+    curves = read_curves(path)
+    beside = sidecar_path(path)
+    if not beside.exists():
+        return curves
+    try:
+        regions = json.loads(beside.read_text(encoding="utf-8-sig"))["parameters"]["regions"]
+        parts = {curve.region: (regions.get(curve.region) or {}).get("relative_std") or {} for curve in curves}
+        return [
+            replace(curve, record=curve.record.with_parameters(relative_std=_checked_parts(parts[curve.region], curve)))
+            for curve in curves
+        ]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise FileFormatError(
+            f"The record {beside} is not that of a curve table ({type(error).__name__}: {error}); remove it, or "
+            "write the curves anew."
+        ) from error
+
+
+def _checked_parts(parts: Mapping[str, Any], curve: TimeActivityCurve) -> dict[str, list[float]]:
+    """Relative uncertainties per cause, one number per time."""
+    checked = {str(cause): [float(value) for value in values] for cause, values in parts.items()}
+    for cause, values in checked.items():
+        if len(values) != curve.times_s.size or not all(math.isfinite(value) and value >= 0 for value in values):
+            raise ValueError(f"{cause} of '{curve.region}' needs {curve.times_s.size} numbers of zero or more")
+    return checked
 
 
 def write_fit_figures(
