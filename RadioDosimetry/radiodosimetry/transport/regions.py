@@ -31,6 +31,9 @@ RegionEstimator = Literal["expected", "analog"]
 MOST_LABELS = 255
 """Labels are single bytes, and 0 is vacuum."""
 
+MOST_VOXELS = 2**31
+"""Voxels are numbered by 32-bit integers."""
+
 
 @dataclass(frozen=True)
 class RegionSettings:
@@ -107,6 +110,8 @@ class RegionScene:
                 f"Found labels of type {self.label_kji.dtype} and shape {self.label_kji.shape}; expected uint8 with "
                 "three axes (k, j, i)."
             )
+        if self.label_kji.size >= MOST_VOXELS:
+            raise InputError(f"Found {self.label_kji.size} voxels; expected fewer than {MOST_VOXELS}. Use larger ones.")
         if not 1 <= len(self.regions) <= MOST_LABELS or len(set(self.regions)) != len(self.regions):
             raise InputError(f"Found {len(self.regions)} regions; expected 1 to {MOST_LABELS} with different names.")
         if len(self.media) != len(self.regions):
@@ -166,6 +171,7 @@ class RegionTransport:
         self._reference_index = -1 if reference is None else media.index(reference)
         self._media_index = np.array([-1, *(media.index(medium) for medium in self.scene.media)], dtype=np.int32)
         self._field = self._label_field()
+        self._region_voxels: tuple[str, NDArray[np.int32]] | None = None
         wp.load_module(region_histories, device="cpu")
 
     def run(
@@ -270,6 +276,14 @@ class RegionTransport:
         )
 
     def _source_voxels(self, source: str | NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Flat indices of the voxels that emit; those of the last region are kept, as one is run at many energies."""
+        if not isinstance(source, str):
+            return self._voxels_of(source)
+        if self._region_voxels is None or self._region_voxels[0] != source:
+            self._region_voxels = (source, self._voxels_of(source))
+        return self._region_voxels[1]
+
+    def _voxels_of(self, source: str | NDArray[np.bool_]) -> NDArray[np.int32]:
         if isinstance(source, str):
             if source not in self.scene.regions:
                 raise RegionError(f"Found the source '{source}'; expected one of {', '.join(self.scene.regions)}.")
