@@ -11,7 +11,7 @@ from .voxelwise_fit import Array
 LARGEST_GROUPS = 64
 """Voxels are pooled in at most this many groups of similar activity."""
 
-SMALLEST_GROUP = 200
+SMALLEST_GROUP = 100
 """Voxels a group needs (all together are one group where there are fewer)."""
 
 POOLED_DEGREES = 8.0
@@ -25,12 +25,13 @@ def voxel_variance(
 
     One voxel's residuals say little: four scans less two parameters leave two degrees of freedom. The median
     over a group of voxels of similar activity, divided by that of χ² over its degrees, is steady and unmoved by the
-    few voxels that the model does not describe. Both are joined, each by its degrees of freedom.
+    few voxels that the model does not describe; within a group variance is taken to rise with activity, as that of
+    counts. Both are joined, each by its degrees of freedom.
 
     Parameters
     ----------
     level
-        Mean activity of each voxel, shape (voxels,).
+        Mean activity of each voxel, above zero, shape (voxels,).
     residual_squares
         Sum over the scans of squared residuals, shape (voxels,).
     degrees
@@ -49,9 +50,9 @@ def voxel_variance(
         return None
     order = usable[np.argsort(level[usable], kind="stable")]
     groups = np.array_split(order, int(np.clip(usable.size // SMALLEST_GROUP, 1, LARGEST_GROUPS)))
-    pooled = np.array([_pooled(residual_squares[group], degrees[group]) for group in groups])
+    pooled = np.array([_pooled(residual_squares[group] / level[group], degrees[group]) for group in groups])
     upper = np.array([level[group[-1]] for group in groups[:-1]])
-    of_group = pooled[np.searchsorted(upper, level)]
+    of_group = pooled[np.searchsorted(upper, level)] * level
     own, own_degrees = np.where(regular, residual_squares, 0.0), np.where(regular, degrees, 0)
     return np.asarray((own + POOLED_DEGREES * of_group) / (own_degrees + POOLED_DEGREES))
 

@@ -14,6 +14,7 @@ from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record, file_identity
 from ..time_activity.curves import CurveOptions
+from ..time_activity.fit_files import FitSet, read_fits
 from ..time_activity.voxelwise import OrganCurve, TiaMap, TiaOptions, tia_map
 from .curves import ImageOptions, ScanFile, curves_from_files
 from .dose import read_regions
@@ -84,14 +85,12 @@ def tia_from_files(
     regions: list[Region] = []
     organ_curves: Mapping[str, OrganCurve] = {}
     if fits is not None and labels is not None:
-        from ..time_activity.fit_files import read_fits
-
         report_progress(progress, 0.3, "Regions and fits")
         if not 0 <= options.reference_scan < len(read.scans):
             raise InputError(f"There is no scan with index {options.reference_scan}; found {len(read.scans)} scans.")
         grid = read.scans[options.reference_scan].volume.geometry
         regions, label_record = read_regions(labels, label_names, grid, expressions)
-        organ_curves = read_fits(fits)
+        organ_curves = _fits_of(fits, nuclide)
         inputs = {"labels": dict(label_record.inputs) or file_identity(labels), "fits": file_identity(fits)}
         inputs["regions"] = {region.name: region.expression for region in regions}
     made = tia_map(
@@ -137,6 +136,16 @@ def _require_organ_inputs(
             "The method organ-shape needs the fits of the organs' curves and the labels of the organs "
             f"(found {', '.join(given) or 'neither'}); give both."
         )
+
+
+def _fits_of(path: Path, nuclide: Radionuclide) -> FitSet:
+    """Fits from a file, which must be of this nuclide: their rates hold its decay."""
+    fits = read_fits(path)
+    if fits.nuclide not in (nuclide.name, "unknown"):
+        raise InputError(
+            f"The fits in {path} are of {fits.nuclide}, the scans of {nuclide.name}; give fits of the same."
+        )
+    return fits
 
 
 def _with_record(made: TiaMap, record: Record) -> TiaMap:
