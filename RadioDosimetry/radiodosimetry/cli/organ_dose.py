@@ -18,10 +18,10 @@ from ..organ_dose.dose_tables import (
     effective_dose_values,
     organ_dose_csv,
 )
+from ..organ_dose.importers import read_s_value_table
 from ..organ_dose.mird import OrganDoseTable
 from ..organ_dose.phantom import PHANTOM_NAMES
 from ..organ_dose.residence_times import read_organ_masses_g, read_residence_times
-from ..organ_dose.s_values import read_s_values
 from ..provenance import Record, file_identity, to_json
 from ..voxel_dose.radiobiology import read_radiobiology
 from ..workflows.organ_dose import OrganDoseResult, compute_organ_doses
@@ -124,7 +124,7 @@ def _compute(arguments: argparse.Namespace) -> OrganDoseResult:
         arguments.phantom,
         masses,
         administered,
-        None if arguments.s_values is None else read_s_values(arguments.s_values, nuclide.name),
+        None if arguments.s_values is None else read_s_value_table(arguments.s_values, nuclide.name),
         arguments.alpha_weight,
         None if arguments.radiobiology is None else read_radiobiology(arguments.radiobiology),
     )

@@ -44,8 +44,8 @@ def reference_masses_g(phantom_name: str) -> Mapping[str, float]:
     """Masses of all targets and sources [g], as OLINDA/EXM 1.x has them.
 
     Male: those of the phantom's geometry (ORNL/TM-8381; liver 1910 g). Female: those of ORNL/TM-12907, which differ
-    from the geometry of its SAFs (brain 1200 for 1410 g). Red marrow, osteogenic cells and muscle of both are of neither
-    geometry. A bone surface counts half the mass of the osteogenic cells.
+    from the geometry of its SAFs (brain 1200 for 1410 g). Red marrow, osteogenic cells and muscle of both are of
+    neither geometry. A bone surface counts half the mass of the osteogenic cells.
 
     Raises
     ------

@@ -162,7 +162,7 @@ def _patient_masses_g(
     masses = dict(reference_g)
     changed: set[str] = set()
     for written, mass_g in organ_masses_g.items():
-        name = organ_named(written, reference_g, f"organ of the {phantom} phantom")
+        name = organ_named(written, reference_g, f"known organ of the {phantom} phantom")
         if name in changed:
             raise RegionError(f"The mass of {name} is given twice ('{written}' is another name of it); keep one.")
         if not (math.isfinite(mass_g) and mass_g > 0):

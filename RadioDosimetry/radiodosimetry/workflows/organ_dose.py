@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import InputError, RegionError
 from ..nuclides import Radionuclide
@@ -26,7 +26,7 @@ class OrganDoseResult:
     doses
         Absorbed doses, their uncertainty and the sources' shares.
     effective
-        Effective dose; None where the targets are not those of a stylised adult.
+        Effective dose; None without a phantom, and where S-values given by the user lack what it needs (the record says).
     bed_gy
         Target to its biologically effective dose [Gy]; None without radiobiology.
     alpha_weight
@@ -85,7 +85,16 @@ def compute_organ_doses(
     if alpha_weight is not None:
         doses.weighted_dose_gy_per_bq(alpha_weight)
     bed = None if radiobiology is None else _bed_gy(doses, radiobiology)
-    return OrganDoseResult(doses, _effective(doses, phantom), bed, alpha_weight)
+    effective = None
+    if phantom is not None:
+        try:
+            effective = effective_dose(doses, SEX_OF_PHANTOM[phantom])
+        except InputError as error:
+            if s_values is None:
+                raise
+            record = doses.record.with_warnings(f"No effective dose with these S-values: {error}")
+            doses = replace(doses, record=record)
+    return OrganDoseResult(doses, effective, bed, alpha_weight)
 
 
 def _s_values(
@@ -107,18 +116,6 @@ def _s_values(
     if given.nuclide != name:
         raise InputError(f"The S-values are for {given.nuclide}, the residence times for {name}; give matching ones.")
     return given
-
-
-def _effective(doses: OrganDoseTable, phantom: str | None) -> EffectiveDose | None:
-    """Effective dose where the targets allow it."""
-    if phantom is None:
-        return None
-    try:
-        return effective_dose(doses, SEX_OF_PHANTOM[phantom])
-    except InputError:  # the user's S-values lack a target, or do not tell α particles apart
-        if doses.record.datasets.get("S-values", "").startswith("user"):
-            return None
-        raise
 
 
 def _bed_gy(doses: OrganDoseTable, radiobiology: Mapping[str, Radiobiology]) -> dict[str, float]:
