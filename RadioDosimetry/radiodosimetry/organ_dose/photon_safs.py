@@ -285,15 +285,18 @@ def with_reciprocal(saf_per_kg: Floats, relative_std: Floats) -> tuple[Floats, F
     seen = total > 0
     safe = np.where(seen, total, 1.0)
     saf = (weight * saf_per_kg + opposite_weight * opposite) / safe
-    return saf, np.where(seen, 1 / np.sqrt(safe), NO_SCORE_STD)
+    return saf, np.where(seen, np.minimum(1 / np.sqrt(safe), NO_SCORE_STD), NO_SCORE_STD)
 
 
 def _own_from_soft_tissue(raw: PhotonSafTable, soft: Floats, soft_std: Floats) -> tuple[Floats, Floats]:
-    """SAFs from those of soft tissue: times the ratio of both that the Monte Carlo found in the target."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = raw.saf_per_kg / raw.soft_tissue_saf_per_kg
-    known = np.isfinite(ratio) & (ratio > 0)
-    return np.where(known, soft * ratio, raw.saf_per_kg), np.where(known, soft_std, raw.relative_std)
+    """SAFs from those of soft tissue: times the ratio of both that the Monte Carlo found in the target.
+
+    Where no photon of a source arrived, it is the ratio for all sources together: it hardly depends on the source.
+    """
+    for_all = raw.saf_per_kg.sum(axis=1, keepdims=True) / raw.soft_tissue_saf_per_kg.sum(axis=1, keepdims=True)
+    arrived = (raw.soft_tissue_saf_per_kg > 0) & (raw.saf_per_kg > 0)
+    ratio = np.where(arrived, raw.saf_per_kg / np.where(arrived, raw.soft_tissue_saf_per_kg, 1.0), for_all)
+    return soft * ratio, soft_std
 
 
 def _read_arrays(file_name: str) -> Mapping[str, NDArray[Any]]:
