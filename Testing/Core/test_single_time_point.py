@@ -214,3 +214,8 @@ def test_no_true_half_life_is_taken_longer_than_the_physical_one():
 def test_impossible_numbers_are_refused_by_name(call, text):
     with pytest.raises(InputError, match=text.replace("(", r"\(")):
         call()
+
+
+def test_a_half_life_in_the_wrong_unit_is_an_error_not_an_overflow():
+    with pytest.raises(InputError, match="effective half-lives of 0.01 h after the administration; expected far fewer"):
+        madsen(96 * HOUR, 1e6, physical_half_life_s=LU177, effective_half_life_s=36.0)

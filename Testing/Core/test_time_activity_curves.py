@@ -682,3 +682,10 @@ def test_a_tomogram_of_counts_is_calibrated_by_sensitivity():
         calibrated_volume(activity, 100.0, 600.0)
     with pytest.raises(InputError, match="duration must be above zero, found 0"):
         calibrated_volume(counts, 100.0, 0.0)
+
+
+def test_thousands_of_half_lives_are_no_overflow():
+    curve = TimeActivityCurve("liver", [0.0, 5000 * HOUR], [1.0, 1.0])
+    with pytest.raises(InputError, match="reaches 5000 h, too many half-lives to be decay-corrected"):
+        curve_values(curve, CurveQuantity.ACTIVITY, True, CurveScales(1e6, F18_PER_S))
+    assert "when physical decay has left" in uptake_warnings([curve], 1e6, F18_PER_S)["liver"]

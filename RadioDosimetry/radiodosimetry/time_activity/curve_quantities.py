@@ -115,7 +115,13 @@ def curve_values(
     scales = scales or CurveScales()
     values = np.array(curve.activity_bq)
     if decay_corrected:
-        values = curve.decay_corrected_bq(scales.needed("decay_constant_per_s", "Decay correction"))
+        with np.errstate(over="ignore"):
+            values = curve.decay_corrected_bq(scales.needed("decay_constant_per_s", "Decay correction"))
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"The curve of region '{curve.region}' reaches {curve.times_h[-1]:.4g} h, too many half-lives to be "
+                "decay-corrected; check nuclide and times."
+            )
     if quantity is CurveQuantity.ACTIVITY:
         return values
     if quantity is CurveQuantity.PERCENT_ID:
@@ -192,7 +198,7 @@ def uptake_warnings(
                 "calibration, and the administered activity."
             )
         elif decay_constant_per_s is not None:
-            left = 100.0 * np.exp(-decay_constant_per_s * curve.times_s)
+            left = np.maximum(100.0 * np.exp(-decay_constant_per_s * curve.times_s), np.finfo(np.float64).tiny)
             worst = int(np.argmax(percent / left))
             if percent[worst] > (1.0 + REMAINING_TOLERANCE) * left[worst]:
                 found[curve.region] = (

@@ -11,14 +11,20 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..units import SECONDS_PER_HOUR
-
-HANSCHEID_WINDOW = (0.75, 2.5)
-"""Scan times, in effective half-lives, between which Hänscheid's estimate is within −12 and +6 % (closed form:
-−11.6 % at 2.5, −10.8 % at 0.75, +6.15 % at 1/ln 2)."""
+from .single_time_point_errors import (
+    HANSCHEID_WINDOW,
+    SHORTEST_CLEARANCE,
+    TOLERATED_ERROR,
+    error_below_physical,
+    expected_error,
+    hanscheid_error_in_window,
+    mono_exponential_tia_bq_s,
+    presumed_window_s,
+    relative_errors,
+)
 
 POPULATION_RELATIVE_STD = 0.25
 """Spread of effective half-lives between patients taken where none is given: an assumption, said with the result."""
@@ -26,17 +32,8 @@ POPULATION_RELATIVE_STD = 0.25
 PRIOR_CYCLE_RELATIVE_STD = 0.10
 """Change of the effective half-life from one cycle to the next taken where none is given: an assumption, as above."""
 
-TOLERATED_ERROR = 0.10
-"""Error of the time-integrated activity that bounds the window of methods that presume a half-life: inside, a true
-half-life one relative standard deviation off does not err by more."""
-
 HALF_LIFE_TOLERANCE = 0.01
 """Share by which an effective half-life may exceed the physical one, for half-lives printed with few digits."""
-
-SHORTEST_CLEARANCE = 0.5
-"""Shortest effective half-life, as share of the physical one, for which `physical` says its error."""
-
-_HERMITE_NODES, _HERMITE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 
 
 @dataclass(frozen=True)
@@ -78,14 +75,8 @@ class SingleTimePoint:
 
     def error_if(self, effective_half_life_s: float) -> float:
         """Relative error of `tia_bq_s` if the region cleared with this effective half-life [s]."""
-        true_bq_s = mono_exponential_tia_bq_s(self.time_s, self.activity_bq, effective_half_life_s)
-        return self.tia_bq_s / true_bq_s - 1.0
-
-
-def mono_exponential_tia_bq_s(time_s: float, activity_bq: float, effective_half_life_s: float) -> float:
-    """A(t) exp(λt)/λ: time-integrated activity [Bq s] of a region that clears with one effective half-life."""
-    rate_per_s = math.log(2.0) / effective_half_life_s
-    return activity_bq * math.exp(rate_per_s * time_s) / rate_per_s
+        half_lives_s = np.array([effective_half_life_s], dtype=np.float64)
+        return float(relative_errors(self.time_s, self.activity_bq, self.tia_bq_s, half_lives_s)[0])
 
 
 def hanscheid(
@@ -134,20 +125,20 @@ def hanscheid(
     tia_bq_s = activity_bq * 2.0 * time_s / math.log(2.0)
     shortest, longest = HANSCHEID_WINDOW
     if guess_s is None:
-        bounds, rms = _hanscheid_error_in_window()
+        bounds, rms = hanscheid_error_in_window()
         warnings = [
             f"Hänscheid's estimate holds if the effective half-life lies between {_hours(time_s / longest)} and "
             f"{_hours(time_s / shortest)}; none was given to judge that."
         ]
         if time_s > longest * physical_half_life_s:
-            bounds, rms = _error_below_physical(time_s, activity_bq, tia_bq_s, physical_half_life_s)
+            bounds, rms = error_below_physical(time_s, activity_bq, tia_bq_s, physical_half_life_s)
             warnings = [
                 f"The scan at {_hours(time_s)} is later than {longest:g} physical half-lives "
                 f"({_hours(longest * physical_half_life_s)}): Hänscheid's estimate is too low by more than 12 %."
             ]
         return _result("hanscheid", time_s, activity_bq, tia_bq_s, None, None, bounds, rms, activity_std_bq, warnings)
     spread, warnings = _spread(half_life_relative_std, POPULATION_RELATIVE_STD)
-    bounds, rms = _expected_error(time_s, activity_bq, tia_bq_s, guess_s, spread, physical_half_life_s)
+    bounds, rms = expected_error(time_s, activity_bq, tia_bq_s, guess_s, spread, physical_half_life_s)
     window_s = (shortest * guess_s, longest * guess_s)
     warnings += _outside(time_s, window_s, guess_s, activity_bq, tia_bq_s, "Hänscheid's estimate")
     return _result(
@@ -254,17 +245,17 @@ def physical(
     tia_bq_s = mono_exponential_tia_bq_s(time_s, activity_bq, physical_half_life_s)
     warnings = ["Only physical decay was assumed, before the scan and after it: no uptake phase and no clearance."]
     if guess_s is None:
-        bounds, rms = _error_below_physical(time_s, activity_bq, tia_bq_s, physical_half_life_s)
+        bounds, rms = error_below_physical(time_s, activity_bq, tia_bq_s, physical_half_life_s)
         shorter_s = SHORTEST_CLEARANCE * physical_half_life_s
-        error = float(_errors(time_s, activity_bq, tia_bq_s, np.array([shorter_s]))[0])
+        error = float(relative_errors(time_s, activity_bq, tia_bq_s, np.array([shorter_s]))[0])
         warnings.append(
             f"With an effective half-life of {_hours(shorter_s)} instead, the time-integrated activity would be in "
             f"error by {100 * error:+.0f} %."
         )
     else:
         spread, more = _spread(half_life_relative_std, POPULATION_RELATIVE_STD)
-        bounds, rms = _expected_error(time_s, activity_bq, tia_bq_s, guess_s, spread, physical_half_life_s)
-        error = float(_errors(time_s, activity_bq, tia_bq_s, np.array([guess_s]))[0])
+        bounds, rms = expected_error(time_s, activity_bq, tia_bq_s, guess_s, spread, physical_half_life_s)
+        error = float(relative_errors(time_s, activity_bq, tia_bq_s, np.array([guess_s]))[0])
         warnings += [
             *more,
             f"With the given effective half-life of {_hours(guess_s)} it is in error by {100 * error:+.0f} %.",
@@ -272,27 +263,6 @@ def physical(
     return _result(
         "physical", time_s, activity_bq, tia_bq_s, physical_half_life_s, None, bounds, rms, activity_std_bq, warnings
     )
-
-
-def presumed_window_s(
-    effective_half_life_s: float, half_life_relative_std: float, physical_half_life_s: float
-) -> tuple[float, float] | None:
-    """Scan times [s] at which a presumed half-life one standard deviation off errs by at most `TOLERATED_ERROR`.
-
-    With q = T_presumed/T_true and τ = λt the estimate is q exp(τ(1 − q)) times the truth; the window is where that
-    stays within 1 ± `TOLERATED_ERROR` for the longer and for the shorter half-life. None where there is no such time.
-    """
-    earliest, latest = 0.0, math.inf
-    for true_s in _one_std_apart_s(effective_half_life_s, half_life_relative_std, physical_half_life_s):
-        q = effective_half_life_s / true_s
-        if abs(q - 1.0) < 1e-9:
-            continue
-        ends = sorted(math.log(limit / q) / (1.0 - q) for limit in (1.0 - TOLERATED_ERROR, 1.0 + TOLERATED_ERROR))
-        earliest, latest = max(earliest, ends[0]), min(latest, ends[1])
-    if earliest >= latest:
-        return None
-    mean_life_s = effective_half_life_s / math.log(2.0)
-    return earliest * mean_life_s, latest * mean_life_s
 
 
 def _presumed(
@@ -312,7 +282,7 @@ def _presumed(
     if half_life_s is None:
         raise InputError(f"Method {method} needs an effective half-life, found none; give one, or use hanscheid.")
     tia_bq_s = mono_exponential_tia_bq_s(time_s, activity_bq, half_life_s)
-    bounds, rms = _expected_error(time_s, activity_bq, tia_bq_s, half_life_s, spread, physical_half_life_s)
+    bounds, rms = expected_error(time_s, activity_bq, tia_bq_s, half_life_s, spread, physical_half_life_s)
     window_s = presumed_window_s(half_life_s, spread, physical_half_life_s)
     if window_s is None:
         warnings.append(
@@ -353,55 +323,6 @@ def _result(
     )
 
 
-def _hanscheid_error_in_window() -> tuple[tuple[float, float], float]:
-    """Bounds and root mean square of r − 1, r = (2/ln 2)·u·exp(−u) with u = t·ln 2/T, u uniform in its logarithm."""
-    factor = 2.0 / math.log(2.0)
-    first, last = (edge * math.log(2.0) for edge in HANSCHEID_WINDOW)
-    width = math.log(last / first)
-    mean = factor * (math.exp(-first) - math.exp(-last)) / width
-    square_from = [(2.0 * u + 1.0) / 4.0 * math.exp(-2.0 * u) for u in (first, last)]
-    mean_square = factor**2 * (square_from[0] - square_from[1]) / width
-    lowest = min(factor * u * math.exp(-u) for u in (first, last)) - 1.0
-    return (lowest, factor * math.exp(-1.0) - 1.0), math.sqrt(mean_square - 2.0 * mean + 1.0)
-
-
-def _error_below_physical(
-    time_s: float, activity_bq: float, tia_bq_s: float, physical_half_life_s: float
-) -> tuple[tuple[float, float], float]:
-    """Bounds and root mean square over half-lives from `SHORTEST_CLEARANCE` to 1 physical half-life, all alike."""
-    half_lives_s = physical_half_life_s * np.linspace(SHORTEST_CLEARANCE, 1.0, 101)
-    errors = _errors(time_s, activity_bq, tia_bq_s, half_lives_s)
-    mean_square = float(np.trapezoid(errors**2, half_lives_s)) / float(half_lives_s[-1] - half_lives_s[0])
-    return (float(errors.min()), float(errors.max())), math.sqrt(mean_square)
-
-
-def _expected_error(
-    time_s: float, activity_bq: float, tia_bq_s: float, half_life_s: float, spread: float, physical_half_life_s: float
-) -> tuple[tuple[float, float], float]:
-    """Bounds over ± one standard deviation of the half-life, and root mean square over its log-normal distribution."""
-    apart_s = _one_std_apart_s(half_life_s, spread, physical_half_life_s)
-    near = _errors(time_s, activity_bq, tia_bq_s, np.linspace(*apart_s, 101))
-    widths = math.sqrt(math.log1p(spread**2))
-    half_lives_s = np.minimum(half_life_s * np.exp(widths * _HERMITE_NODES), max(physical_half_life_s, half_life_s))
-    errors = _errors(time_s, activity_bq, tia_bq_s, half_lives_s)
-    rms = math.sqrt(float(np.average(errors**2, weights=_HERMITE_WEIGHTS)))
-    return (float(near.min()), float(near.max())), rms
-
-
-def _errors(
-    time_s: float, activity_bq: float, tia_bq_s: float, half_lives_s: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Relative error of an estimate for each true half-life; the truth is written so that it cannot overflow."""
-    rates_per_s = math.log(2.0) / half_lives_s
-    return np.asarray(tia_bq_s / activity_bq * rates_per_s * np.exp(-rates_per_s * time_s) - 1.0)
-
-
-def _one_std_apart_s(half_life_s: float, spread: float, physical_half_life_s: float) -> tuple[float, float]:
-    """The half-lives one standard deviation below and above, none longer than the physical one."""
-    longest_s = max(physical_half_life_s, half_life_s)
-    return half_life_s * max(1.0 - spread, 0.05), min(half_life_s * (1.0 + spread), longest_s)
-
-
 def _outside(
     time_s: float,
     window_s: tuple[float, float],
@@ -414,7 +335,7 @@ def _outside(
     if window_s[0] <= time_s <= window_s[1]:
         return []
     if bounds is None:
-        error = float(_errors(time_s, activity_bq, tia_bq_s, np.array([half_life_s]))[0])
+        error = float(relative_errors(time_s, activity_bq, tia_bq_s, np.array([half_life_s]))[0])
         expected = f"{100 * error:+.0f} %"
     else:
         expected = f"{100 * bounds[0]:+.0f} to {100 * bounds[1]:+.0f} %"
