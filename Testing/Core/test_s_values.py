@@ -14,8 +14,8 @@ from radiodosimetry.organ_dose.mird import organ_doses
 from radiodosimetry.organ_dose.organ_names import STYLISED_TARGETS
 from radiodosimetry.organ_dose.reference_masses import STYLISED_SOURCES, reference_masses_g
 from radiodosimetry.organ_dose.residence_times import ResidenceTime
-from radiodosimetry.organ_dose.s_values import s_values_of_safs
 from radiodosimetry.organ_dose.s_value_table import SValueTable, read_s_values, s_values_csv, s_values_record_json
+from radiodosimetry.organ_dose.s_values import s_values_of_safs
 from radiodosimetry.organ_dose.skeleton import bone_surface_photon_factor, skeletal_absorbed_fraction
 from radiodosimetry.provenance import Record
 from radiodosimetry.units import JOULE_PER_MEV

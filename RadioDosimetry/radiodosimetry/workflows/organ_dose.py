@@ -26,7 +26,7 @@ class OrganDoseResult:
     doses
         Absorbed doses, their uncertainty and the sources' shares.
     effective
-        Effective dose; None without a phantom, and where S-values given by the user lack what it needs (the record says).
+        Effective dose; None without a phantom, and where the user's S-values lack what it needs (the record says).
     bed_gy
         Target to its biologically effective dose [Gy]; None without radiobiology.
     alpha_weight
