@@ -119,13 +119,13 @@ def test_the_table_stands_beside_that_of_others(patient, tmp_path, capsys) -> No
     theirs.write_text("mGy/MBq-s,Liver,Brain\nLiver,2e-4,1e-9\n")
     assert run(patient, tmp_path / "s.csv", "--compare", str(theirs), "--comparison", str(tmp_path / "c.csv")) == 0
     text = capsys.readouterr().out
-    assert "Ours over theirs.csv: 1 pairs" in text
+    assert "Ours over theirs: 1 pairs" in text
     assert "theirs: source brain" in text
     row = rows_of(tmp_path / "c.csv")["liver", "liver"]
     ours = float(rows_of(tmp_path / "s.csv")["liver", "liver"]["s_mgy_per_mbq_s"])
     assert float(row["ratio"]) == pytest.approx(ours / 2e-4, rel=1e-3)
     record = json.loads((tmp_path / "c.csv.json").read_text())
-    assert record["inputs"]["compared_with"]["path"] == "theirs.csv"
+    assert record["inputs"]["compared_with"][0]["path"] == "theirs.csv"
     assert record["parameters"]["unmatched"] == ["ours: target tumour_1", "ours: source tumour_1",
                                                  "theirs: source brain"]  # fmt: skip
 
@@ -139,6 +139,30 @@ def test_metal_out_of_all_range_is_refused_or_clamped(patient, tmp_path, capsys)
     assert run(patient, tmp_path / "s.csv", "--clamp-hu") == 0
     record = json.loads((tmp_path / "s.csv.json").read_text())
     assert record["parameters"]["media"]["clamp_hu"] is True
+
+
+def saf_file(path: Path, saf_per_kg: float) -> None:
+    """A SAF file of one pair and two energies."""
+    header = f"{1:4d}{1:4d}{'':14}{0:10.5f}{10:10.5f}"
+    pair = f"{'Liver':10}<-{'Liver':10}" + 2 * f"{saf_per_kg:10.3E}" + f"{0:10.5f}{1:3d}"
+    path.write_text("\n".join(["a", "b", "c", header, "-" * 40, pair]))
+
+
+def test_saf_files_stand_beside_ours_too(patient, tmp_path, capsys) -> None:
+    files = {particle: tmp_path / f"rcp-am_{particle}.SAF" for particle in ("electron", "photon")}
+    for number, path in enumerate(files.values()):
+        saf_file(path, 10.0 / (1 + 9 * number))
+    words = [word for path in files.values() for word in ("--compare-saf", str(path))]
+    assert run(patient, tmp_path / "s.csv", *words, "--comparison", str(tmp_path / "c.csv")) == 0
+    row = rows_of(tmp_path / "c.csv")["liver", "liver"]
+    # 147.92 keV of electrons at 10 /kg and 35.10 keV of photons at 1 /kg
+    expected_mgy_per_mbq_s = (0.14792 * 10 + 0.03510) * 1.602176634e-13 * 1e9
+    assert float(row["theirs_mgy_per_mbq_s"]) == pytest.approx(expected_mgy_per_mbq_s, rel=1e-3)
+    capsys.readouterr()
+    assert run(patient, tmp_path / "s.csv", *words[:2], *words[:2]) == 2
+    assert "--compare-saf is given more than once for electron" in capsys.readouterr().err
+    assert run(patient, tmp_path / "s.csv", *words[:2]) == 2
+    assert "Lu-177 needs SAFs of photon; give that file as well" in capsys.readouterr().err
 
 
 def test_a_phantom_is_handed_to_its_own_function(tmp_path, monkeypatch) -> None:

@@ -12,6 +12,7 @@ from ..errors import InputError, RegionError
 from ..images.atomic import OutputTransaction, refuse_overwriting
 from ..images.sidecar import sidecar_path
 from ..nuclides import Radionuclide
+from ..organ_dose.icrp_safs import read_icrp_safs, s_values_from_safs
 from ..organ_dose.importers import (
     S_VALUE_UNITS,
     SValueComparison,
@@ -108,7 +109,12 @@ def _add_patient(parser: argparse.ArgumentParser) -> None:
 
 def _add_comparison(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("side by side with S-values of others")
-    group.add_argument("--compare", type=existing_file, metavar="FILE", help="table of one line per pair, or a matrix")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--compare", type=existing_file, metavar="FILE", help="table of one line per pair, or a matrix")
+    which.add_argument(
+        "--compare-saf", type=existing_file, action="append", default=[], metavar="FILE",
+        help="SAF file of ICRP Publication 133, one for each particle: rcp-am_photon_….SAF",
+    )  # fmt: skip
     group.add_argument("--compare-unit", choices=tuple(S_VALUE_UNITS), help="of a matrix that does not state it")
     group.add_argument("--comparison", type=Path, metavar="CSV", help="write both and their ratio, pair by pair")
 
@@ -129,9 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     with OutputTransaction(*outputs, *map(sidecar_path, outputs)):
         pass  # every folder takes files; found out before the work rather than after it
     nuclide = Radionuclide(arguments.nuclide)
-    theirs = None
-    if arguments.compare is not None:
-        theirs = read_s_value_table(arguments.compare, nuclide.name, arguments.compare_unit)
+    theirs = _theirs(arguments, nuclide)
     table = _computed(arguments, nuclide)
     for warning in table.record.warnings:
         _LOG.warning("%s", warning)
@@ -150,9 +154,10 @@ def _check_options(arguments: argparse.Namespace) -> None:
             raise InputError(f"{name} belongs to S-values of a patient (--ct), found --phantom; leave it out.")
     if arguments.ct is not None and arguments.labels is None:
         raise InputError("--ct needs the regions of the patient; give --labels.")
-    for option in ("compare_unit", "comparison"):
-        if getattr(arguments, option) is not None and arguments.compare is None:
-            raise InputError(f"--{option.replace('_', '-')} needs a table to compare with; give --compare.")
+    if arguments.compare_unit is not None and arguments.compare is None:
+        raise InputError("--compare-unit belongs to a matrix to compare with; give --compare.")
+    if arguments.comparison is not None and arguments.compare is None and not arguments.compare_saf:
+        raise InputError("--comparison needs a table to compare with; give --compare or --compare-saf.")
     names = [name for name, _ in arguments.region]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -163,7 +168,22 @@ def _inputs(arguments: argparse.Namespace) -> list[Path]:
     """All files given, with the sidecars they may have."""
     names = ("ct", "labels", "label_names", "fates", "compare")
     paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
+    paths += arguments.compare_saf
     return paths + [sidecar_path(path) for path in paths]
+
+
+def _theirs(arguments: argparse.Namespace, nuclide: Radionuclide) -> SValueTable | None:
+    """The S-values of others, None where none are given."""
+    if arguments.compare is not None:
+        return read_s_value_table(arguments.compare, nuclide.name, arguments.compare_unit)
+    if not arguments.compare_saf:
+        return None
+    tables = [read_icrp_safs(path) for path in arguments.compare_saf]
+    particles = [table.particle for table in tables]
+    repeated = sorted({particle for particle in particles if particles.count(particle) > 1})
+    if repeated:
+        raise InputError(f"--compare-saf is given more than once for {', '.join(repeated)}; give one of each particle.")
+    return s_values_from_safs({table.particle: table for table in tables}, nuclide)
 
 
 def _computed(arguments: argparse.Namespace, nuclide: Radionuclide) -> SValueTable:
@@ -192,7 +212,8 @@ def _write(arguments: argparse.Namespace, table: SValueTable, comparison: SValue
         transaction.write_text(arguments.output, s_values_csv(table))
         transaction.write_text(sidecar_path(arguments.output), s_values_record_json(table))
         if comparison is not None and arguments.comparison is not None:
-            record = table.record.with_inputs(compared_with=file_identity(arguments.compare)).with_parameters(
+            files = [arguments.compare] if arguments.compare is not None else arguments.compare_saf
+            record = table.record.with_inputs(compared_with=[file_identity(file) for file in files]).with_parameters(
                 median_ratio=comparison.median_ratio, unmatched=list(comparison.unmatched)
             )
             values = {"quantity": "ratio of S-values", "unit": "see column names", "nuclide": comparison.nuclide}
@@ -209,7 +230,7 @@ def _summary(arguments: argparse.Namespace, table: SValueTable, comparison: SVal
     if comparison is None:
         return text
     text += (
-        f"Ours over {arguments.compare.name}: {len(comparison.pairs)} pairs, median ratio "
+        f"Ours over theirs: {len(comparison.pairs)} pairs, median ratio "
         f"{comparison.median_ratio:.4g}, {100 * comparison.share_within(0.05):.0f} % within 5 %, "
         f"{100 * comparison.share_within(0.1):.0f} % within 10 %\n"
     )
