@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from dicom_samples import pet_slice, save_series
 from radiodosimetry.cli import main
 from radiodosimetry.images.geometry import VolumeGeometry
-from radiodosimetry.images.readers import image_of
+from radiodosimetry.images.readers import image_of, read_volume
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.time_activity.acquisition_times import mean_to_start_factor
 from radiodosimetry.time_activity.curves import read_curves
@@ -360,3 +360,21 @@ def test_a_real_patients_labels_find_the_activity_their_table_states(shared_data
     assert curves["whole_body"].activity_bq[1] == pytest.approx(235e6, rel=1e-3)
     assert "remainder_of_body" not in curves  # the image holds nothing outside its labels
     assert any("no activity outside the regions" in text for text in json.loads(sidecar.read_text())["warnings"])
+
+
+@pytest.mark.shared_data
+def test_a_real_pet_slice_has_its_time_and_its_known_suv(shared_data, tmp_path):
+    """Siemens, BQML, START: injected 14:17:00, series 15:23:16.921, SUVbw factor 5.942485e-4 g/Bq (data's README)."""
+    path = shared_data / "pet_dicom" / "1.dcm"
+    output, quantities = tmp_path / "curves.csv", tmp_path / "quantities.csv"
+    words = ["--scan", f"header={path}", "--whole-body", "--nuclide", "F-18", "--administered-mbq", "178.3400116"]
+    more = ["--quantities", str(quantities), "--weight-kg", "69.7344", "--output", str(output)]
+    assert main(["curves", *words, *more]) == 0
+    volume = read_volume(path)
+    (curve,) = read_curves(output)
+    frame_s = volume.record.parameters["longest_frame_duration_s"]
+    assert curve.times_s[0] == pytest.approx(3976.921 + frame_s / 2, abs=1e-3)
+    with quantities.open() as stream:
+        (row,) = csv.DictReader(stream)
+    suv = float(volume.array_kji.mean(dtype=np.float64)) * 5.942485e-4
+    assert float(row["suv_g_per_ml_decay_corrected"]) == pytest.approx(suv, rel=2e-4)  # half-lives differ: 6586.2 s
