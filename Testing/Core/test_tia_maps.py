@@ -509,3 +509,10 @@ def test_degrees_of_freedom_left_to_judge_noise_by():
     assert [residual_degrees("trapezoid", count) for count in (1, 3, 4)] == [0, 0, 1]
     assert residual_degrees("trapezoid", 9, "physical") == 0
     assert residual_degrees("organ-shape", 2) == 1
+
+
+def test_activity_gone_before_the_second_scan_is_not_extrapolated_to_the_administration():
+    data = np.array([[1e5], [0.0], [0.0], [0.0]])
+    made = tia_map(scans_of(data), DECAY_PER_S, "mono")
+    assert made.model_map_kji.item() == VoxelModel.TRAPEZOID_PHYSICAL_TAIL
+    assert made.tia.array_kji.item() / HOUR == pytest.approx(1e5 * (0.5 * 4 + 0.5 * 20))

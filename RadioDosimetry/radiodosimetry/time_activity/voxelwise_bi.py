@@ -29,6 +29,9 @@ _SQUARES_TOLERANCE = 1e-9
 _NEGATIVE_TOLERANCE = 1e-9
 """Share of the slow amplitude by which the curve may be negative at administration: rounding."""
 
+_AT_BOUND = 0.01
+"""Logarithm of the fastest rate over a rate that counts as at the bound: residuals are flat there."""
+
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -55,7 +58,8 @@ class _State:
 def fit_bi(times_s: Array, data: Array, decay_constant_per_s: float, from_zero: bool = False) -> VoxelFits:
     """A₁ e^(−λ₁t) + A₂ e^(−λ₂t) fitted to each voxel by least squares, λ₁ < λ₂, from physical decay up.
 
-    The fast amplitude may be negative: an uptake. A curve that is negative at administration is not valid; fit
+    The fast rate is no faster than the shortest interval between administration and scans resolves. The fast amplitude
+    may be negative: an uptake. A curve that is negative at administration is not valid; fit
     it again with `from_zero`.
 
     Parameters
@@ -80,11 +84,13 @@ def fit_bi(times_s: Array, data: Array, decay_constant_per_s: float, from_zero: 
     .. [2] Kaufman, BIT 15 (1975) 49-57, doi:10.1007/BF01932995: its shorter Jacobian.
     """
     low = np.log(decay_constant_per_s)
-    high = np.log(fastest_rate_per_s(times_s, decay_constant_per_s, from_zero=True))
+    intervals_s = np.diff(times_s, prepend=0.0)
+    shortest_s = float(intervals_s[intervals_s > 0].min())
+    high = np.log(fastest_rate_per_s(shortest_s, float(times_s[-1]), decay_constant_per_s))
     start = _start(times_s, data, low, high, from_zero)
     state, settled = _descend(times_s, data, start, low, high, from_zero)
     slow, fast = state.logs
-    at_slowest, at_fastest = slow <= low, fast >= high
+    at_slowest, at_fastest = slow <= low, fast >= high - _AT_BOUND
     amplitudes, rates = state.amplitudes, np.exp(state.logs)
     distinct = fast - slow > np.log(CLOSEST_RATIO) * (1 + 1e-9)
     positive = (amplitudes[0] > 0) & (amplitudes.sum(axis=0) >= -_NEGATIVE_TOLERANCE * amplitudes[0])

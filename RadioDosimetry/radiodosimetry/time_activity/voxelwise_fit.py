@@ -27,6 +27,9 @@ _MOST_NEWTON_STEPS = 40
 _NEWTON_TOLERANCE = 1e-6
 """Relative Newton step of a rate that ends the search: each step squares the error of the last."""
 
+_AT_BOUND = 0.01
+"""Share of the fastest rate below it that counts as the bound: residuals are flat there."""
+
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -72,27 +75,26 @@ class VoxelFits:
         return np.asarray((self.amplitudes * np.exp(-start_s * self.rates_per_s) / self.rates_per_s).sum(axis=0))
 
 
-def fastest_rate_per_s(times_s: Array, decay_constant_per_s: float, from_zero: bool = False) -> float:
-    """The fastest rate that scans at these times can resolve [1/s]; see `UNRESOLVED_HALVINGS`.
+def fastest_rate_per_s(interval_s: float, last_s: float, decay_constant_per_s: float) -> float:
+    """The fastest rate that an interval between scans can resolve [1/s]; see `UNRESOLVED_HALVINGS`.
 
     Parameters
     ----------
-    times_s
-        Scan times, rising, at least two.
+    interval_s
+        Interval that must show the fall [s].
+    last_s
+        Time of the last scan [s]; see `LARGEST_EXPONENT`.
     decay_constant_per_s
         Physical decay; the fastest rate is at least ten times this.
-    from_zero
-        The time from administration to the first scan counts as an interval too (an uptake starts there).
     """
-    gaps = np.diff(times_s)
-    if from_zero and times_s[0] > 0:
-        gaps = np.append(gaps, times_s[0])
-    resolved = UNRESOLVED_HALVINGS * np.log(2.0) / float(gaps.min())
-    return max(min(resolved, LARGEST_EXPONENT / float(times_s[-1])), 10.0 * decay_constant_per_s)
+    resolved = UNRESOLVED_HALVINGS * np.log(2.0) / interval_s
+    return max(min(resolved, LARGEST_EXPONENT / last_s), 10.0 * decay_constant_per_s)
 
 
 def fit_mono(times_s: Array, data: Array, decay_constant_per_s: float, integral_from_s: float = 0.0) -> VoxelFits:
     """A e^(−λt) fitted to each voxel by least squares, λ from physical decay up to what the scans resolve.
+
+    That is `UNRESOLVED_HALVINGS` between the first two scans, and as many from the start of the integral to the first.
 
     Parameters
     ----------
@@ -114,7 +116,10 @@ def fit_mono(times_s: Array, data: Array, decay_constant_per_s: float, integral_
     ----------
     .. [1] Golub, Pereyra, SIAM J Numer Anal 10 (1973) 413-432, doi:10.1137/0710036: variable projection.
     """
-    low, high = decay_constant_per_s, fastest_rate_per_s(times_s, decay_constant_per_s)
+    # What the first two scans cannot resolve no later one can; and what has fallen as far before the first scan as
+    # between the two is not known at its start either.
+    interval_s = max(float(times_s[1] - times_s[0]), float(times_s[0]) - integral_from_s)
+    low, high = decay_constant_per_s, fastest_rate_per_s(interval_s, float(times_s[-1]), decay_constant_per_s)
     rates, at_slowest, at_fastest, converged = _best_rates(times_s, data, low, high)
     shape = np.exp(-times_s[:, None] * rates)
     squares = by_voxel(shape, shape)
@@ -202,7 +207,7 @@ def _best_rates(
         settled[alive[~going]] = True
         if 2 * np.count_nonzero(going) < alive.size:
             alive, here, lower, upper = alive[going], here[:, going], lower[going], upper[going]
-    return rates, at_slowest, at_fastest, settled
+    return rates, at_slowest, at_fastest | (rates >= (1.0 - _AT_BOUND) * high), settled
 
 
 def _slopes(times_s: Array, data: Array, rates: Array) -> tuple[Array, Array]:
