@@ -8,7 +8,8 @@ Red marrow is not a region of its own: its photon dose is taken from the kerma o
 each bone, so every region has that second SAF too (`soft_tissue_saf_per_kg`); it is the SAF itself in soft tissue.
 
 What a region gives another and what it is given by it are, per mass of soft tissue, nearly the same (reciprocal dose
-principle [2]_): small distant targets of a large source borrow the statistics of the opposite direction.
+principle [2]_): small distant targets of a large source borrow the statistics of the opposite direction, as the
+report's do. A value with good statistics of its own stays as it is.
 
 References
 ----------
@@ -31,18 +32,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileFormatError, InputError, RegionError
+from .phantom import PHANTOM_NAMES, stylised_phantom
 
 Floats = NDArray[np.float64]
 
 SAF_DATA = "photon_safs"
 """Folder of the tables under `data`."""
 
-SAF_PHANTOMS = ("adult-male", "adult-female")
-"""Phantoms with a table."""
+LIKE_TISSUE_STD = 0.03
+"""Relative standard deviation of the reciprocal dose principle between regions of one tissue: what both directions
+differ by beyond statistics in these tables. Added to the statistics of a value borrowed from the opposite direction."""
 
-RECIPROCITY_STD = 0.05
-"""Relative standard deviation of the reciprocal dose principle in the phantoms, scattered photons and bones included;
-added to the statistics of a value borrowed from the opposite direction."""
+UNLIKE_TISSUE_STD = 0.15
+"""The same between soft tissue, bone and lung; largest at 40 to 100 keV, where bone absorbs what it scatters."""
 
 NO_SCORE_STD = 1.0
 """Relative standard deviation where no photon arrived."""
@@ -219,7 +221,8 @@ def load_photon_safs(phantom_name: str) -> PhotonSafTable:
         The table cannot be read.
     """
     raw = raw_photon_safs(phantom_name)
-    soft, soft_std = with_reciprocal(raw.soft_tissue_saf_per_kg, raw.soft_tissue_relative_std)
+    principle_std = _reciprocity_std(phantom_name, raw.targets)
+    soft, soft_std = with_reciprocal(raw.soft_tissue_saf_per_kg, raw.soft_tissue_relative_std, principle_std)
     saf, std = _own_from_soft_tissue(raw, soft, soft_std)
     return PhotonSafTable(
         raw.phantom, raw.energies_kev, raw.targets, raw.sources, saf, std, soft, soft_std, raw.masses_kg, raw.histories
@@ -237,8 +240,8 @@ def raw_photon_safs(phantom_name: str) -> PhotonSafTable:
     FileFormatError
         The table cannot be read.
     """
-    if phantom_name not in SAF_PHANTOMS:
-        raise InputError(f"There are no photon SAFs of '{phantom_name}'; expected {' or '.join(SAF_PHANTOMS)}.")
+    if phantom_name not in PHANTOM_NAMES:
+        raise InputError(f"There are no photon SAFs of '{phantom_name}'; expected {' or '.join(PHANTOM_NAMES)}.")
     arrays = _read_arrays(f"{phantom_name.replace('-', '_')}.npz")
     regions = tuple(str(name) for name in arrays["regions"])
     saf, std = (arrays[name].astype(np.float64) for name in ("saf_per_kg", "relative_std"))
@@ -259,7 +262,7 @@ def raw_photon_safs(phantom_name: str) -> PhotonSafTable:
     )
 
 
-def with_reciprocal(saf_per_kg: Floats, relative_std: Floats) -> tuple[Floats, Floats]:
+def with_reciprocal(saf_per_kg: Floats, relative_std: Floats, principle_std: Floats) -> tuple[Floats, Floats]:
     """Each SAF averaged with that of the opposite direction, by the inverse of their relative variances.
 
     Parameters
@@ -267,7 +270,9 @@ def with_reciprocal(saf_per_kg: Floats, relative_std: Floats) -> tuple[Floats, F
     saf_per_kg
         SAFs of one medium [1/kg], shape (region, region, energy), regions in the same order on both axes.
     relative_std
-        Relative standard deviations, same shape. The opposite direction's grows by `RECIPROCITY_STD`.
+        Relative standard deviations, same shape.
+    principle_std
+        Relative standard deviation of the opposite direction as an estimate of this one, shape (region, region).
 
     Returns
     -------
@@ -275,7 +280,7 @@ def with_reciprocal(saf_per_kg: Floats, relative_std: Floats) -> tuple[Floats, F
         SAFs [1/kg] and relative standard deviations, same shape. Self-SAFs do not change.
     """
     opposite = saf_per_kg.swapaxes(0, 1)
-    opposite_std = np.hypot(relative_std.swapaxes(0, 1), RECIPROCITY_STD)
+    opposite_std = np.hypot(relative_std.swapaxes(0, 1), principle_std[..., None])
     with np.errstate(divide="ignore"):
         weight = np.where(saf_per_kg > 0, 1 / np.maximum(relative_std, 1e-6) ** 2, 0.0)
         opposite_weight = np.where(opposite > 0, 1 / opposite_std**2, 0.0)
@@ -286,6 +291,13 @@ def with_reciprocal(saf_per_kg: Floats, relative_std: Floats) -> tuple[Floats, F
     safe = np.where(seen, total, 1.0)
     saf = (weight * saf_per_kg + opposite_weight * opposite) / safe
     return saf, np.where(seen, np.minimum(1 / np.sqrt(safe), NO_SCORE_STD), NO_SCORE_STD)
+
+
+def _reciprocity_std(phantom_name: str, regions: tuple[str, ...]) -> Floats:
+    """How well the reciprocal dose principle holds between any two regions, shape (region, region)."""
+    body = stylised_phantom(phantom_name)
+    tissues = np.array([body.tissue_of(name) for name in regions])
+    return np.where(tissues[:, None] == tissues, LIKE_TISSUE_STD, UNLIKE_TISSUE_STD)
 
 
 def _own_from_soft_tissue(raw: PhotonSafTable, soft: Floats, soft_std: Floats) -> tuple[Floats, Floats]:
