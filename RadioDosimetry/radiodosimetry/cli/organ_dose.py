@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,12 @@ from ..organ_dose.dose_tables import (
 from ..organ_dose.importers import read_s_value_table
 from ..organ_dose.mird import OrganDoseTable
 from ..organ_dose.phantom import PHANTOM_NAMES
-from ..organ_dose.residence_times import read_organ_masses_g, read_residence_times
+from ..organ_dose.residence_times import ResidenceTime, read_organ_masses_g, read_residence_times
 from ..provenance import Record, file_identity, to_json
+from ..time_activity.fit_files import read_fits
 from ..voxel_dose.radiobiology import read_radiobiology
 from ..workflows.organ_dose import OrganDoseResult, compute_organ_doses
+from ..workflows.theranostics import residence_times_of_fits
 from .common import EXIT_OK, existing_file, format_table, positive_number
 
 if TYPE_CHECKING:
@@ -44,13 +47,14 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Absorbed dose of each organ by the MIRD sum of residence times and S-values of a stylised adult "
         "(or of a file), with its uncertainty and largest source, and the effective dose.",
     )
-    parser.add_argument(
-        "--residence-times",
-        required=True,
-        type=existing_file,
-        metavar="CSV",
-        help="columns region,residence_time_h,std",
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--residence-times", type=existing_file, metavar="CSV", help="columns region,residence_time_h,std"
     )
+    which.add_argument(
+        "--fits", type=existing_file, metavar="JSON",
+        help="what `radiodosimetry fit` writes; of another nuclide on the same molecule, converted to this one",
+    )  # fmt: skip
     parser.add_argument("--nuclide", required=True, metavar="N", help="radionuclide, such as Lu-177")
     parser.add_argument("--phantom", choices=PHANTOM_NAMES, help="whose S-values; optional with --s-values")
     parser.add_argument(
@@ -104,13 +108,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:
-    names = ("residence_times", "organ_masses", "s_values", "radiobiology")
+    names = ("residence_times", "fits", "organ_masses", "s_values", "radiobiology")
     paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
     return paths + [sidecar_path(path) for path in paths]
 
 
 def _identities(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
-    names = ("residence_times", "organ_masses", "radiobiology")
+    names = ("residence_times", "fits", "organ_masses", "radiobiology")
     return {name: file_identity(path) for name in names if (path := getattr(arguments, name)) is not None}
 
 
@@ -118,8 +122,9 @@ def _compute(arguments: argparse.Namespace) -> OrganDoseResult:
     nuclide = Radionuclide(arguments.nuclide)
     masses = None if arguments.organ_masses is None else read_organ_masses_g(arguments.organ_masses)
     administered = None if arguments.administered_mbq is None else arguments.administered_mbq * BQ_PER_MBQ
-    return compute_organ_doses(
-        read_residence_times(arguments.residence_times),
+    times, warnings = _residence_times(arguments, nuclide)
+    result = compute_organ_doses(
+        times,
         nuclide,
         arguments.phantom,
         masses,
@@ -128,6 +133,17 @@ def _compute(arguments: argparse.Namespace) -> OrganDoseResult:
         arguments.alpha_weight,
         None if arguments.radiobiology is None else read_radiobiology(arguments.radiobiology),
     )
+    doses = replace(result.doses, record=result.doses.record.with_warnings(*warnings))
+    return replace(result, doses=doses)
+
+
+def _residence_times(
+    arguments: argparse.Namespace, nuclide: Radionuclide
+) -> tuple[dict[str, ResidenceTime], list[str]]:
+    """Residence times from the table, or from fits, and what to say about them."""
+    if arguments.residence_times is not None:
+        return read_residence_times(arguments.residence_times), []
+    return residence_times_of_fits(read_fits(arguments.fits), nuclide)
 
 
 def _write(arguments: argparse.Namespace, result: OrganDoseResult, record: Record) -> None:

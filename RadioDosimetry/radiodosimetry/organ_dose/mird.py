@@ -299,6 +299,12 @@ def _warnings(times: Mapping[str, ResidenceTime], s_values: SValueTable) -> list
             f"{most_s / SECONDS_PER_HOUR:.4g} h that all administered {s_values.nuclide} could give without leaving "
             "the body; check units and sources that overlap."
         )
+    exact = [name for name, time in times.items() if time.std_s == 0 < time.value_s]
+    if exact:
+        found.append(
+            f"The residence times of {', '.join(exact)} come without uncertainty: their part is missing in the doses' "
+            "standard deviations."
+        )
     if TOTAL_BODY in times and len(times) > 1:
         found.append(
             "The total body is a source beside organs that are part of it, so that their activity counts twice unless "
