@@ -1,6 +1,6 @@
 """Certified non-linear regressions of NIST: the engine that fits curves finds the parameters and standard errors.
 
-Statistical Reference Datasets, National Institute of Standards and Technology. The certified values were computed in 128
+Statistical Reference Datasets, National Institute of Standards and Technology. Certified values were computed in 128
 bits and are good to 11 digits; the standard errors of Lanczos1 rest on residuals of 1e-13 of the data, of which 64 bits
 leave about three digits.
 """

@@ -46,7 +46,7 @@ def time_activity_figure(curve: TimeActivityCurve, fit: CurveFit, nuclide: str =
     matplotlib.figure.Figure
         Show it or give it to `save_figure`.
     """
-    figure = new_figure(9.6, 4.2)
+    figure = new_figure(9.6, 4.4)
     linear, logarithmic = figure.subplots(1, 2)
     times_s = _shown_times_s(curve, fit)
     for axes in (linear, logarithmic):
@@ -56,7 +56,8 @@ def time_activity_figure(curve: TimeActivityCurve, fit: CurveFit, nuclide: str =
         axes.set_xlim(0.0, times_s[-1] / SECONDS_PER_HOUR)
         plain_axes(axes)
     linear.set_ylim(0.0, None)
-    linear.legend(fontsize=8, frameon=False, loc="upper right")
+    handles, labels = linear.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
     _set_logarithmic(logarithmic, curve, fit.value(times_s) / BECQUEREL_PER_MEGABECQUEREL)
     where = f"{curve.region.replace('_', ' ')}, {nuclide}" if nuclide else curve.region.replace("_", " ")
     figure.suptitle(f"{where}: {fit.model}, {_integral_words(fit)}", fontsize=10)
@@ -98,16 +99,22 @@ def _draw(axes: Axes, curve: TimeActivityCurve, fit: CurveFit, times_s: NDArray[
 
 def _set_logarithmic(axes: Axes, curve: TimeActivityCurve, values_mbq: NDArray[np.float64]) -> None:
     """A logarithmic scale that the zero at administration and far tails do not stretch."""
+    from matplotlib.ticker import LogFormatter
+
     positive = curve.activity_bq[curve.activity_bq > 0] / BECQUEREL_PER_MEGABECQUEREL
     lowest = min(float(positive.min()), float(values_mbq[-1]) if values_mbq[-1] > 0 else math.inf)
     highest = max(float(positive.max()), float(values_mbq.max()))
     axes.set_yscale("log")
+    for labels in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        labels(LogFormatter(minor_thresholds=(1.2, 0.5)))
+    axes.tick_params(which="both", labelsize=8)
     axes.set_ylim(lowest / 10 ** (_DECADES_BELOW / 4), highest * 10 ** (_DECADES_BELOW / 4))
 
 
 def _integral_words(fit: CurveFit) -> str:
     unit = BECQUEREL_PER_MEGABECQUEREL * SECONDS_PER_HOUR
-    words = f"time-integrated activity {fit.tia_bq_s / unit:.4g}"
+    tia = fit.tia_bq_s / unit
+    words = f"time-integrated activity {tia:.0f}" if tia >= 1e4 else f"time-integrated activity {tia:.4g}"
     words += " MBq h"
     if fit.tia_std_bq_s is not None and fit.tia_bq_s > 0:
         words += f" ± {100 * fit.tia_std_bq_s / fit.tia_bq_s:.2g} %"

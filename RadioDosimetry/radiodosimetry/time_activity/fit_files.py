@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -117,12 +119,13 @@ def residence_times_csv(fit_set: FitSet) -> str:
     InputError
         The administered activity is not known.
     """
-    lines = ["region,residence_time_h,std"]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("region", "residence_time_h", "std"))
     for region, (value_s, std_s) in fit_set.residence_times_s().items():
         std = "" if std_s is None else f"{std_s / SECONDS_PER_HOUR:.9g}"
-        name = f'"{region}"' if "," in region else region
-        lines.append(f"{name},{value_s / SECONDS_PER_HOUR:.9g},{std}")
-    return "\n".join(lines) + "\n"
+        writer.writerow((region, f"{value_s / SECONDS_PER_HOUR:.9g}", std))
+    return stream.getvalue()
 
 
 def read_fits(path: Path) -> FitSet:

@@ -18,7 +18,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
-_FUNCTION_TOLERANCE = 1e-15
+_FUNCTION_TOLERANCE = 1e-12
 DEFAULT_EVALUATIONS = 2000
 _POLISHING_STEPS = 30
 _AT_BOUND = 1e-6
@@ -27,6 +27,9 @@ _AT_BOUND = 1e-6
 _SINGULAR = 1e-7
 """Ratio of the smallest to the largest singular value of the column-scaled Jacobian below which the data do not
 determine the parameters."""
+
+_IDLE = 1e-9
+"""Change of all values, relative to the data, below which a parameter has no effect on them."""
 
 _SAME_COST = 1e-9
 _PERFECT = 1e-12
@@ -229,15 +232,18 @@ class _Problem:
         """Put parameters that cling to a bound onto it where that costs nothing, and polish the others."""
         held = np.zeros(parameters.size, dtype=bool)
         best = self.polish(parameters, ~held)
-        for index in np.flatnonzero(self._near_bound(best)):
+        for index in np.flatnonzero(self._near_bound(best) | self._idle(best)):
             trial_held = held.copy()
             trial_held[index] = True
-            trial = best.copy()
-            low_side = abs(best[index] - self.lower[index]) <= abs(self.upper[index] - best[index])
-            trial[index] = self.lower[index] if low_side else self.upper[index]
-            trial = self.polish(trial, ~trial_held)
-            if self.cost(trial) <= self.cost(best) * (1.0 + _AT_BOUND) + (1e-15 * self.scale) ** 2:
-                best, held = trial, trial_held
+            for bound in (self.lower[index], self.upper[index]):
+                trial = best.copy()
+                trial[index] = bound
+                if not np.isfinite(bound) or not np.isfinite(self.cost(trial)):
+                    continue
+                trial = self.polish(trial, ~trial_held)
+                if self.cost(trial) <= self.cost(best) * (1.0 + _AT_BOUND) + (_IDLE * self.scale) ** 2:
+                    best, held = trial, trial_held
+                    break
         held |= (best <= self.lower) | (best >= self.upper)
         return best, held
 
@@ -249,6 +255,11 @@ class _Problem:
             )
             high = np.isfinite(self.upper) & (self.upper - parameters <= _AT_BOUND * np.abs(self.upper))
         return np.asarray(low | high)
+
+    def _idle(self, parameters: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Parameters that could change by all of themselves without a trace in the values."""
+        effect = np.linalg.norm(self.jacobian(parameters), axis=0) * np.abs(parameters)
+        return np.asarray(effect < _IDLE * self.scale)
 
     def polish(self, parameters: NDArray[np.float64], free: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Gauss-Newton steps on the free parameters while they lower the cost or it stays, inside the bounds."""
@@ -264,9 +275,10 @@ class _Problem:
             step = float(np.linalg.norm(move * size))
             trial = best.copy()
             trial[free] += move
-            outside = np.any(trial < self.lower) or np.any(trial > self.upper)
+            if np.any(trial < self.lower) or np.any(trial > self.upper) or step >= last_step:
+                break
             cost = self.cost(trial)
-            if outside or not cost <= best_cost * (1.0 + 1e-12) or step >= last_step:
+            if not cost <= best_cost * (1.0 + 1e-12):
                 break
             best, best_cost, last_step = trial, min(cost, best_cost), step
         return best
