@@ -258,7 +258,7 @@ def test_energies_without_cross_sections_are_refused(energy_kev: float) -> None:
         ({"label_kji": np.ones((2, 2, 2), np.int64)}, "Found labels of type int64"),
         ({"label_kji": np.broadcast_to(np.uint8(1), (2048, 1024, 1024))}, "Found 2147483648 voxels"),
         ({"label_kji": np.full((2, 2, 2), 4, np.uint8)}, "Found label 4, but only 3 regions are named"),
-        ({"regions": ("a", "a", "b")}, "1 to 255 with different names"),
+        ({"regions": ("a", "a", "b")}, "1 to 254 with different names"),
         ({"media": (WATER,)}, "Found 1 media for 3 regions"),
         ({"spacing_mm": (1.0, 0.0, 1.0)}, "three positive lengths in mm"),
     ],

@@ -32,6 +32,12 @@ wp.set_module_options({"enable_backward": False})
 EXPECTED = wp.constant(wp.int32(0))
 ANALOG = wp.constant(wp.int32(1))
 
+BLOCK = wp.constant(wp.int32(4))
+"""Voxels along the side of a block. Most blocks have one label; their table is small enough for a processor's cache."""
+
+MIXED = wp.constant(wp.int32(255))
+"""Label of a block with several labels."""
+
 ROULETTE_WEIGHT = wp.constant(wp.float32(0.2))
 """Below this weight a photon plays Russian roulette ..."""
 
@@ -41,7 +47,7 @@ ROULETTE_SURVIVAL = wp.constant(wp.float32(0.25))
 
 @wp.struct
 class LabelField:
-    """A raster of labels [flat index (k · nj + j) · ni + i] and what each label stands for.
+    """A raster of labels [flat index (k · nj + j) · ni + i], the same in blocks, and what each label stands for.
 
     `medium` and `density` are indexed by label; label 0 is vacuum. The tally holds, by label, the energy given to the
     region (index 0: what left the raster), then, from `label_count` on, the energy the same region would have been
@@ -53,6 +59,8 @@ class LabelField:
     density: wp.array(dtype=wp.float32)
     majorant_per_cm: wp.array(dtype=wp.float32)
     shape_ijk: wp.vec3i
+    block_label: wp.array(dtype=wp.uint8)
+    blocks_ijk: wp.vec3i
     spacing_cm: wp.vec3f
     label_count: wp.int32
     reference_medium: wp.int32
@@ -84,7 +92,11 @@ def label_at(field: LabelField, position: wp.vec3f) -> wp.int32:
     k = wp.int32(wp.floor(position[2]))
     if i < 0 or j < 0 or k < 0 or i >= field.shape_ijk[0] or j >= field.shape_ijk[1] or k >= field.shape_ijk[2]:
         return wp.int32(-1)
-    return wp.int32(field.label[(k * field.shape_ijk[1] + j) * field.shape_ijk[0] + i])
+    block = ((k // BLOCK) * field.blocks_ijk[1] + j // BLOCK) * field.blocks_ijk[0] + i // BLOCK
+    label = wp.int32(field.block_label[block])
+    if label == MIXED:
+        label = wp.int32(field.label[(k * field.shape_ijk[1] + j) * field.shape_ijk[0] + i])
+    return label
 
 
 @wp.func

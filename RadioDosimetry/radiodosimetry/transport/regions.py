@@ -21,15 +21,15 @@ from ..media.materials import Material
 from ..progress import Progress, report_progress
 from . import region_histories
 from .engine import CHUNK_HISTORIES, initialise_warp, upload_tables
-from .region_histories import ANALOG, EXPECTED, LabelField
+from .region_histories import ANALOG, BLOCK, EXPECTED, MIXED, LabelField
 from .scene import FIXED_POINT_PER_MEV
 from .tables import ENERGY_GRID_MEV, medium_tables
 
 Floats = NDArray[np.float64]
 RegionEstimator = Literal["expected", "analog"]
 
-MOST_LABELS = 255
-"""Labels are single bytes, and 0 is vacuum."""
+MOST_LABELS = 254
+"""Labels are single bytes; 0 is vacuum and the last one stands for blocks of several."""
 
 MOST_VOXELS = 2**31
 """Voxels are numbered by 32-bit integers."""
@@ -309,7 +309,20 @@ class RegionTransport:
         result.density = wp.array(densities, dtype=wp.float32, device="cpu")
         result.majorant_per_cm = wp.array((majorant * (1 + 1e-5)).astype(np.float32), dtype=wp.float32, device="cpu")
         result.shape_ijk = wp.vec3i(*scene.label_kji.shape[::-1])
+        blocks = _block_labels(scene.label_kji)
+        result.block_label = wp.array(blocks.ravel(), dtype=wp.uint8, device="cpu")
+        result.blocks_ijk = wp.vec3i(*blocks.shape[::-1])
         result.spacing_cm = wp.vec3f(*(side * 0.1 for side in scene.spacing_mm))
         result.label_count = len(scene.regions) + 1
         result.reference_medium = self._reference_index
         return result
+
+
+def _block_labels(label_kji: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The label of each block of voxels, `MIXED` where it has several; blocks at the far faces may be incomplete."""
+    smallest = largest = label_kji
+    for axis, count in enumerate(label_kji.shape):
+        starts = np.arange(0, count, int(BLOCK))
+        smallest = np.minimum.reduceat(smallest, starts, axis=axis)
+        largest = np.maximum.reduceat(largest, starts, axis=axis)
+    return np.where(smallest == largest, smallest, MIXED).astype(np.uint8)
