@@ -10,6 +10,7 @@ import pytest
 
 from radiodosimetry.errors import FileFormatError, InputError, RegionError
 from radiodosimetry.organ_dose import photon_safs
+from radiodosimetry.organ_dose.phantom import PHANTOM_NAMES, stylised_phantom
 from radiodosimetry.organ_dose.photon_safs import (
     LIKE_TISSUE_STD,
     NO_SCORE_STD,
@@ -19,10 +20,10 @@ from radiodosimetry.organ_dose.photon_safs import (
     raw_photon_safs,
     with_reciprocal,
 )
-from radiodosimetry.organ_dose.phantom import PHANTOM_NAMES, stylised_phantom
 
-ENERGY_BALANCE = 0.01
-"""Statistics of the expected transfers summed over all regions, and the fixed point of the tallies."""
+SPREAD_PER_HISTORY = 3.0
+"""Of the energy balance, more than three standard deviations: what a photon is expected to transfer in all spreads by
+0.8 of its energy at 10 keV in bone, and less elsewhere."""
 
 PRINCIPLE_STD = np.full((2, 2), LIKE_TISSUE_STD)
 
@@ -166,9 +167,10 @@ def test_masses_are_those_of_the_phantom(phantom: str) -> None:
 def test_no_source_gives_away_more_than_it_emits(phantom: str) -> None:
     safs = raw_photon_safs(phantom)
     absorbed = np.einsum("t,tse->se", safs.masses_kg, safs.saf_per_kg)
-    assert absorbed.max() < 1 + ENERGY_BALANCE
+    spread = SPREAD_PER_HISTORY / np.sqrt(safs.histories)
+    assert (absorbed < 1 + spread).all()
     hardly_leaves = np.isin(safs.sources, ["liver", "remaining_tissue", "brain", "pelvis"])
-    assert absorbed[hardly_leaves, 0] == pytest.approx(1, abs=ENERGY_BALANCE)
+    assert (absorbed[hardly_leaves, 0] > 0.97 - spread[hardly_leaves, 0]).all()
     assert (absorbed[:, -1] < 0.6).all()
 
 

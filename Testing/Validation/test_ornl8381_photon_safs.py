@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radiodosimetry.organ_dose.photon_safs import PhotonSafTable, load_photon_safs
+from radiodosimetry.organ_dose.photon_safs import load_photon_safs
 
 PRINTED_NAMES = {
     "adrenals": ("Adrenals",), "brain": ("Brain",), "breasts": ("Breasts",),
@@ -47,6 +47,7 @@ class Pair:
     target: str
     energy_kev: float
     ratio: float
+    relative_std: float
 
 
 def printed_safs(shared_data: Path, phantom: str) -> Iterator[tuple[str, str, float, float]]:
@@ -56,21 +57,20 @@ def printed_safs(shared_data: Path, phantom: str) -> Iterator[tuple[str, str, fl
     with path.open(encoding="utf-8") as stream:
         for row in csv.DictReader(line for line in stream if not line.startswith("#")):
             if row["phantom"] == phantom and row["target"] in regions:
-                yield row["source"].lower(), regions[row["target"]], float(row["energy_kev"]), 1e3 * float(row["saf_per_g"])
+                saf_per_kg = 1e3 * float(row["saf_per_g"])
+                yield row["source"].lower(), regions[row["target"]], float(row["energy_kev"]), saf_per_kg
 
 
 def pairs_of(shared_data: Path, phantom: str) -> list[Pair]:
+    """Every printed SAF that is not zero, up to the end of our table."""
     table = load_photon_safs(phantom)
-    printed = [row for row in printed_safs(shared_data, phantom) if row[3] > 0]
-    return [
-        Pair(source, target, energy, saf_of(table, source, target, energy) / value)
-        for source, target, energy, value in printed
-        if energy <= table.energies_kev[-1]
-    ]
-
-
-def saf_of(table: PhotonSafTable, source: str, target: str, energy_kev: float) -> float:
-    return float(table.at(energy_kev)[table.target_index(target), table.source_index(source), 0])
+    pairs = []
+    for source, target, energy_kev, printed in printed_safs(shared_data, phantom):
+        if printed > 0 and energy_kev <= table.energies_kev[-1]:
+            place = table.target_index(target), table.source_index(source), 0
+            ours, std = table.at(energy_kev)[place], table.relative_std_at(energy_kev)[place]
+            pairs.append(Pair(source, target, energy_kev, float(ours) / printed, float(std)))
+    return pairs
 
 
 def in_range(pairs: list[Pair]) -> list[Pair]:
@@ -118,12 +118,20 @@ def test_distant_pairs_have_the_printed_magnitude(shared_data: Path, phantom: st
 
 @pytest.mark.shared_data
 @both_phantoms
-def test_low_and_high_energies_agree_in_the_median(shared_data: Path, phantom: str) -> None:
-    # Photo-electric data have risen a little since 1987, and 20 keV photons pass 13 free paths per decimetre.
-    by_energy = {
-        energy: np.median([p.ratio for p in pairs_of(shared_data, phantom) if p.energy_kev == energy])
-        for energy in (20.0, 30.0, 1500.0, 2000.0)
-    }
-    assert by_energy[20.0] == pytest.approx(1, abs=0.1)
-    for energy in (30.0, 1500.0, 2000.0):
-        assert by_energy[energy] == pytest.approx(1, abs=0.05)
+@pytest.mark.parametrize(("energy_kev", "tolerance"), [(20.0, 0.15), (30.0, 0.1), (1500.0, 0.05), (2000.0, 0.05)])
+def test_other_energies_agree_in_the_median(
+    shared_data: Path, phantom: str, energy_kev: float, tolerance: float
+) -> None:
+    # Below 50 keV today's photo-electric cross-sections are some percent above those of 1987: organs take more of
+    # their own photons, and less reaches the others, the less the farther they are.
+    pairs = [p for p in pairs_of(shared_data, phantom) if p.energy_kev == energy_kev and p.relative_std < 0.05]
+    assert len(pairs) >= 10
+    assert np.median([pair.ratio for pair in pairs]) == pytest.approx(1, abs=tolerance)
+
+
+@pytest.mark.shared_data
+@both_phantoms
+def test_an_organ_takes_somewhat_more_of_its_own_soft_photons_than_in_1987(shared_data: Path, phantom: str) -> None:
+    own = [p.ratio for p in pairs_of(shared_data, phantom) if p.source == p.target and p.energy_kev in (20.0, 30.0)]
+    assert len(own) == 4
+    assert 1 < min(own) <= max(own) < 1.08
