@@ -157,6 +157,33 @@ def test_a_weight_of_alpha_particles_adds_a_column(times, tmp_path) -> None:
     assert json.loads((tmp_path / "organ_dose.csv.json").read_text())["alpha_weight"] == 5.0
 
 
+def test_daughters_that_leave_take_their_dose_along(times, tmp_path) -> None:
+    fates = tmp_path / "fates.csv"
+    fates.write_text("daughter,source,fraction,destination\nFr-221,liver,1,kidneys\n")
+    assert run(times, tmp_path, nuclide="Ac-225") == 0
+    before = rows_of(tmp_path / "organ_dose.csv")
+    assert run(times, tmp_path, "--fates", str(fates), nuclide="Ac-225") == 0
+    after = rows_of(tmp_path / "organ_dose.csv")
+    liver, kidneys = (
+        [float(rows[organ]["absorbed_dose_mgy_per_mbq"]) for rows in (before, after)] for organ in ("liver", "kidneys")
+    )
+    own = Radionuclide("Ac-225").emissions(include_progeny=False)
+    whole = Radionuclide("Ac-225").emissions()
+    kept = [e.alphas.energy_per_decay_kev + e.alpha_recoils.energy_per_decay_kev for e in (own, whole)]
+    assert liver[1] / liver[0] == pytest.approx(kept[0] / kept[1], rel=0.03)
+    assert kidneys[1] / kidneys[0] == pytest.approx(1 + LIVER_H / KIDNEYS_H * (1 - kept[0] / kept[1]), rel=0.03)
+    record = json.loads((tmp_path / "organ_dose.csv.json").read_text())
+    assert record["inputs"]["fates"]["path"] == "fates.csv"
+
+
+def test_fates_beside_s_values_of_a_file_are_refused(times, tmp_path, capsys) -> None:
+    fates, table = tmp_path / "fates.csv", tmp_path / "s.csv"
+    fates.write_text("daughter,source,fraction,destination\nFr-221,liver,1,kidneys\n")
+    table.write_text("target,source,s_mgy_per_mbq_s,std\nliver,liver,1e-5,0\nliver,kidneys,1e-7,0\n")
+    assert run(times, tmp_path, "--fates", str(fates), "--s-values", str(table), nuclide="Ac-225") == 2
+    assert "compute those with the fates" in capsys.readouterr().err
+
+
 def test_radiobiology_adds_bed(times, tmp_path) -> None:
     table = tmp_path / "bio.csv"
     table.write_text("region,alpha_beta_gy,repair_half_life_h,effective_half_life_h\nkidneys,2.5,2.8,51.6\n")

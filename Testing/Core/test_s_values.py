@@ -276,6 +276,14 @@ def test_a_table_reads_back_from_its_file(tmp_path, copper) -> None:
     assert back.source_masses_g == copper.source_masses_g
 
 
+def test_the_part_of_alpha_particles_reads_back(tmp_path, safs) -> None:
+    table = s_values_of_safs("Ac-225", safs)
+    path = tmp_path / "s.csv"
+    path.write_text(s_values_csv(table))
+    sidecar_path(path).write_text(s_values_record_json(table))
+    np.testing.assert_allclose(read_s_values(path).alpha_gy_per_bq_s, table.alpha_gy_per_bq_s, rtol=1e-6)
+
+
 def test_a_file_without_sidecar_needs_the_nuclide(tmp_path) -> None:
     path = tmp_path / "s.csv"
     path.write_text("target,source,s_mgy_per_mbq_s,std\nliver,liver,1e-5,1e-7\n")
@@ -317,7 +325,16 @@ def test_a_bad_table_is_refused(tmp_path, text: str, message: str) -> None:
         read_s_values(path, "Lu-177")
 
 
-@pytest.mark.parametrize("text", ["[]", "{", json.dumps({"quantity": "absorbed_dose"}), json.dumps({"nuclide": 3})])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        json.dumps({"quantity": "absorbed_dose"}),
+        json.dumps({"nuclide": 3}),
+        json.dumps({"alpha_s_mgy_per_mbq_s": {"liver": 3}}),
+    ],
+)
 def test_a_bad_sidecar_is_refused(tmp_path, text: str) -> None:
     path = tmp_path / "s.csv"
     path.write_text("target,source,s_mgy_per_mbq_s\nliver,liver,1\n")

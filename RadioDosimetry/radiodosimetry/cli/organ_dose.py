@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..images.atomic import OutputTransaction, refuse_overwriting
 from ..images.sidecar import sidecar_path
 from ..nuclides import Radionuclide
+from ..organ_dose.decay_fate import read_fates
 from ..organ_dose.dose_tables import (
     contributions_csv,
     effective_dose_text,
@@ -73,6 +74,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "--radiobiology", type=existing_file, metavar="CSV",
         help="columns region,alpha_beta_gy,repair_half_life_h,effective_half_life_h: adds BED",
     )  # fmt: skip
+    parser.add_argument(
+        "--fates", type=existing_file, metavar="CSV",
+        help="daughter,source,fraction,destination: which daughters of a chain leave which organs",
+    )  # fmt: skip
     group = parser.add_argument_group("outputs, each with its record FILE.json beside it")
     group.add_argument("--output", required=True, type=Path, metavar="CSV", help="organ doses")
     group.add_argument("--contributions", type=Path, metavar="CSV", help="what each source gives each target")
@@ -108,13 +113,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:
-    names = ("residence_times", "fits", "organ_masses", "s_values", "radiobiology")
+    names = ("residence_times", "fits", "organ_masses", "s_values", "radiobiology", "fates")
     paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
     return paths + [sidecar_path(path) for path in paths]
 
 
 def _identities(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
-    names = ("residence_times", "fits", "organ_masses", "radiobiology")
+    names = ("residence_times", "fits", "organ_masses", "radiobiology", "fates")
     return {name: file_identity(path) for name in names if (path := getattr(arguments, name)) is not None}
 
 
@@ -132,6 +137,7 @@ def _compute(arguments: argparse.Namespace) -> OrganDoseResult:
         None if arguments.s_values is None else read_s_value_table(arguments.s_values, nuclide.name),
         arguments.alpha_weight,
         None if arguments.radiobiology is None else read_radiobiology(arguments.radiobiology),
+        None if arguments.fates is None else read_fates(arguments.fates),
     )
     doses = replace(result.doses, record=result.doses.record.with_warnings(*warnings))
     return replace(result, doses=doses)

@@ -133,13 +133,19 @@ def s_values_csv(table: SValueTable) -> str:
 
 
 def s_values_record_json(table: SValueTable) -> str:
-    """The sidecar of an S-value file: quantity, unit, nuclide, masses and record."""
+    """The sidecar of an S-value file: quantity, unit, nuclide, masses, the part of α particles if any, and record."""
     values: dict[str, Any] = {
         "quantity": "s_value",
         "unit": "mGy/(MBq s)",
         "nuclide": table.nuclide,
         "source_masses_g": dict(table.source_masses_g),
     }
+    if table.alpha_gy_per_bq_s is not None and table.alpha_gy_per_bq_s.any():
+        alphas = table.alpha_gy_per_bq_s / GY_PER_BQ_S_PER_MGY_PER_MBQ_S
+        values["alpha_s_mgy_per_mbq_s"] = {
+            target: dict(zip(table.sources, map(float, row), strict=True))
+            for target, row in zip(table.targets, alphas, strict=True)
+        }
     return to_json(values | table.record.as_dict())
 
 
@@ -151,7 +157,7 @@ def read_s_values(path: Path, nuclide: str | None = None) -> SValueTable:
     path
         CSV with the columns `S_VALUE_COLUMNS` [mGy/(MBq s)]; `std` may be absent or empty (then 0, with a warning in
         the record). Every pair of a target and a source once, in any order; those not listed count as 0, and the record
-        says how many. The sidecar `path`.json, if there, names nuclide and masses.
+        says how many. The sidecar `path`.json, if there, names nuclide, masses and the part of α particles.
     nuclide
         The nuclide; needed where no sidecar names it, checked where one does.
 
@@ -196,7 +202,20 @@ def read_s_values(path: Path, nuclide: str | None = None) -> SValueTable:
         warnings=tuple(warnings),
     )
     masses = sidecar.get("source_masses_g", {})
-    return SValueTable(targets, sources, values[..., 0], values[..., 1], name, record, source_masses_g=masses)
+    alphas = _alpha_part(sidecar.get("alpha_s_mgy_per_mbq_s"), targets, sources)
+    if alphas is not None:
+        alphas = np.minimum(alphas, values[..., 0])  # the file has fewer digits than the sidecar
+    return SValueTable(targets, sources, values[..., 0], values[..., 1], name, record, alphas, masses)
+
+
+def _alpha_part(
+    values: Mapping[str, Mapping[str, float]] | None, targets: tuple[str, ...], sources: tuple[str, ...]
+) -> NDArray[np.float64] | None:
+    """The part of α particles that a sidecar holds [Gy/(Bq s)]; None where it holds none."""
+    if values is None:
+        return None
+    alphas = [[values.get(target, {}).get(source, 0.0) for source in sources] for target in targets]
+    return np.array(alphas) * GY_PER_BQ_S_PER_MGY_PER_MBQ_S
 
 
 def _agreed_nuclide(path: Path, asked: str | None, written: str | None) -> str:
@@ -213,7 +232,7 @@ def _agreed_nuclide(path: Path, asked: str | None, written: str | None) -> str:
 
 
 def _sidecar_values(path: Path) -> dict[str, Any]:
-    """Nuclide and masses of the sidecar; empty where there is none."""
+    """Nuclide, masses and part of α particles of the sidecar; empty where there is none."""
     sidecar = sidecar_path(path)
     if not sidecar.exists():
         return {}
@@ -227,6 +246,13 @@ def _sidecar_values(path: Path) -> dict[str, Any]:
         if nuclide is not None and not isinstance(nuclide, str):
             raise ValueError(f"nuclide must be text, found {nuclide!r}")
         masses = {str(name): float(mass) for name, mass in dict(values.get("source_masses_g") or {}).items()}
+        alphas = values.get("alpha_s_mgy_per_mbq_s")
+        if alphas is not None:
+            alphas = {
+                str(target): {str(source): float(value) for source, value in dict(row).items()}
+                for target, row in dict(alphas).items()
+            }
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise FileFormatError(f"The sidecar {sidecar} cannot be used ({error}); repair or remove it.") from error
-    return {"source_masses_g": masses} | ({} if nuclide is None else {"nuclide": nuclide})
+    found = {"source_masses_g": masses, "nuclide": nuclide, "alpha_s_mgy_per_mbq_s": alphas}
+    return {name: value for name, value in found.items() if value is not None}

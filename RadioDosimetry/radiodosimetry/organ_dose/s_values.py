@@ -212,5 +212,5 @@ def _alpha_warnings(alphas: Floats) -> tuple[str, ...]:
         return ()
     return (
         "Alpha particles from contents give their walls one hundredth of the electrons' share (ICRP Publication 30): "
-        "the mucus holds them back; daughters decay where their parent did.",
+        "the mucus holds them back.",
     )

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from ..errors import InputError, RegionError
 from ..nuclides import Radionuclide
+from ..organ_dose.decay_fate import FateMatrix
 from ..organ_dose.effective_dose import EffectiveDose, effective_dose
 from ..organ_dose.mird import OrganDoseTable, organ_doses
 from ..organ_dose.organ_names import organ_named
 from ..organ_dose.residence_times import ResidenceTime
-from ..organ_dose.s_values import SValueTable, phantom_s_values
+from ..organ_dose.s_value_table import SValueTable
 from ..voxel_dose.radiobiology import Radiobiology, biologically_effective_dose_gy
+from .s_values import phantom_s_value_table
 
 SEX_OF_PHANTOM = {"adult-male": "male", "adult-female": "female"}
 
@@ -48,6 +50,7 @@ def compute_organ_doses(
     s_values: SValueTable | None = None,
     alpha_weight: float | None = None,
     radiobiology: Mapping[str, Radiobiology] | None = None,
+    fates: FateMatrix | None = None,
 ) -> OrganDoseResult:
     """Organ absorbed doses, effective dose and BED from residence times.
 
@@ -70,6 +73,8 @@ def compute_organ_doses(
         Weight of α particles (RBE, or w_R) for a weighted dose beside the absorbed one.
     radiobiology
         Target to α/β and half-lives, for BED of its mean dose.
+    fates
+        Which daughters of a chain leave which organs; in place if None.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def compute_organ_doses(
     UnknownNuclideError
         The nuclide is not in the decay dataset.
     """
-    table = _s_values(nuclide, phantom, organ_masses_g, s_values)
+    table = _s_values(nuclide, phantom, organ_masses_g, s_values, fates)
     doses = organ_doses(residence_times, table, administered_bq)
     if alpha_weight is not None:
         doses.weighted_dose_gy_per_bq(alpha_weight)
@@ -102,12 +107,15 @@ def _s_values(
     phantom: str | None,
     organ_masses_g: Mapping[str, float] | None,
     given: SValueTable | None,
+    fates: FateMatrix | None,
 ) -> SValueTable:
     name = nuclide.name if isinstance(nuclide, Radionuclide) else Radionuclide(nuclide).name
     if given is None:
         if phantom is None:
             raise InputError("Neither a phantom nor S-values are given; name adult-male or adult-female.")
-        return phantom_s_values(name, phantom, organ_masses_g)
+        return phantom_s_value_table(name, phantom, organ_masses_g, fates)
+    if fates is not None:
+        raise InputError("Fates of daughters are part of the S-values given; compute those with the fates.")
     if organ_masses_g is not None:
         raise InputError(
             "Organ masses scale the S-values of a phantom, but S-values were given; scale those beforehand, or leave "
