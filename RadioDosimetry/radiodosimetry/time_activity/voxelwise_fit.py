@@ -24,7 +24,7 @@ LARGEST_EXPONENT = 300.0
 
 _MONO_GRID = 32
 _MOST_NEWTON_STEPS = 40
-_NEWTON_TOLERANCE = 1e-6
+_NEWTON_TOLERANCE = 1e-5
 """Relative Newton step of a rate that ends the search: each step squares the error of the last."""
 
 _AT_BOUND = 0.01
@@ -186,27 +186,28 @@ def _best_rates(
     best = (data.T @ shapes).argmax(axis=1)
     rates = grid[best]
     lower, upper = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _MONO_GRID - 1)]
-    slope, _ = _slopes(times_s, data, rates)
+    slope, curvature = _slopes(times_s, data, rates)
     at_slowest = (best == 0) & (slope <= 0)
     at_fastest = (best == _MONO_GRID - 1) & (slope >= 0)
     settled = at_slowest | at_fastest
-    alive = np.flatnonzero(~settled)
-    here, lower, upper = data[:, alive], lower[alive], upper[alive]
+    alive, here = np.arange(rates.size), data
     for _ in range(_MOST_NEWTON_STEPS):
-        if alive.size == 0:
-            break
         current = rates[alive]
-        slope, curvature = _slopes(times_s, here, current)
         rising = slope > 0
         lower, upper = np.where(rising, current, lower), np.where(rising, upper, current)
-        proposed = current - slope / np.minimum(curvature, -_TINY)
+        proposed = current - slope / np.where(curvature < 0, curvature, -1.0)
         newton = (curvature < 0) & (proposed >= lower) & (proposed <= upper)
         proposed = np.where(newton, proposed, 0.5 * (lower + upper))
+        proposed = np.where(settled[alive], current, proposed)
         rates[alive] = proposed
-        going = ~newton | (np.abs(proposed - current) > _NEWTON_TOLERANCE * current)
-        settled[alive[~going]] = True
-        if 2 * np.count_nonzero(going) < alive.size:
+        settled[alive] |= newton & (np.abs(proposed - current) <= _NEWTON_TOLERANCE * current)
+        going = ~settled[alive]
+        count = np.count_nonzero(going)
+        if count == 0:
+            break
+        if 2 * count < alive.size:
             alive, here, lower, upper = alive[going], here[:, going], lower[going], upper[going]
+        slope, curvature = _slopes(times_s, here, rates[alive])
     return rates, at_slowest, at_fastest | (rates >= (1.0 - _AT_BOUND) * high), settled
 
 

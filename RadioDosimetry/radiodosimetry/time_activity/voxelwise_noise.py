@@ -14,6 +14,9 @@ LARGEST_GROUPS = 64
 SMALLEST_GROUP = 100
 """Voxels a group needs (all together are one group where there are fewer)."""
 
+MOST_POOLED = 100_000
+"""More voxels than this tell no more about the variance: every so many-th of them is taken."""
+
 POOLED_DEGREES = 8.0
 """Degrees of freedom the pooled variance of a group counts with beside a voxel's own residuals."""
 
@@ -48,15 +51,17 @@ def voxel_variance(
     usable = np.flatnonzero(regular & (degrees > 0))
     if usable.size == 0:
         return None
+    usable = usable[:: 1 + usable.size // MOST_POOLED]
     order = usable[np.argsort(level[usable], kind="stable")]
     groups = np.array_split(order, int(np.clip(usable.size // SMALLEST_GROUP, 1, LARGEST_GROUPS)))
     pooled = np.array([_pooled(residual_squares[group] / level[group], degrees[group]) for group in groups])
     upper = np.array([level[group[-1]] for group in groups[:-1]])
     of_group = pooled[np.searchsorted(upper, level)] * level
-    own, own_degrees = np.where(regular, residual_squares, 0.0), np.where(regular, degrees, 0)
-    return np.asarray((own + POOLED_DEGREES * of_group) / (own_degrees + POOLED_DEGREES))
+    joined = (residual_squares + POOLED_DEGREES * of_group) / (degrees + POOLED_DEGREES)
+    return np.where(regular, joined, of_group)
 
 
 def _pooled(residual_squares: Array, degrees: NDArray[np.int_]) -> float:
     """Median of the squares over their expected median; of zeros, which leave no scatter, zero."""
-    return float(np.median(residual_squares / chi2.ppf(0.5, degrees)))
+    kinds, kind = np.unique(degrees, return_inverse=True)
+    return float(np.median(residual_squares / chi2.ppf(0.5, kinds)[kind]))

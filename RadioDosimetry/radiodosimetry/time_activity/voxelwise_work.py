@@ -31,8 +31,12 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class _Results:
-    """What a model says of some voxels: `Described` without the sensitivities, whose squares are summed in `spread`."""
+    """What a model says of some voxels: `Described` without the sensitivities, whose squares are summed in `spread`.
 
+    `level` is the mean activity concentration of each voxel over the scans.
+    """
+
+    level: Array
     integrals: Array
     spread: Array
     residual_squares: Array
@@ -45,6 +49,7 @@ class _Results:
     def of(cls, count: int) -> _Results:
         """Room for so many voxels."""
         return cls(
+            np.zeros(count),
             np.zeros(count),
             np.zeros(count),
             np.zeros(count),
@@ -120,7 +125,7 @@ class VoxelWork:
         for number, model in enumerate(chain):
             slice_of = PartialProgress(progress, 0.8 * number / len(chain), 0.8 * (number + 1) / len(chain))
             found = self._describe(left, model, slice_of)
-            data_variance = self._data_variance(left, found)
+            data_variance = self._data_variance(found)
             certain = found.valid & (exact | ~self._too_uncertain(found, data_variance))
             self._keep(left[certain], found, data_variance, certain)
             noisy = found.valid & ~certain
@@ -170,7 +175,7 @@ class VoxelWork:
         if not total > 0:
             raise InputError(f"The voxels of '{name}' hold no activity where its fit has some; check fit and region.")
         factor = float(curve.tia_bq_s) / total
-        self._keep(places, found, self._data_variance(places, found), found.valid)
+        self._keep(places, found, self._data_variance(found), found.valid)
         if conserve:
             self.tia[places] *= factor
             self.variance[places] *= factor**2
@@ -217,6 +222,7 @@ class VoxelWork:
         for name in ("integrals", "residual_squares", "degrees", "models", "valid", "regular"):
             getattr(found, name)[piece] = getattr(described, name)
         found.spread[piece] = self._spread(described.sensitivity, data)
+        found.level[piece] = data.mean(axis=0)
 
     def _spread(self, sensitivity: Array, data: Array) -> Array:
         """Variance of the integral with the stated noise, or per variance of the data where none is stated."""
@@ -224,19 +230,11 @@ class VoxelWork:
         per_datum = sensitivity if fraction is None else sensitivity * (fraction * data)
         return np.asarray(np.einsum("nv,nv->v", per_datum, per_datum))
 
-    def _data_variance(self, places: Indices, found: _Results) -> Array | None:
+    def _data_variance(self, found: _Results) -> Array | None:
         """What to multiply `spread` with to have the variance of the integral; None where nothing tells it."""
         if self._options.noise_fraction is not None:
-            return np.ones(places.size)
-        return voxel_variance(self._level(places), found.residual_squares, found.degrees, found.regular)
-
-    def _level(self, places: Indices) -> Array:
-        """Mean activity concentration of each voxel over the scans."""
-        index = self.active[places]
-        total = np.zeros(index.size)
-        for image in self._images:
-            total += image[index]
-        return total / len(self._images)
+            return np.ones(found.level.size)
+        return voxel_variance(found.level, found.residual_squares, found.degrees, found.regular)
 
     def _too_uncertain(self, found: _Results, data_variance: Array | None) -> NDArray[np.bool_]:
         if data_variance is None:
@@ -308,6 +306,7 @@ class VoxelWork:
             data = self.data(places[piece])
             found.integrals[piece], sensitivity, found.residual_squares[piece] = scaled_shape(shape, data, integral)
             found.spread[piece] = self._spread(sensitivity, data)
+            found.level[piece] = data.mean(axis=0)
 
         self._in_chunks(places.size, _CHUNK_VOXELS, work, progress, "Voxels by the shape of a curve")
         return found
