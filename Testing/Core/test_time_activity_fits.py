@@ -151,7 +151,7 @@ def test_activity_at_administration_is_not_fitted_below_zero():
     activity[0] = 1e4
     fit = fit_curve(curve_of(TIMES_H, activity), DECAY, "bi")
     assert fit.value(0.0) >= -1e-3
-    assert any("held at zero" in warning for warning in fit.warnings)
+    assert any("held at a bound" in warning for warning in fit.warnings)
 
 
 def test_stated_uncertainties_are_believed_and_without_them_the_scatter_counts(rng):
@@ -385,3 +385,8 @@ def test_the_chain_refuses_what_it_cannot_use():
     curve = curve_of([24, 96], [50e6, 20e6])
     with pytest.raises(InputError, match="no known uncertainty"):
         chain_inputs_of(curve, fit_curve(curve, DECAY, "mono"))
+
+
+def test_points_after_all_has_decayed_are_taken_for_a_wrong_unit():
+    with pytest.raises(InputError, match=r"75 physical half-lives after administration.*unit of time"):
+        fit_curve(curve_of([1, 24, 75 * HALF_LIFE_H], [60e6, 50e6, 20e6]), DECAY, "mono")

@@ -98,7 +98,7 @@ def test_the_average_over_models_lies_between_its_parts(noise, stated):
 
 
 @settings(max_examples=25)
-@given(st.sampled_from(["mono", "uptake-clearance", "trapezoid", "auto"]), noises, st.floats(0.0, 0.05))
+@given(st.sampled_from(["mono", "uptake-clearance", "trapezoid", "bi", "tri"]), noises, st.floats(0.0, 0.05))
 def test_no_fit_is_slower_than_physical_decay_or_negative(model, noise, rate_per_h):
     activity = 80e6 * np.exp(-rate_per_h * TIMES_H) * (1 + np.array(noise))
     found = fit(TIMES_H * HOUR, activity, model=model)

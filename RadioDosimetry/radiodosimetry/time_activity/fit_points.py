@@ -15,6 +15,9 @@ from ..units import SECONDS_PER_HOUR
 if TYPE_CHECKING:
     from .time_activity_curve import TimeActivityCurve
 
+MOST_HALF_LIVES = 60.0
+"""Physical half-lives after which not one of 1e18 nuclei is left: a later point has another nuclide or unit of time."""
+
 UPTAKE_SEEN = 0.1
 """Share by which the first point must lie below the peak, where no uncertainties are stated, for uptake to be seen."""
 
@@ -90,7 +93,8 @@ def checked_points(curve: TimeActivityCurve, decay_constant_per_s: float) -> Fit
     Raises
     ------
     InputError
-        The decay constant is not above zero, an activity is negative, or all are zero.
+        The decay constant is not above zero, an activity is negative or all are zero, or a point lies more than
+        `MOST_HALF_LIVES` after administration.
     """
     if not (math.isfinite(decay_constant_per_s) and decay_constant_per_s > 0):
         raise InputError(f"The decay constant must be above zero, found {decay_constant_per_s} per s.")
@@ -102,11 +106,17 @@ def checked_points(curve: TimeActivityCurve, decay_constant_per_s: float) -> Fit
         )
     if not np.any(activity > 0):
         raise InputError(f"Region '{curve.region}' has no activity at any time; leave it out or check its unit.")
+    times = np.asarray(curve.times_s, dtype=np.float64)
+    half_lives = float(times[-1]) * decay_constant_per_s / math.log(2.0)
+    if half_lives > MOST_HALF_LIVES:
+        raise InputError(
+            f"Region '{curve.region}' has a point at {times[-1] / SECONDS_PER_HOUR:.4g} h, {half_lives:.0f} physical "
+            f"half-lives after administration; expected at most {MOST_HALF_LIVES:g}. Check nuclide and unit of time."
+        )
     std = None if curve.std_bq is None else np.asarray(curve.std_bq, dtype=np.float64)
     exact = std is not None and not np.all(std > 0)
     common = common_relative_std(curve)
     own = None if std is None or exact else _own_part(std, common * activity)
-    times = np.asarray(curve.times_s, dtype=np.float64)
     return FitPoints(curve.region, times, activity, own, float(decay_constant_per_s), float(common.mean()), exact)
 
 

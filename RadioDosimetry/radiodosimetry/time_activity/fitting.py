@@ -40,8 +40,6 @@ FIT_MODELS = ("auto", *MODEL_PARAMETERS, "trapezoid", *SINGLE_POINT_METHODS)
 LARGEST_EXTRAPOLATION = 0.5
 """Share of the time-integrated activity after the last point from which the tail is worth a warning."""
 
-_NEGLIGIBLE = 1e-9
-
 
 def fit_curve(
     curve: TimeActivityCurve,
@@ -127,10 +125,9 @@ def _automatic(points: FitPoints, effective_half_life_s: float | None) -> CurveF
 def _chosen_by_data(points: FitPoints) -> CurveFit:
     """The model of lowest AICc among those with points enough, with the average over all of them beside it."""
     fits = {name: fit_parametric(points, name) for name in names_with_points_enough(points.count, points.shows_uptake)}
-    possible = {name: fit for name, fit in fits.items() if not _goes_negative(fit, points)} or fits
-    solutions = {name: fit.solution for name, fit in possible.items() if fit.solution is not None}
+    solutions = {name: fit.solution for name, fit in fits.items() if fit.solution is not None}
     criteria = curve_criteria(solutions, float(points.activity_bq.max()))
-    possible = models_determined(possible, criteria)
+    possible = models_determined(fits, criteria)
     weights = akaike_weights({name: criteria[name] for name in possible})
     best = possible[max(weights, key=lambda name: weights[name])]
     average = average_over_models(possible, weights) if len(weights) > 1 else None
@@ -171,14 +168,6 @@ def _one_point_words(region: str, name: str, needed: int) -> str:
         f"Region '{region}' has 1 time point, the model '{name}' needs at least {needed}; use a single-time-point "
         "method: hanscheid, madsen (with an effective half-life) or physical."
     )
-
-
-def _goes_negative(fit: CurveFit, points: FitPoints) -> bool:
-    """Whether the curve falls below zero anywhere from administration to ten times the last point."""
-    times = np.concatenate(
-        [[0.0], np.geomspace(points.times_s[points.times_s > 0][0] * 1e-3, 10 * points.times_s[-1], 200)]
-    )
-    return bool(np.any(fit.value(times) < -_NEGLIGIBLE * float(points.activity_bq.max())))
 
 
 def _trapezoid(points: FitPoints, tail: str | None, half_life_s: float | None) -> CurveFit:

@@ -30,7 +30,7 @@ LARGEST_COEFFICIENT_OF_VARIATION = 0.5
 LARGEST_CORRELATION = 0.8
 RUNS_PROBABILITY = 0.05
 """Parameters known to worse than 50 %, correlated by 0.8 or more, or residuals whose signs run together as in less than
-5 % of random orders, are said in words (METHODS of the molecular-radiotherapy fits; Kletting et al. 2013)."""
+5 % of random orders, are said in words (the first two as in NUKFIT, Kletting et al. 2013)."""
 
 NO_SUPPORT = 10.0
 """Difference of AICc from the best beyond which a model has essentially no support (Burnham and Anderson 2002, 2.6)."""

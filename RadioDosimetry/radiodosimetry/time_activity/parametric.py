@@ -94,11 +94,14 @@ class ExponentialModel:
         "mono", "bi", "tri" or "uptake-clearance".
     lowest_rate_per_s, highest_rate_per_s
         Bounds of every rate [1/s]; the lower one is the decay constant.
+    washout_only
+        Whether no amplitude may be negative.
     """
 
     name: str
     lowest_rate_per_s: float
     highest_rate_per_s: float
+    washout_only: bool = False
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -108,7 +111,8 @@ class ExponentialModel:
     @property
     def lower(self) -> NDArray[np.float64]:
         """Amplitudes are free except a single one, which is not below zero; rates are at least physical decay."""
-        amplitudes = [0.0] if self._free_amplitudes == 1 else [-np.inf] * self._free_amplitudes
+        lowest = 0.0 if self._free_amplitudes == 1 or self.washout_only else -np.inf
+        amplitudes = [lowest] * self._free_amplitudes
         return np.array(amplitudes + [self.lowest_rate_per_s] * self.rate_count)
 
     @property
@@ -193,15 +197,20 @@ class NotNegativeAtStart:
     ----------
     model
         A model with as many amplitudes as rates.
+    others_not_negative
+        Whether the other amplitudes are not below zero either: only the last phase may be uptake. Where it is the
+        fastest, the activity is then negative at no time.
     """
 
     model: ExponentialModel
+    others_not_negative: bool = False
 
     @property
     def lower(self) -> NDArray[np.float64]:
         """As of the model, with the sum of the amplitudes not below zero."""
         bounds = self.model.lower.copy()
-        bounds[self.model.rate_count - 1] = 0.0
+        count = self.model.rate_count
+        bounds[0 if self.others_not_negative else count - 1 : count] = 0.0
         return bounds
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from ..units import SECONDS_PER_HOUR
 from .curve_fit import CurveFit, FittedParameter, half_life_of_rate_s
 from .fit_points import FitPoints
-from .least_squares import LeastSquaresFit, least_squares_fit
+from .least_squares import FitModel, LeastSquaresFit, least_squares_fit
 from .model_choice import doubts_about, name_without_unit, quality_in_words
 from .parametric import CurveModel, ExponentialModel, NotNegativeAtStart, curve_model
 
 LARGEST_REDUCED_CHI_SQUARE = 4.0
 """Squared residuals per stated variance and degree of freedom beyond which stated uncertainties look too small."""
+
+_NEGLIGIBLE = 1e-9
 
 EVALUATIONS = 400
 """Most evaluations of a model from each start: interpolations by more phases than a curve shows have no bottom."""
@@ -77,7 +80,9 @@ def common_words(points: FitPoints) -> tuple[str, ...]:
 def solve_parametric(
     model: CurveModel, points: FitPoints, starts: list[NDArray[np.float64]]
 ) -> tuple[LeastSquaresFit, NDArray[np.float64], NDArray[np.float64] | None]:
-    """Least squares; several free exponentials are kept from a negative activity at administration.
+    """Least squares; several free exponentials are kept from negative activities, first at administration.
+
+    Where that is not enough, only the last phase may be uptake; where that is not enough either, none.
 
     Parameters
     ----------
@@ -91,13 +96,35 @@ def solve_parametric(
     tuple
         The solution as found, then parameters and covariance of `model` with the slowest phase first.
     """
-    data = (points.times_s, points.activity_bq, points.std_bq)
     if not isinstance(model, ExponentialModel) or model.name not in ("bi", "tri"):
-        solution = least_squares_fit(model, *data, starts, EVALUATIONS)
+        solution = _least_squares(model, points, starts)
         return solution, *model.in_order(solution.parameters, solution.covariance)
-    bounded = NotNegativeAtStart(model)
-    solution = least_squares_fit(bounded, *data, [bounded.from_amplitudes(start) for start in starts], EVALUATIONS)
-    return solution, *model.in_order(*bounded.in_amplitudes(solution.parameters, solution.covariance))
+    found = _solve_bounded(NotNegativeAtStart(model), points, starts)
+    if goes_negative(model, found[1], points):
+        found = _solve_bounded(NotNegativeAtStart(model, others_not_negative=True), points, starts)
+    if goes_negative(model, found[1], points):
+        washout = replace(model, washout_only=True)
+        solution = _least_squares(washout, points, starts)
+        found = (solution, *model.in_order(solution.parameters, solution.covariance))
+    return found
+
+
+def goes_negative(model: CurveModel, parameters: NDArray[np.float64], points: FitPoints) -> bool:
+    """Whether the activity falls below zero anywhere from administration to ten times the last point."""
+    first, last = points.times_s[points.times_s > 0][0], points.times_s[-1]
+    times = np.concatenate([[0.0], np.geomspace(first * 1e-3, 10 * last, 300)])
+    return bool(np.any(model.value(times, parameters) < -_NEGLIGIBLE * float(points.activity_bq.max())))
+
+
+def _solve_bounded(
+    bounded: NotNegativeAtStart, points: FitPoints, starts: list[NDArray[np.float64]]
+) -> tuple[LeastSquaresFit, NDArray[np.float64], NDArray[np.float64] | None]:
+    solution = _least_squares(bounded, points, [bounded.from_amplitudes(start) for start in starts])
+    return solution, *bounded.model.in_order(*bounded.in_amplitudes(solution.parameters, solution.covariance))
+
+
+def _least_squares(model: FitModel, points: FitPoints, starts: list[NDArray[np.float64]]) -> LeastSquaresFit:
+    return least_squares_fit(model, points.times_s, points.activity_bq, points.std_bq, starts, EVALUATIONS)
 
 
 def _with_common_part(
@@ -166,6 +193,6 @@ def _fit_warnings(
             f"Residuals are larger than the stated uncertainties ({solution.sum_of_squares / freedom:.3g} times their "
             "variance): these are too small or the model does not suit."
         )
-    if model.name in ("bi", "tri") and solution.at_bound[len(values) // 2 - 1]:
-        found.append("The activity at administration was held at zero, below which the free fit would have gone.")
+    if model.name in ("bi", "tri") and solution.at_bound[: len(values) // 2].any():
+        found.append("An amplitude was held at a bound: without it the activity would be negative at some time.")
     return found
