@@ -69,9 +69,10 @@ def decay_emissions(nuclide: Radionuclide | str, include_progeny: bool = True) -
     UnknownNuclideError
         The dataset has no such nuclide.
     InputError
-        The nuclide emits nothing that is transported or stays.
+        The nuclide emits nothing that is transported or stays, or much of its energy comes from fission.
     """
     nuclide = Radionuclide(nuclide) if isinstance(nuclide, str) else nuclide
+    nuclide.require_emissions_for_dose()
     emitted = nuclide.emissions(include_progeny)
     local_kev = emitted.alphas.energy_per_decay_kev + emitted.alpha_recoils.energy_per_decay_kev
     found = DecayEmissions(

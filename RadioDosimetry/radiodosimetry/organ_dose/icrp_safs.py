@@ -198,6 +198,7 @@ def s_values_from_safs(
         The nuclide is not in the dataset.
     """
     nuclide = Radionuclide(nuclide) if isinstance(nuclide, str) else nuclide
+    nuclide.require_emissions_for_dose()
     emitted = nuclide.emissions(include_progeny)
     spectra = (
         ("electron", emitted.electron_spectrum()),
