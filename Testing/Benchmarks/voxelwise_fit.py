@@ -5,8 +5,9 @@
 Four noisy scans of a cube of voxels, all of them active. The loop fits a sample of the same voxels: once as plain as
 can be (no bounds, the unit of time chosen well, the start at the first scan), once with the bound that our fit keeps, λ
 no slower than physical decay. Wanted: at least 200 times as fast per voxel as the plain loop, counted in core-seconds,
-which a busy machine does not change and which give ours no credit for its threads. Every measurement of ours runs in a
-process of its own, so that its peak memory is its own.
+which a busy machine changes least and which give ours no credit for its threads. The best of three runs counts, of the
+loop and of ours (of the long bi-exponential the only one). Every measurement of ours runs in a process of its own, so
+that its peak memory is its own.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ WANTED_RATIO = 200.0
 
 NOISE = 0.10
 """Relative standard deviation of a voxel in one scan."""
+
+
+REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ def ours(side: int, method: str, threads: int | None) -> tuple[float, float, flo
         fitted = ExponentialSum(np.array([1e9]), np.array([0.012 / SECONDS_PER_HOUR]))
         curves = {region.name: OrganCurve(fitted) for region in regions}
     before = peak_memory_mb()
-    made, seconds, cores = timed(lambda: tia_map(scans, decay, method, options, regions, curves))
+    repeats = 1 if method == "bi" else REPEATS
+    made, seconds, cores = best(lambda: tia_map(scans, decay, method, options, regions, curves), repeats)
     return seconds, cores, peak_memory_mb(), before, made.tia.array_kji.ravel(), made.model_map_kji.ravel()
 
 
@@ -101,6 +106,12 @@ def loop(data: np.ndarray, lowest_rate_per_h: float | None) -> np.ndarray:
             continue
         found[voxel] = a / rate
     return found
+
+
+def best(work: Callable, repeats: int) -> tuple:
+    """What `work` returns, and the least seconds and core-seconds of some runs."""
+    runs = [timed(work) for _ in range(repeats)]
+    return runs[-1][0], min(run[1] for run in runs), min(run[2] for run in runs)
 
 
 def ratios(reference_s: np.ndarray, seconds: float, core_seconds: float) -> tuple[str, str]:
@@ -127,9 +138,9 @@ def main() -> int:
     sample = np.random.default_rng(2).choice(count, arguments.sample, replace=False)
     data = np.stack([scan.volume.array_kji.ravel()[sample] for scan in scans]).astype(np.float64)
     del scans
-    plain, *plain_s = timed(lambda: loop(data, None))
+    plain, *plain_s = best(lambda: loop(data, None), REPEATS)
     bounded_part = max(arguments.sample // 10, 1)
-    _, *bounded_s = timed(lambda: loop(data[:, :bounded_part], decay_per_h))
+    _, *bounded_s = best(lambda: loop(data[:, :bounded_part], decay_per_h), REPEATS)
     whole_s = {
         "curve_fit loop, no bounds": np.array(plain_s) * count / arguments.sample,
         "curve_fit loop, λ ≥ λ_phys": np.array(bounded_s) * count / bounded_part,

@@ -77,10 +77,10 @@ class OrganFit:
         return self.amplitude_bq * np.exp(-self.rate_per_s * np.asarray(times_s))
 
 
-def test_noise_free_mono_exponentials_come_back_to_nine_digits(rng):
+def test_noise_free_mono_exponentials_come_back_to_eight_digits(rng):
     data, amplitudes, rates = mono_voxels(rng, 5000)
     made = tia_map(scans_of(data), DECAY_PER_S, "mono")
-    np.testing.assert_allclose(made.tia.array_kji.ravel(), amplitudes / rates * HOUR, rtol=1e-9)
+    np.testing.assert_allclose(made.tia.array_kji.ravel(), amplitudes / rates * HOUR, rtol=1e-8)
     assert set(np.unique(made.model_map_kji)) == {VoxelModel.MONO_EXPONENTIAL}
     assert made.tia.quantity is Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION
     assert made.uncertainty.array_kji.max() < 1e-6

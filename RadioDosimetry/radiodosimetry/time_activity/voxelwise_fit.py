@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ LARGEST_EXPONENT = 300.0
 
 _MONO_GRID = 32
 _MOST_NEWTON_STEPS = 40
-_NEWTON_TOLERANCE = 1e-5
+_NEWTON_TOLERANCE = 3e-5
 """Relative Newton step of a rate that ends the search: each step squares the error of the last."""
 
 _AT_BOUND = 0.01
@@ -180,9 +181,7 @@ def _best_rates(
     times_s: Array, data: Array, low: float, high: float
 ) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
     """Rates of the best mono-exponentials; where they are at the lower and upper bound; where the search ended."""
-    grid = np.geomspace(low, high, _MONO_GRID)
-    shapes = np.exp(-np.outer(times_s, grid))
-    shapes /= np.sqrt((shapes**2).sum(axis=0))
+    grid, shapes = _grid_of_rates(tuple(times_s.tolist()), low, high)
     best = (data.T @ shapes).argmax(axis=1)
     rates = grid[best]
     lower, upper = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _MONO_GRID - 1)]
@@ -209,6 +208,17 @@ def _best_rates(
             alive, here, lower, upper = alive[going], here[:, going], lower[going], upper[going]
         slope, curvature = _slopes(times_s, here, rates[alive])
     return rates, at_slowest, at_fastest | (rates >= (1.0 - _AT_BOUND) * high), settled
+
+
+@lru_cache(maxsize=16)
+def _grid_of_rates(times_s: tuple[float, ...], low: float, high: float) -> tuple[Array, Array]:
+    """Rates from bound to bound, and their exponentials at the scans as unit vectors, shape (scans, rates)."""
+    grid = np.geomspace(low, high, _MONO_GRID)
+    shapes = np.exp(-np.outer(times_s, grid))
+    shapes /= np.sqrt((shapes**2).sum(axis=0))
+    grid.setflags(write=False)
+    shapes.setflags(write=False)
+    return grid, shapes
 
 
 def _slopes(times_s: Array, data: Array, rates: Array) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ from ..images.volume import QuantitativeVolume
 from ..progress import PartialProgress, Progress, report_progress
 from .voxelwise_fit import Array
 from .voxelwise_models import Described, VoxelModel, describe
-from .voxelwise_noise import voxel_variance
+from .voxelwise_noise import PooledNoise
 from .voxelwise_options import LARGEST_RELATIVE_STD, OrganCurve, TiaOptions
 from .voxelwise_trapezoid import scaled_shape
 
@@ -31,16 +31,17 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class _Results:
-    """What a model says of some voxels: `Described` without the sensitivities, whose squares are summed in `spread`.
+    """What a model says of some voxels: `Described` with the variance of the integral instead of its sensitivity.
 
-    `level` is the mean activity concentration of each voxel over the scans.
+    `level` is the mean activity concentration of each voxel over the scans. Until the noise is known, `variance`
+    is that per variance of the data (with a stated noise it is the variance at once).
     """
 
     level: Array
     integrals: Array
-    spread: Array
+    variance: Array
     residual_squares: Array
-    degrees: NDArray[np.int_]
+    degrees: NDArray[np.int16]
     models: NDArray[np.uint8]
     valid: NDArray[np.bool_]
     regular: NDArray[np.bool_]
@@ -53,7 +54,7 @@ class _Results:
             np.zeros(count),
             np.zeros(count),
             np.zeros(count),
-            np.zeros(count, np.int_),
+            np.zeros(count, np.int16),
             np.zeros(count, np.uint8),
             np.zeros(count, bool),
             np.zeros(count, bool),
@@ -122,20 +123,20 @@ class VoxelWork:
         left = places
         physical = self._options.tail == "physical" or self._times_s.size == 1
         exact = chain[-1] == "trapezoid" and physical
+        noise: PooledNoise | None = None
+        noisy = np.zeros(0, bool)
         for number, model in enumerate(chain):
             slice_of = PartialProgress(progress, 0.8 * number / len(chain), 0.8 * (number + 1) / len(chain))
             found = self._describe(left, model, slice_of)
-            data_variance = self._data_variance(found)
-            certain = found.valid & (exact | ~self._too_uncertain(found, data_variance))
-            self._keep(left[certain], found, data_variance, certain)
-            noisy = found.valid & ~certain
-            left, noisy = left[~certain], noisy[~certain]
-            data_variance = None if data_variance is None else data_variance[~certain]
+            noise = self._noise(found)
+            self._apply(noise, found)
+            certain = found.valid & (exact | ~_too_uncertain(found))
+            self._keep(left, found, certain)
+            left, noisy = left[~certain], found.valid[~certain]
         if left.size:
-            noisy = self._fall_back_to_trapezoids(left, noisy, data_variance, PartialProgress(progress, 0.8, 0.9))
+            noisy = self._fall_back_to_trapezoids(left, noisy, noise, PartialProgress(progress, 0.8, 0.9))
             if noisy.any():
-                part = None if data_variance is None else data_variance[noisy]
-                notes = self._pool(left[noisy], part, chain[-1], PartialProgress(progress, 0.9, 1.0))
+                notes = self._pool(left[noisy], noise, chain[-1], PartialProgress(progress, 0.9, 1.0))
         return notes
 
     def scale_organ(
@@ -175,7 +176,8 @@ class VoxelWork:
         if not total > 0:
             raise InputError(f"The voxels of '{name}' hold no activity where its fit has some; check fit and region.")
         factor = float(curve.tia_bq_s) / total
-        self._keep(places, found, self._data_variance(found), found.valid)
+        self._apply(self._noise(found), found)
+        self._keep(places, found, found.valid)
         if conserve:
             self.tia[places] *= factor
             self.variance[places] *= factor**2
@@ -198,7 +200,10 @@ class VoxelWork:
     def data(self, places: Indices) -> Array:
         """Activity concentrations of some voxels, shape (scans, voxels)."""
         index = self.active[places]
-        return np.stack([image[index] for image in self._images]).astype(np.float64)
+        values = np.empty((len(self._images), index.size))
+        for row, image in zip(values, self._images, strict=True):
+            row[:] = image[index]
+        return values
 
     def _describe(self, places: Indices, model: str, progress: Progress) -> _Results:
         """One model for many voxels."""
@@ -221,34 +226,45 @@ class VoxelWork:
     def _store(self, found: _Results, piece: slice, data: Array, described: Described) -> None:
         for name in ("integrals", "residual_squares", "degrees", "models", "valid", "regular"):
             getattr(found, name)[piece] = getattr(described, name)
-        found.spread[piece] = self._spread(described.sensitivity, data)
+        found.variance[piece] = self._variance(described.sensitivity, data)
         found.level[piece] = data.mean(axis=0)
 
-    def _spread(self, sensitivity: Array, data: Array) -> Array:
+    def _variance(self, sensitivity: Array, data: Array) -> Array:
         """Variance of the integral with the stated noise, or per variance of the data where none is stated."""
         fraction = self._options.noise_fraction
         per_datum = sensitivity if fraction is None else sensitivity * (fraction * data)
         return np.asarray(np.einsum("nv,nv->v", per_datum, per_datum))
 
-    def _data_variance(self, found: _Results) -> Array | None:
-        """What to multiply `spread` with to have the variance of the integral; None where nothing tells it."""
+    def _noise(self, found: _Results) -> PooledNoise | None:
+        """The noise that residuals tell; None where it is stated or nothing tells it."""
         if self._options.noise_fraction is not None:
-            return np.ones(found.level.size)
-        return voxel_variance(found.level, found.residual_squares, found.degrees, found.regular)
+            return None
+        return PooledNoise.of(found.level, found.residual_squares, found.degrees, found.regular)
 
-    def _too_uncertain(self, found: _Results, data_variance: Array | None) -> NDArray[np.bool_]:
-        if data_variance is None:
-            return np.zeros(found.integrals.size, bool)
-        return np.asarray(found.spread * data_variance > (LARGEST_RELATIVE_STD * found.integrals) ** 2)
+    def _apply(self, noise: PooledNoise | None, found: _Results) -> None:
+        """Turn variances per variance of the data into variances; NaN where nothing tells the noise."""
+        if self._options.noise_fraction is not None:
+            return
+        if noise is None:
+            found.variance[:] = np.nan
+            return
 
-    def _keep(self, places: Indices, found: _Results, data_variance: Array | None, which: NDArray[np.bool_]) -> None:
-        self.tia[places] = found.integrals[which]
-        self.models[places] = found.models[which]
-        if data_variance is not None:
-            self.variance[places] = (found.spread * data_variance)[which]
+        def work(piece: slice) -> None:
+            found.variance[piece] *= noise.variance(
+                found.level[piece], found.residual_squares[piece], found.degrees[piece], found.regular[piece]
+            )
+
+        self._in_chunks(found.level.size, _CHUNK_VOXELS_BI, work, None, "Noise")
+
+    def _keep(self, places: Indices, found: _Results, which: NDArray[np.bool_]) -> None:
+        """Take over what was found of some of the places."""
+        chosen = slice(None) if which.all() else which
+        self.tia[places[chosen]] = found.integrals[chosen]
+        self.models[places[chosen]] = found.models[chosen]
+        self.variance[places[chosen]] = found.variance[chosen]
 
     def _fall_back_to_trapezoids(
-        self, left: Indices, noisy: NDArray[np.bool_], data_variance: Array | None, progress: Progress
+        self, left: Indices, noisy: NDArray[np.bool_], noise: PooledNoise | None, progress: Progress
     ) -> NDArray[np.bool_]:
         """Trapezoids with a physical tail where no model fits; returns which voxels are too noisy for that, too."""
         described = np.flatnonzero(~noisy)
@@ -265,14 +281,14 @@ class VoxelWork:
             )
 
         self._in_chunks(described.size, _CHUNK_VOXELS, work, progress, "Voxels that no model fits")
-        variance = None if data_variance is None else data_variance[described]
-        certain = ~self._too_uncertain(found, variance)
-        self._keep(left[described[certain]], found, variance, certain)
+        self._apply(noise, found)
+        certain = ~_too_uncertain(found)
+        self._keep(left[described], found, certain)
         noisy = noisy.copy()
         noisy[described[~certain]] = True
         return noisy
 
-    def _pool(self, places: Indices, data_variance: Array | None, model: str, progress: Progress) -> dict[str, Any]:
+    def _pool(self, places: Indices, noise: PooledNoise | None, model: str, progress: Progress) -> dict[str, Any]:
         """The shape of the sum of many noisy voxels, scaled to each; together they keep the integral of the sum."""
         total = np.zeros((self._times_s.size, 1))
         for begin in range(0, places.size, _CHUNK_VOXELS):
@@ -282,7 +298,9 @@ class VoxelWork:
         if not summed.valid[0]:
             summed = describe("trapezoid", self._times_s, total, self._decay_constant_per_s, tail, start)
         found = self._scale(places, total[:, 0], float(summed.integrals[0]), VoxelModel.POOLED_SHAPE, progress)
-        self._keep(places, found, data_variance, found.valid)
+        found.regular[:] = False
+        self._apply(noise, found)
+        self._keep(places, found, found.valid)
         return {
             "pooled_voxels": places.size,
             "pooled_curve_mean_bq_per_ml": (total[:, 0] / places.size).tolist(),
@@ -305,7 +323,7 @@ class VoxelWork:
         def work(piece: slice) -> None:
             data = self.data(places[piece])
             found.integrals[piece], sensitivity, found.residual_squares[piece] = scaled_shape(shape, data, integral)
-            found.spread[piece] = self._spread(sensitivity, data)
+            found.variance[piece] = self._variance(sensitivity, data)
             found.level[piece] = data.mean(axis=0)
 
         self._in_chunks(places.size, _CHUNK_VOXELS, work, progress, "Voxels by the shape of a curve")
@@ -327,3 +345,8 @@ class VoxelWork:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _too_uncertain(found: _Results) -> NDArray[np.bool_]:
+    """Voxels whose integral is more uncertain than `LARGEST_RELATIVE_STD`; none where nothing tells the noise."""
+    return np.asarray(found.variance > (LARGEST_RELATIVE_STD * found.integrals) ** 2)
