@@ -28,6 +28,9 @@ PRINTED_NAMES = {
 }  # fmt: skip
 """Regions to what the report's tables call them; bone surfaces and marrow are no regions but models."""
 
+TOTAL_BODY = "Total_Body"
+"""All regions by mass; printed for the male."""
+
 DISTANT = ("brain", "testes", "thyroid", "bladder_wall")
 """Targets far from liver and kidneys, for which the report had hardly any photons."""
 
@@ -51,8 +54,9 @@ class Pair:
 
 
 def printed_safs(shared_data: Path, phantom: str) -> Iterator[tuple[str, str, float, float]]:
-    """Source, target, energy [keV] and SAF [1/kg] of all regions in the report's tables."""
+    """Source, target, energy [keV] and SAF [1/kg] of all regions, and the whole body, in the report's tables."""
     regions = {printed: region for region, names in PRINTED_NAMES.items() for printed in names}
+    regions[TOTAL_BODY] = TOTAL_BODY
     path = shared_data / "stylised_phantom" / "ornl_photon_saf_liver_kidneys.csv"
     with path.open(encoding="utf-8") as stream:
         for row in csv.DictReader(line for line in stream if not line.startswith("#")):
@@ -66,7 +70,7 @@ def pairs_of(shared_data: Path, phantom: str) -> list[Pair]:
     table = load_photon_safs(phantom)
     pairs = []
     for source, target, energy_kev, printed in printed_safs(shared_data, phantom):
-        if printed > 0 and energy_kev <= table.energies_kev[-1]:
+        if target != TOTAL_BODY and printed > 0 and energy_kev <= table.energies_kev[-1]:
             place = table.target_index(target), table.source_index(source), 0
             ours, std = table.at(energy_kev)[place], table.relative_std_at(energy_kev)[place]
             pairs.append(Pair(source, target, energy_kev, float(ours) / printed, float(std)))
@@ -96,6 +100,17 @@ def test_cross_safs_are_the_printed_ones(shared_data: Path, phantom: str) -> Non
     assert len(ratios) == 2 * 21 * 5
     assert CROSS_MEDIAN[0] < np.median(ratios) < CROSS_MEDIAN[1]
     assert np.mean(np.abs(ratios - 1) < CROSS_TOLERANCE) >= CROSS_SHARE
+
+
+@pytest.mark.shared_data
+def test_the_whole_body_takes_what_is_printed(shared_data: Path) -> None:
+    safs = load_photon_safs("adult-male")
+    rows = [row for row in printed_safs(shared_data, "adult-male") if row[1] == TOTAL_BODY]
+    inside = [row for row in rows if LOWEST_KEV <= row[2] <= HIGHEST_KEV]
+    assert len(inside) == 10
+    for source, _, energy_kev, printed in inside:
+        absorbed = safs.masses_kg @ safs.at(energy_kev)[:, safs.source_index(source), 0]
+        assert absorbed / safs.masses_kg.sum() == pytest.approx(printed, rel=0.03)
 
 
 @pytest.mark.shared_data
