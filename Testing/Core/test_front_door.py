@@ -16,7 +16,8 @@ def test_every_name_of_the_front_door_can_be_imported() -> None:
 def test_the_commands_names_lead_to_their_functions() -> None:
     assert radiodosimetry.dose is compute_dose
     assert radiodosimetry.nuclide("Lu-177") == radiodosimetry.Radionuclide("Lu-177")
-    assert {"compare", "curves", "demo", "dose", "fit", "kernel", "nuclide", "svalues", "tia"} <= set(dir(radiodosimetry))
+    commands = {"compare", "curves", "demo", "dose", "fit", "kernel", "nuclide", "svalues", "tia"}
+    assert commands <= set(dir(radiodosimetry))
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -22,6 +22,8 @@ from radiodosimetry.voxel_dose.kernels import DoseKernel, voxel_kernel
 from radiodosimetry.voxel_dose.sources import EmissionSource
 
 EGSNRC_FOLDER = Path(__file__).resolve().parents[1] / "Data" / "egsnrc"
+SPLIT_FOLDER = EGSNRC_FOLDER.with_name("egsnrc_split")
+"""The electron runs once more, bremsstrahlung split 100-fold: `Resources/Sources/run_egsnrc.py`."""
 
 SOURCE_TOLERANCE_PERCENT = 1.5
 """Source voxel, photons and electrons."""
@@ -147,13 +149,18 @@ PHOTON_REFERENCES = (
         "n_water_Lu177composite_3.87mm_photons", "water", lambda: (per_particle(lu177_composite_photons()),)
     ),
 )
+SPLIT_REFERENCES = (
+    *ELECTRON_REFERENCES,
+    VoxelReference("e_water_2280keV_3.87mm", "water", _mono("electron", 2280.0)),
+    VoxelReference("n_water_Y-90_3.0mm_betas", "water", lambda: y90_by_lnhb_mean()[:1], spacing_mm=3.0),
+)
 Y90_REFERENCE = VoxelReference("n_water_Y-90_3.0mm_all", "water", y90_by_lnhb_mean, spacing_mm=3.0)
 ALL_REFERENCES = (*ELECTRON_REFERENCES, *PHOTON_REFERENCES, Y90_REFERENCE)
 
 
-def read_columns(name: str) -> dict[str, NDArray[np.float64]]:
-    """Columns of a file of Testing/Data/egsnrc."""
-    with (EGSNRC_FOLDER / f"{name}.csv").open(encoding="utf-8") as stream:
+def read_columns(name: str, folder: Path = EGSNRC_FOLDER) -> dict[str, NDArray[np.float64]]:
+    """Columns of a file of numbers."""
+    with (folder / f"{name}.csv").open(encoding="utf-8") as stream:
         next(stream)
         rows = list(csv.DictReader(stream))
     return {column: np.array([float(row[column]) for row in rows]) for column in rows[0]}
@@ -176,9 +183,9 @@ class FoldedEnergies:
     sigma_mev: NDArray[np.float64]
 
 
-def reference_energies(reference: VoxelReference) -> FoldedEnergies:
+def reference_energies(reference: VoxelReference, folder: Path = EGSNRC_FOLDER) -> FoldedEnergies:
     """What EGSnrc got."""
-    columns = read_columns(reference.file)
+    columns = read_columns(reference.file, folder)
     offsets = np.stack([columns[name] for name in "abc"], axis=1).astype(int)
     energy = columns["energy_mev"]
     return FoldedEnergies(offsets, energy, energy * columns["uncertainty_percent"] / 100)
@@ -237,14 +244,14 @@ def simulated_energies(
     result = simulate_voxels(scene, decays, reference.spectra(), settings)
     energy, sigma = np.empty(len(offsets)), np.empty(len(offsets))
     for row, offset in enumerate(offsets):
-        voxels = tuple(np.array(_equivalent(offset)).T + half)
+        voxels = tuple(np.array(equivalent(offset)).T + half)
         energy[row] = result.energy_mev_kji[voxels].mean()
         sigma[row] = np.sqrt((result.standard_error_mev_kji[voxels] ** 2).sum()) / len(voxels[0])
     balance = (result.energy_mev_kji.sum() + result.escaped_mev) / result.emitted_mev
     return SimulatedEnergies(FoldedEnergies(offsets, energy, sigma), float(balance))
 
 
-def _equivalent(offset: NDArray[np.int_]) -> list[tuple[int, ...]]:
+def equivalent(offset: NDArray[np.int_]) -> list[tuple[int, ...]]:
     """All offsets that mirrors and exchanges of axes make of one."""
     signs = list(product((1, -1), repeat=3))
     orders = list(permutations(offset))
@@ -303,7 +310,7 @@ def agreement(ours: FoldedEnergies, theirs: FoldedEnergies, emitted_mev: float) 
     deviation = np.divide(difference, sigma, out=np.zeros_like(difference), where=sigma > 0)
     far = known & (np.arange(len(known)) >= 2)
     within = (np.abs(deviation) <= FAR_SIGMAS) | (np.abs(percent) <= FAR_TOLERANCE_PERCENT)
-    count = np.array([len(_equivalent(offset)) for offset in ours.offsets])
+    count = np.array([len(equivalent(offset)) for offset in ours.offsets])
     return Agreement(
         float(percent[0]),
         float(100 * sigma[0] / theirs.energy_mev[0]),

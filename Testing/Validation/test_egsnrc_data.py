@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from egsnrc_reference import EGSNRC_FOLDER, read_columns
+from egsnrc_reference import EGSNRC_FOLDER, SPLIT_FOLDER, read_columns
 
 FILES = sorted(path.stem for path in EGSNRC_FOLDER.glob("*.csv"))
+ALL_PATHS = sorted(path for folder in (EGSNRC_FOLDER, SPLIT_FOLDER) for path in folder.glob("*.csv"))
 COLUMNS = {
     "dpk": ("r_inner_cm", "r_outer_cm", "energy_in_shell_MeV_per_particle_or_decay", "rel_unc_1sigma_percent"),
     "h": ("x", "|y|max", "|z|min", "n_equivalent", "dose_Gy_per_particle_or_decay", "rel_unc_1sigma_percent"),
@@ -19,11 +20,11 @@ COLUMNS = {
 }
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_every_file_is_the_one_its_source_describes(file: str) -> None:
-    entries = tomllib.loads((EGSNRC_FOLDER / "SOURCE.toml").read_text(encoding="utf-8"))["table"]
-    (entry,) = (entry for entry in entries if entry["file"] == f"{file}.csv")
-    content = (EGSNRC_FOLDER / f"{file}.csv").read_bytes()
+@pytest.mark.parametrize("path", ALL_PATHS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_file_is_the_one_its_source_describes(path: Path) -> None:
+    entries = tomllib.loads(path.with_name("SOURCE.toml").read_text(encoding="utf-8"))["table"]
+    (entry,) = (entry for entry in entries if entry["file"] == path.name)
+    content = path.read_bytes()
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
     assert all(entry[key] for key in ("title", "doi", "table", "licence", "generator"))
     assert content.decode("utf-8").startswith("# ")

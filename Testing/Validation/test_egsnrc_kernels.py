@@ -2,7 +2,7 @@
 
 EGSnrc v2025a+3 (commit 9edee3ebf), `egs_app`, 2026-11-20, spin effects off, so that its electrons are not to be
 trusted below 0.5 % of the energy emitted. Its uncertainty of a voxel reached by a handful of bremsstrahlung photons is
-itself uncertain: low values come with too small errors.
+itself uncertain: low values come with too small errors. `test_egsnrc_rings` compares with runs that know those voxels.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from egsnrc_reference import (
     FAR_SHARE,
     PHOTON_REFERENCES,
     SOURCE_TOLERANCE_PERCENT,
+    SPLIT_FOLDER,
+    SPLIT_REFERENCES,
     Y90_REFERENCE,
     Agreement,
     VoxelReference,
@@ -35,31 +37,39 @@ CHARGED_REFERENCES = (*ELECTRON_REFERENCES, Y90_REFERENCE)
 HISTORIES = {"e": 400_000, "n": 400_000, "g": 1_500_000}
 """By the first letter of the file."""
 
-_FEW = "farther voxels get a handful of bremsstrahlung photons and EGSnrc's low values come with errors far too small: "
-FAR_DISAGREEMENTS = {
-    ("tables", "e_water_133keV_3.87mm"): _FEW + "1 of 54 beyond 3 sigma: (5, 5, 3), +183 %, EGSnrc +-54 %",
-    ("tables", "e_water_935keV_3.87mm"): "1 of 54 beyond 3 sigma: (5, 2, 0), +40 %, EGSnrc +-12 %",
-    ("tables", "e_lung_497keV_3.87mm"): "6 of 282: (2, 1, 0) +3.3 % and (2, 1, 1) +3.4 %, 0.03 % of the energy, where "
-    "spin-less EGSnrc deflects electrons more; 4 with few photons",
-    ("tables", "n_water_Lu177composite_3.87mm_electrons"): _FEW + "3 of 54: (2, 0, 0), (4, 4, 2), (5, 5, 0)",
-    ("tables", "n_water_Y-90_3.0mm_all"): _FEW + "71 of 814, all of those known to 20 % agree",
-    ("transport", "e_bone_497keV_3.87mm"): _FEW + "1 of 54; all of those known to 20 % agree",
-    ("transport", "e_lung_497keV_3.87mm"): "4 of 282; 98.6 % within, see the tables' case",
-    ("transport", "n_water_Lu177composite_3.87mm_electrons"): _FEW + "3 of 54",
-    ("transport", "n_water_Y-90_3.0mm_all"): _FEW + "51 of 814, all of those known to 20 % agree",
-}
-KNOWN_DISAGREEMENTS = {
-    (engine, file): FAR_DISAGREEMENTS[engine, file]
-    for engine in ("tables", "transport")
-    for file in ("e_water_935keV_3.87mm", "e_lung_497keV_3.87mm")
-    if (engine, file) in FAR_DISAGREEMENTS
-}
+LUNG = (
+    "(2, 1, 0) +3.2 % and (2, 1, 1) +3.4 % of 0.07 and 0.02 % of the energy, where the last electrons end: EGSnrc "
+    "without spin counts hard collisions twice in their deflections"
+)
+FAR_DISAGREEMENTS = {("tables", "e_lung_497keV_3.87mm"): LUNG}
+KNOWN_DISAGREEMENTS = {(engine, "e_lung_497keV_3.87mm"): LUNG for engine in ("tables", "transport")}
+
+
+@cache
+def attainable(file: str) -> tuple[float, float]:
+    """Share of farther voxels asked for, or what EGSnrc itself reaches against this file if that is less; of all, and
+    of those it knows well.
+
+    A voxel that a few bremsstrahlung photons reached has an error that is too small whenever their number is low: run
+    again with every such photon split in 100, EGSnrc lies outside the errors of its first run as often as anyone.
+    """
+    rerun = {"n_water_Y-90_3.0mm_all": "n_water_Y-90_3.0mm_betas"}.get(file, file)
+    again = next((reference for reference in SPLIT_REFERENCES if reference.file == rerun), None)
+    if again is None:
+        return FAR_SHARE, FAR_SHARE
+    found = agreement(reference_energies(again, SPLIT_FOLDER), reference_energies(named(file)), 1.0)
+    return min(FAR_SHARE, found.share_within), min(FAR_SHARE, found.share_of_known_within)
+
+
+def named(file: str) -> VoxelReference:
+    """The run of a file."""
+    return next(reference for reference in ALL_REFERENCES if reference.file == file)
 
 
 @cache
 def compared(engine: str, file: str) -> tuple[Agreement, float]:
     """Agreement of one of our engines with one file, and our energy balance."""
-    reference = next(reference for reference in ALL_REFERENCES if reference.file == file)
+    reference = named(file)
     theirs = reference_energies(reference)
     emitted_mev = sum(spectrum.energy_per_decay_kev for spectrum in reference.spectra()) * 1e-3
     if engine == "tables":
@@ -67,6 +77,11 @@ def compared(engine: str, file: str) -> tuple[Agreement, float]:
         return agreement(kernel_energies(kernel, theirs.offsets), theirs, emitted_mev), kernel.energy_balance
     simulated = simulated_energies(reference, theirs.offsets, HISTORIES[file[0]])
     return agreement(simulated.folded, theirs, emitted_mev), simulated.balance
+
+
+def noise_allowance(engine: str, file: str) -> float:
+    """One voxel for the statistics of our own transport."""
+    return 1 / len(reference_energies(named(file)).offsets) if engine == "transport" else 0.0
 
 
 def cases(references: tuple[VoxelReference, ...], marks: dict[tuple[str, str], str] | None = None) -> list[object]:
@@ -108,13 +123,13 @@ def test_the_face_neighbour_of_electrons_agrees(engine: str, file: str) -> None:
 @pytest.mark.parametrize(("engine", "file"), cases(ALL_REFERENCES, FAR_DISAGREEMENTS))
 def test_farther_voxels_agree(engine: str, file: str) -> None:
     found, _ = compared(engine, file)
-    assert found.share_within >= FAR_SHARE, found
+    assert found.share_within >= attainable(file)[0] - noise_allowance(engine, file), found
 
 
 @pytest.mark.parametrize(("engine", "file"), cases(ALL_REFERENCES, KNOWN_DISAGREEMENTS))
 def test_farther_voxels_that_egsnrc_knows_well_agree(engine: str, file: str) -> None:
     found, _ = compared(engine, file)
-    assert found.share_of_known_within >= FAR_SHARE, found
+    assert found.share_of_known_within >= attainable(file)[1] - noise_allowance(engine, file), found
 
 
 @pytest.mark.parametrize(("engine", "file"), cases(PHOTON_REFERENCES))

@@ -1,17 +1,21 @@
-"""Bremsstrahlung of electrons that slow down to rest in one medium, as a photon spectrum at the point of emission.
+"""Bremsstrahlung of electrons that slow down to rest in one medium, as one photon spectrum per slowing-down.
 
-The photons of a whole slowing-down are handed out where the electron was born, isotropically: a β particle radiates
-about 1 % of its energy, most of it within the first part of its range, and the photons travel centimetres. Thin-target
-spectra have the shape of the Born approximation 3BN with Elwert's factor [1]_; their energy is that of the radiative
-stopping power of the media tables.
+A β particle radiates about 1 % of its energy, most of it within the first part of its range and forward. The photons
+of a whole slowing-down are handed out where the electron was born, isotropically, with the mean distance they are
+ahead of photons that start there: position times direction of emission, the first order of where and whither they
+are emitted. Thin-target spectra have the shape of the Born approximation 3BN with Elwert's factor [1]_ and the angular
+distribution of a moving dipole; their energy is that of the radiative stopping power of the media tables. The mean
+advance of an electron along its direction follows Lewis' equation [2]_.
 
 References
 ----------
 .. [1] H. W. Koch, J. W. Motz, Rev Mod Phys 31 (1959) 920, doi:10.1103/RevModPhys.31.920.
+.. [2] H. W. Lewis, Phys Rev 78 (1950) 526, doi:10.1103/PhysRev.78.526.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +26,7 @@ from ..media.elements import known_elements
 from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
 from ..units import ELECTRON_REST_ENERGY_KEV
+from .tables import transport_cross_section_cm2_per_g
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +39,25 @@ PHOTON_EDGES_KEV: Floats = np.geomspace(1.0, 3000.0, 97)
 """Edges of the photon bins [keV]; softer photons stay where they are born."""
 
 
-def bremsstrahlung_spectrum(electrons: ParticleSpectrum, material: Material) -> ParticleSpectrum:
+@dataclass(frozen=True, eq=False)
+class Bremsstrahlung:
+    """What electrons radiate until they rest.
+
+    Attributes
+    ----------
+    photons
+        Photons per decay above 1 keV. Their energy plus what collisions deposit is the electrons' energy, but for
+        softer photons, which the bins above take along.
+    lead_g_per_cm2
+        Mean distance, along their own direction, from the decay to where photons of each energy are emitted; shape
+        (photon energy,).
+    """
+
+    photons: ParticleSpectrum
+    lead_g_per_cm2: Floats
+
+
+def bremsstrahlung(electrons: ParticleSpectrum, material: Material) -> Bremsstrahlung:
     """Photons radiated by electrons or positrons that come to rest in a medium.
 
     Parameters
@@ -44,27 +67,24 @@ def bremsstrahlung_spectrum(electrons: ParticleSpectrum, material: Material) -> 
     material
         The medium they slow down in.
 
-    Returns
-    -------
-    ParticleSpectrum
-        Photons per decay above 1 keV. Its energy plus what collisions deposit is the electrons' energy, but for
-        softer photons, which the bins above take along.
     """
-    grid, numbers = _thick_target_numbers(material)
+    grid, numbers, leads = _thick_target(material)
     energies = np.clip(electrons.energy_kev, None, grid[-1])
     usable = energies > grid[0]
     if not usable.any():
-        return ParticleSpectrum.empty("photon", "bremsstrahlung")
+        return Bremsstrahlung(ParticleSpectrum.empty("photon", "bremsstrahlung"), np.empty(0))
     position = np.interp(np.log(energies[usable]), np.log(grid), np.arange(grid.size))
     low = np.minimum(position.astype(int), grid.size - 2)
     share = (position - low)[:, None]
-    per_electron = numbers[low] * (1 - share) + numbers[low + 1] * share
+    per_electron, lead_sum = (rows[low] * (1 - share) + rows[low + 1] * share for rows in (numbers, leads))
     centres = _bin_centres()
     radiated = np.where(per_electron.sum(axis=1) > 0, per_electron @ centres, 1.0)
     wanted = electron_table(material).at("radiation_yield", energies[usable]) * energies[usable]
-    total = (electrons.yield_per_decay[usable] * wanted / radiated) @ per_electron
+    electrons_per_decay = electrons.yield_per_decay[usable] * wanted / radiated
+    total = electrons_per_decay @ per_electron
     keep = total > 0
-    return ParticleSpectrum("photon", centres[keep], total[keep], "bremsstrahlung")
+    photons = ParticleSpectrum("photon", centres[keep], total[keep], "bremsstrahlung")
+    return Bremsstrahlung(photons, (electrons_per_decay @ lead_sum)[keep] / total[keep])
 
 
 def _bin_centres() -> Floats:
@@ -72,8 +92,11 @@ def _bin_centres() -> Floats:
 
 
 @lru_cache(maxsize=128)
-def _thick_target_numbers(material: Material) -> tuple[Floats, Floats]:
-    """Photons per bin radiated by an electron of each grid energy on its way to rest, shape (energy, bin)."""
+def _thick_target(material: Material) -> tuple[Floats, Floats, Floats]:
+    """Photons per bin radiated by an electron of each grid energy on its way to rest, and the sum of their leads.
+
+    Returns the grid [keV] and two arrays of shape (energy, bin).
+    """
     table, energy = electron_table(material), ELECTRON_GRID_KEV
     widths = np.diff(PHOTON_EDGES_KEV)
     thin = _thin_target_shape(energy, _bin_centres(), _effective_atomic_number(material))
@@ -81,10 +104,27 @@ def _thick_target_numbers(material: Material) -> tuple[Floats, Floats]:
     radiative = table.at("radiative_mev_cm2_per_g", energy)
     stopping = table.at("total_mev_cm2_per_g", energy)
     scale = np.where(radiated > 0, radiative / stopping / np.maximum(radiated, 1e-300), 0.0)
-    per_kev = thin * scale[:, None]
-    steps = 0.5 * (per_kev[1:] + per_kev[:-1]) * np.diff(energy)[:, None]
-    numbers = np.concatenate([np.zeros((1, widths.size)), np.cumsum(steps, axis=0)]) * widths
-    return energy, numbers
+    per_kev = thin * scale[:, None] * widths
+    # Lewis: on its path s an electron advances along its own direction by x, dx/ds = 1 - x G with the transport
+    # cross-section G; slowing down from E to T, x = exp(g(T)) (h(E) - h(T)).
+    g = _from_the_lowest(transport_cross_section_cm2_per_g(material, energy) / (1e3 * stopping), energy)
+    h = _from_the_lowest(np.exp(-g) / (1e3 * stopping), energy)
+    forward = per_kev * (np.exp(g) * _mean_emission_cosine(energy))[:, None]
+    leads = h[:, None] * _from_the_lowest(forward, energy) - _from_the_lowest(forward * h[:, None], energy)
+    return energy, _from_the_lowest(per_kev, energy), leads
+
+
+def _from_the_lowest(values: Floats, energy: Floats) -> Floats:
+    """Integral over the energy from the lowest grid point up to each, along the first axis."""
+    steps = 0.5 * (values[1:] + values[:-1]) * np.diff(energy).reshape(-1, *[1] * (values.ndim - 1))
+    return np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(steps, axis=0)])
+
+
+def _mean_emission_cosine(electron_kev: Floats) -> Floats:
+    """Mean cosine between electron and photon of a moving dipole, density ∝ 1 / (1 - β cos θ)²."""
+    start = 1 + electron_kev / ELECTRON_REST_ENERGY_KEV
+    beta = np.sqrt(1 - start**-2)
+    return 1 / beta - (1 - beta**2) / (2 * beta**2) * np.log((1 + beta) / (1 - beta))
 
 
 def _effective_atomic_number(material: Material) -> float:

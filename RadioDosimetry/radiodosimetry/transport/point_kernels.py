@@ -7,8 +7,8 @@ can be interpolated and densities only stretch the radius:
 - photons: what primary photons transfer is a closed form; the share of scattered photons within r · μ comes from
   the table, and so does the share that secondary electrons carry outward, within r / CSDA range at the photon's energy.
 
-Bremsstrahlung of electrons is a photon spectrum at the point of emission. Every array is relative to the energy
-emitted, by (energy, radius).
+Bremsstrahlung of electrons is a photon spectrum, each energy ahead of its decay by the mean lead of its emission.
+Every array is relative to the energy emitted, by (energy, radius).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..errors import InputError, UnknownMediumError
 from ..media import electron_table, named_materials, photon_table
 from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
-from .bremsstrahlung import bremsstrahlung_spectrum
+from .bremsstrahlung import bremsstrahlung
 
 Floats = NDArray[np.float64]
 Secondaries = Literal["transported", "local"]
@@ -117,9 +117,11 @@ def point_kernel(
         cumulative, error = _photon_cumulative(material, tables, spectrum, secondaries)
     elif spectrum.particle in ("electron", "positron"):
         cumulative, error = _electron_cumulative(material, tables, spectrum)
-        photons = bremsstrahlung_spectrum(spectrum, material)
-        if not photons.is_empty:
-            radiated, radiated_error = _photon_cumulative(material, tables, photons, secondaries)
+        emitted = bremsstrahlung(spectrum, material)
+        if not emitted.photons.is_empty:
+            radiated, radiated_error = _photon_cumulative(
+                material, tables, emitted.photons, secondaries, emitted.lead_g_per_cm2
+            )
             cumulative, error = cumulative + radiated, np.hypot(error, radiated_error)
     else:
         raise InputError(f"Particle '{spectrum.particle}' has no point kernel; expected electron, positron or photon.")
@@ -165,23 +167,32 @@ def _electron_cumulative(
 
 
 def _photon_cumulative(
-    material: Material, tables: _RadialTables, spectrum: ParticleSpectrum, secondaries: Secondaries
+    material: Material,
+    tables: _RadialTables,
+    spectrum: ParticleSpectrum,
+    secondaries: Secondaries,
+    lead_g_per_cm2: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Energy transferred (and carried on by secondaries) within each radius [MeV], and its standard error."""
+    """Energy transferred (and carried on by secondaries) within each radius [MeV], and its standard error.
+
+    Photons with a lead start that far ahead of the source.
+    """
     photons, electrons = photon_table(material), electron_table(material)
     cumulative, variance = np.zeros_like(RADIUS_NODES), np.zeros_like(RADIUS_NODES)
-    for energy_kev, number in zip(spectrum.energy_kev, spectrum.yield_per_decay, strict=True):
+    leads = np.zeros_like(spectrum.energy_kev) if lead_g_per_cm2 is None else lead_g_per_cm2
+    for energy_kev, number, lead in zip(spectrum.energy_kev, spectrum.yield_per_decay, leads, strict=True):
+        travelled = np.maximum(RADIUS_NODES - lead, 0.0)
         energy_mev = number * energy_kev * 1e-3
         if energy_kev <= TABLE_LOWEST_KEV:
             cumulative += energy_mev
             continue
         attenuation = float(photons.at("total", energy_kev))
         transferred = float(photons.at("energy_transfer", energy_kev)) / attenuation
-        free_paths = RADIUS_NODES * attenuation
+        free_paths = travelled * attenuation
         share, error = tables.scatter(energy_kev, free_paths)
         share = share * (1 - transferred) - transferred * np.expm1(-free_paths)
         if secondaries == "transported":
-            ranges = RADIUS_NODES / float(electrons.at("csda_range_g_per_cm2", energy_kev))
+            ranges = travelled / float(electrons.at("csda_range_g_per_cm2", energy_kev))
             share = share + tables.displacement(energy_kev, ranges) * _carried_beyond(share, ranges)
         cumulative += energy_mev * share
         variance += (energy_mev * error) ** 2

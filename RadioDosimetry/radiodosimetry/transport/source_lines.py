@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..media.materials import Material
 from ..nuclides.spectrum import ParticleSpectrum
 from ..units import ELECTRON_REST_ENERGY_KEV
-from .bremsstrahlung import bremsstrahlung_spectrum
+from .bremsstrahlung import bremsstrahlung
 from .tables import ENERGY_GRID_MEV, medium_tables
 
 Floats = NDArray[np.float64]
@@ -81,7 +81,7 @@ def source_lines(
     if emitted <= 0:
         raise InputError("The spectra hold no electron, positron or photon with energy; nothing can be transported.")
     charged = [spectrum for spectrum in spectra if spectrum.particle != "photon"]
-    brems = [bremsstrahlung_spectrum(spectrum, medium) for spectrum in charged]
+    brems = [bremsstrahlung(spectrum, medium).photons for spectrum in charged]
     kind: list[NDArray[np.int32]] = []
     energy: list[Floats] = []
     number: list[Floats] = []

@@ -68,6 +68,12 @@ def medium_tables(material: Material) -> MediumTables:
     return MediumTables(photon, pair, scattering, form_factor, electron, hard_collision, elastic, screening)
 
 
+def transport_cross_section_cm2_per_g(material: Material, energy_kev: Floats) -> Floats:
+    """Inverse mean path over which elastic scattering turns an electron around [cm²/g], by energy [keV]."""
+    strength, screening = _wentzel_parameters(material)
+    return np.interp(energy_kev, ENERGY_GRID_MEV * 1e3, _transport(strength, screening))
+
+
 def _photon_rows(material: Material) -> tuple[Floats, Floats]:
     table, energy_kev = photon_table(material), _energy_kev()
     incoherent, photoelectric, pair, coherent = (
@@ -133,7 +139,7 @@ def _moller_integral(low_mev: Floats, high_mev: Floats, power: int) -> Floats:
 def _elastic_rows(material: Material) -> tuple[Floats, Floats]:
     strength, screening = _wentzel_parameters(material)
     total = strength / (screening * (1 + screening))
-    transport = 2 * strength * (np.log1p(1 / screening) - 1 / (1 + screening))
+    transport = _transport(strength, screening)
     hard = np.minimum(total, transport / HARD_SHARE_OF_TRANSPORT_PATH)
     cut = 1 / (hard / strength + 1 / (1 + screening)) - screening
     cut = np.maximum(cut, 0.0)
@@ -143,6 +149,10 @@ def _elastic_rows(material: Material) -> tuple[Floats, Floats]:
     soft_first = 2 * strength * first
     soft_second = 6 * strength * (first - second)
     return np.stack([hard, soft_first, soft_second, cut], axis=-1), screening
+
+
+def _transport(strength: Floats, screening: Floats) -> Floats:
+    return 2 * strength * (np.log1p(1 / screening) - 1 / (1 + screening))
 
 
 def _wentzel_parameters(material: Material) -> tuple[Floats, Floats]:
