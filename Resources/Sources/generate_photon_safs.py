@@ -1,6 +1,6 @@
 """Make the photon specific absorbed fractions of the stylised adults with our transport of photons in regions.
 
-Run from the project's root (about 5 core-minutes per phantom and 100 000 histories):
+Run from the project's root (about 1.5 core-minutes per phantom and 100 000 histories):
 
     python Resources/Sources/generate_photon_safs.py [adult-male adult-female] [--histories N] [--seed S] [--add]
 

@@ -40,12 +40,17 @@ Floats = NDArray[np.float64]
 SAF_DATA = "photon_safs"
 """Folder of the tables under `data`."""
 
-LIKE_TISSUE_STD = 0.03
-"""Relative standard deviation of the reciprocal dose principle between regions of one tissue: what both directions
-differ by beyond statistics in these tables. Added to the statistics of a value borrowed from the opposite direction."""
+SURFACE_REGIONS = ("skin", "breasts")
+"""Regions that lack the scatter of a body around them: the reciprocal dose principle holds less well for them."""
 
-UNLIKE_TISSUE_STD = 0.15
-"""The same between soft tissue, bone and lung; largest at 40 to 100 keV, where bone absorbs what it scatters."""
+ALIKE_STD = 0.03
+"""Relative standard deviation of the reciprocal dose principle between regions of one tissue within the body: what both
+directions differ by beyond statistics in these tables. Added to the statistics of a value borrowed from the opposite
+direction."""
+
+UNLIKE_STD = 0.15
+"""The same between soft tissue, bone and lung, where bone absorbs at 40 to 100 keV what it scatters, and for
+`SURFACE_REGIONS`."""
 
 NO_SCORE_STD = 1.0
 """Relative standard deviation where no photon arrived."""
@@ -317,8 +322,9 @@ def with_reciprocal(saf_per_kg: Floats, relative_std: Floats, principle_std: Flo
 def _reciprocity_std(phantom_name: str, regions: tuple[str, ...]) -> Floats:
     """How well the reciprocal dose principle holds between any two regions, shape (region, region)."""
     body = stylised_phantom(phantom_name)
-    tissues = np.array([body.tissue_of(name) for name in regions])
-    return np.where(tissues[:, None] == tissues, LIKE_TISSUE_STD, UNLIKE_TISSUE_STD)
+    kinds = np.array(["surface" if name in SURFACE_REGIONS else body.tissue_of(name) for name in regions])
+    alike = (kinds[:, None] == kinds) & (kinds != "surface")
+    return np.where(alike, ALIKE_STD, UNLIKE_STD)
 
 
 def _own_from_soft_tissue(raw: PhotonSafTable, soft: Floats, soft_std: Floats) -> tuple[Floats, Floats]:
