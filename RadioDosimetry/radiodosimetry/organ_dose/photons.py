@@ -116,7 +116,7 @@ class _Folded:
 
 
 def _fold(safs: PhotonSafTable, energy_kev: Floats, emitted_kev: Floats) -> _Folded:
-    """All lines; a line's SAF hangs on the two nodes around it, so errors add up by node and are squared then."""
+    """All lines; a line's error is that of the two nodes around it, so errors add up by node and are squared then."""
     shape = (3, len(safs.targets), len(safs.sources))
     values, by_node = np.zeros(shape), np.zeros((*shape, len(safs.energies_kev)))
     nodes = np.log(safs.energies_kev)
