@@ -207,7 +207,6 @@ def test_times_and_numbers_of_scans_that_cannot_be_are_refused(patient, tmp_path
         ([], "organ-shape", "--method organ-shape needs organs and the fits of their curves"),
         (["--noise-percent", "0"], "mono", "expected a number above zero"),
         (["--noise-percent", "2000"], "mono", "--noise-percent must be below 1000"),
-        (["--uncertainty", "{out}/u.nrrd"], "bi", "--uncertainty cannot be told from 4 scans by method bi"),
         (["--output", "{out}/tia.txt"], "mono", "must end in one of .nrrd"),
         (["--model-map", "{out}/tia.nrrd"], "mono", "Two outputs would be written to"),
         (["--output", "{out}/patient/scan_4.nii.gz"], "mono", "is also an input and would be overwritten"),
@@ -218,6 +217,21 @@ def test_times_and_numbers_of_scans_that_cannot_be_are_refused(patient, tmp_path
 def test_options_that_cannot_be_are_refused_before_anything_is_read(patient, tmp_path, capsys, words, method, text):
     words = [word.format(out=tmp_path) for word in words]
     refused(capsys, run(patient, *words, method=method), text)
+    assert left_behind(tmp_path) == []
+
+
+def test_every_method_writes_an_uncertainty_from_four_scans(patient, tmp_path):
+    for method in ("trapezoid", "mono", "bi"):
+        assert run(patient, "--uncertainty", f"{tmp_path}/u_{method}.nrrd", method=method) == 0
+        uncertainty = read_volume(tmp_path / f"u_{method}.nrrd", Quantity.RELATIVE_UNCERTAINTY)
+        assert np.isfinite(uncertainty.array_kji).all()
+        assert uncertainty.array_kji.max() > 0
+
+
+def test_an_uncertainty_that_two_scans_cannot_tell_is_refused(patient, tmp_path, capsys):
+    words = ["--uncertainty", f"{tmp_path}/u.nrrd"]
+    text = "--uncertainty cannot be told from 2 scans by method mono"
+    refused(capsys, run(patient, *words, scans=scan_words(patient, (4.0, 24.0))), text)
     assert left_behind(tmp_path) == []
 
 

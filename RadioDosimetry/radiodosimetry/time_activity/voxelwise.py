@@ -133,7 +133,7 @@ def tia_map(
 
     References
     ----------
-    .. [1] Kim et al., Med Phys 49 (2022): trapezoids voxel by voxel with A(0) = 0 and a physical tail.
+    .. [1] Kim et al., Nucl Med Mol Imaging 56 (2022): trapezoids voxel by voxel with A(0) = 0 and a physical tail.
     """
     options = options or TiaOptions()
     series = ordered_scans(scans)

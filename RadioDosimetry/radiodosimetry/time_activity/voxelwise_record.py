@@ -92,6 +92,8 @@ def _uncertainty_words(work: VoxelWork, options: TiaOptions) -> str:
     if options.noise_fraction is not None:
         percent = 100 * options.noise_fraction
         return f"relative standard uncertainty, from a stated noise of {percent:g} % per voxel and scan"
+    if work.noise_known and work.noise_is_upper_limit:
+        return "relative standard uncertainty, at most: from the residuals of mono-exponentials through the same voxels"
     if work.noise_known:
         return "relative standard uncertainty, from the residuals of each voxel and of voxels of similar activity"
     return "none: the model leaves no degree of freedom and no noise was stated"
@@ -114,8 +116,12 @@ def _warnings(
         )
     if len(series) == FEWEST_SCANS[method] and method in ("mono", "bi"):
         found.append(
-            f"Method {method} has as many parameters as there are scans: it interpolates them, and nothing but a "
-            "stated noise tells its uncertainty."
+            f"Method {method} has as many parameters as there are scans: it interpolates them, whatever their noise."
+        )
+    if work.noise_is_upper_limit:
+        found.append(
+            f"Method {method} leaves no residuals to tell the noise by: the uncertainty takes all that "
+            "mono-exponentials leave over for noise, which is an upper limit. State the noise of a voxel to replace it."
         )
     if method == "trapezoid" and series[0].time_s > 0:
         before = {"zero": "zero at administration", "constant": "that of the first scan from administration on"}
@@ -128,7 +134,7 @@ def _warnings(
     rising = float(work.tia[work.models == VoxelModel.TRAPEZOID_PHYSICAL_TAIL].sum())
     if rising > 0 and not (method == "trapezoid" and options.tail == "physical"):
         found.append(
-            f"{100 * rising / float(work.tia.sum()):.2g} % of the time-integrated activity lies in voxels whose tail "
+            f"{100 * rising / float(work.tia.sum()):.3g} % of the time-integrated activity lies in voxels whose tail "
             "cannot be fitted (rising or not falling faster than decay at the end, or gone between two scans): "
             "physical decay was assumed after their last scan."
         )

@@ -83,7 +83,7 @@ def trapezoids(
 
     References
     ----------
-    .. [1] Kim et al., Med Phys 49 (2022): the form with A(0) = 0 and a physical tail.
+    .. [1] Kim et al., Nucl Med Mol Imaging 56 (2022): the form with A(0) = 0 and a physical tail.
     """
     weights = trapezoid_weights(times_s, start)
     sensitivity = np.repeat(weights[:, None], data.shape[1], axis=1)

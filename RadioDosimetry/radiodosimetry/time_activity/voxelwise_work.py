@@ -15,8 +15,8 @@ from ..errors import InputError
 from ..images.volume import QuantitativeVolume
 from ..progress import PartialProgress, Progress, report_progress
 from .voxelwise_fit import Array
-from .voxelwise_models import Described, VoxelModel, describe
-from .voxelwise_noise import PooledNoise
+from .voxelwise_models import Described, VoxelModel, describe, residual_degrees
+from .voxelwise_noise import MOST_POOLED, PooledNoise
 from .voxelwise_options import LARGEST_RELATIVE_STD, OrganCurve, TiaOptions
 from .voxelwise_trapezoid import scaled_shape
 
@@ -83,6 +83,8 @@ class VoxelWork:
         Time-integrated activity concentration [Bq s/mL] and its variance (NaN where nothing tells the noise).
     models
         `VoxelModel` of each, uint8.
+    noise_is_upper_limit
+        Whether the noise was told from mono-exponentials since the method leaves no residuals: misfit counts as noise.
     """
 
     def __init__(
@@ -101,6 +103,8 @@ class VoxelWork:
         self.tia = np.zeros(self.active.size)
         self.variance = np.full(self.active.size, np.nan)
         self.models = np.zeros(self.active.size, np.uint8)
+        self.noise_is_upper_limit = False
+        self._limit: PooledNoise | None = None
 
     def fit(self, places: Indices, chain: Sequence[str], progress: Progress) -> dict[str, Any]:
         """Describe voxels by the first model of a chain that fits them, and the rest by fallbacks.
@@ -128,9 +132,9 @@ class VoxelWork:
         for number, model in enumerate(chain):
             slice_of = PartialProgress(progress, 0.8 * number / len(chain), 0.8 * (number + 1) / len(chain))
             found = self._describe(left, model, slice_of)
-            noise = self._noise(found)
-            self._apply(noise, found)
-            certain = found.valid & (exact | ~_too_uncertain(found))
+            noise = self._noise(found) or noise
+            self._apply(noise or self._largest_noise(found), found)
+            certain = found.valid & (exact | ~self._judged_uncertain(found, noise))
             self._keep(left, found, certain)
             left, noisy = left[~certain], found.valid[~certain]
         if left.size:
@@ -241,6 +245,26 @@ class VoxelWork:
             return None
         return PooledNoise.of(found.level, found.residual_squares, found.degrees, found.regular)
 
+    def _largest_noise(self, found: _Results) -> PooledNoise | None:
+        """The noise if all that mono-exponentials leave over were noise; None where it is stated or they leave nothing.
+
+        For methods that go through all points. It tells uncertainties and decides on no model.
+        """
+        stated = self._options.noise_fraction is not None
+        if stated or found.level.size == 0 or residual_degrees("mono", self._times_s.size) < 1:
+            return None
+        if self._limit is None:
+            places = np.arange(0, self.active.size, 1 + self.active.size // MOST_POOLED)
+            self._limit = self._noise(self._describe(places, "mono", PartialProgress(None, 0.0, 1.0)))
+        self.noise_is_upper_limit |= self._limit is not None
+        return self._limit
+
+    def _judged_uncertain(self, found: _Results, noise: PooledNoise | None) -> NDArray[np.bool_]:
+        """Voxels whose integral is more uncertain than `LARGEST_RELATIVE_STD`; none where only a limit is known."""
+        if noise is None and self._options.noise_fraction is None:
+            return np.zeros(found.level.size, bool)
+        return np.asarray(found.variance > (LARGEST_RELATIVE_STD * found.integrals) ** 2)
+
     def _apply(self, noise: PooledNoise | None, found: _Results) -> None:
         """Turn variances per variance of the data into variances; NaN where nothing tells the noise."""
         if self._options.noise_fraction is not None:
@@ -281,8 +305,8 @@ class VoxelWork:
             )
 
         self._in_chunks(described.size, _CHUNK_VOXELS, work, progress, "Voxels that no model fits")
-        self._apply(noise, found)
-        certain = ~_too_uncertain(found)
+        self._apply(noise or self._largest_noise(found), found)
+        certain = ~self._judged_uncertain(found, noise)
         self._keep(left[described], found, certain)
         noisy = noisy.copy()
         noisy[described[~certain]] = True
@@ -345,8 +369,3 @@ class VoxelWork:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-
-
-def _too_uncertain(found: _Results) -> NDArray[np.bool_]:
-    """Voxels whose integral is more uncertain than `LARGEST_RELATIVE_STD`; none where nothing tells the noise."""
-    return np.asarray(found.variance > (LARGEST_RELATIVE_STD * found.integrals) ** 2)
