@@ -1,0 +1,49 @@
+# ruff: noqa: N802 - the names are Slicer's
+"""A stand-in for the Slicer application, for tests alone: it is never shipped.
+
+Slicer's real scene, logics and file formats come from the package `slicer-core`; what that package lacks is written
+here from its documentation and refuses what Slicer refuses, so that unmodified module scripts run against it.
+`standin.core` needs nothing but slicer-core: application, module logics, files, `slicer.ScriptedLoadableModule`,
+`slicer.parameterNodeWrapper`, `slicer.i18n`, `slicer.packaging`. `standin.gui` adds `qt`, `ctk`, the qMRML widgets,
+views and screenshots through PySide6.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .core.reports import forgetProblems, problems, report
+
+__all__ = ["forgetProblems", "loadModule", "problems", "report", "screenshot", "start"]
+
+
+def start(gui: bool = True) -> Any:
+    """Start the application once and return `slicer.app`; `gui=True` also brings `qt`, `ctk` and the widgets.
+
+    Inside a real Slicer nothing is started: its own application is returned. A second call with `gui=True` adds the
+    widgets to an application that was started without them.
+    """
+    from .core import session
+
+    application = session.start()
+    if gui and isinstance(application, session.Application) and not application.hasGui():
+        from . import gui as widgets
+
+        widgets.install(application)
+    return application
+
+
+def loadModule(name: str) -> tuple[Any, Any]:
+    """Load the module script `RadioDosimetry/<name>.py` as Slicer does: the module, and its widget representation."""
+    from . import gui as widgets
+
+    start(gui=True)
+    return widgets.loadModule(name)
+
+
+def screenshot(widget: Any, path: Path | str) -> Path:
+    """Save a picture of a panel with the slice views beside it."""
+    from . import gui as widgets
+
+    return widgets.screenshot(widget, Path(path))

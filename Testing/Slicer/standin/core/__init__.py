@@ -1,0 +1,1 @@
+"""The stand-in without widgets: scene, logics, files, and the parts of Slicer's Python that slicer-core lacks."""

@@ -1,0 +1,52 @@
+# ruff: noqa: N802 - the names are Slicer's
+"""The names that Slicer's Python has and slicer-core lacks, put where module scripts import them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+
+import slicer
+
+from . import i18n, modules, packaging, parameter_node, scripted_module
+
+_PUBLIC = {
+    "slicer.ScriptedLoadableModule": (
+        scripted_module,
+        (
+            "ScriptedLoadableModule",
+            "ScriptedLoadableModuleWidget",
+            "ScriptedLoadableModuleLogic",
+            "ScriptedLoadableModuleTest",
+        ),
+    ),
+    "slicer.i18n": (i18n, ("tr", "translate", "getContext")),
+    "slicer.packaging": (
+        packaging,
+        (
+            "load_requirements",
+            "load_pyproject_dependencies",
+            "pip_check",
+            "pip_ensure",
+            "pip_install",
+            "pip_uninstall",
+            "isPipInstallInProgress",
+        ),
+    ),
+    "slicer.parameterNodeWrapper": (parameter_node, tuple(parameter_node.__all__)),
+}
+
+
+def addMissingNames() -> None:
+    """Make `from slicer.X import Y` work for the parts that slicer-core lacks; what it has already is left alone."""
+    importlib.import_module("slicer.util")
+    for path, (source, names) in _PUBLIC.items():
+        module = ModuleType(path, source.__doc__)
+        module.__file__ = source.__file__
+        module.__dict__["__all__"] = list(names)
+        for name in names:
+            setattr(module, name, getattr(source, name))
+        sys.modules[path] = module
+        setattr(slicer, path.split(".")[-1], module)
+    slicer.qSlicerScriptedLoadableModule = modules.ScriptedModule
