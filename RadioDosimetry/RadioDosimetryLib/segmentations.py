@@ -103,7 +103,7 @@ def segmentationFromRegions(
             converter.GetBinaryLabelmapRepresentationName(),
             orientedImage(region.mask_kji.astype(np.uint8), geometry),
         )
-        segment.SetColor(*(colors[number] if colors is not None else _COLORS[number % len(_COLORS)]))
+        segment.SetColor(*(colors[number] if colors is not None else COLORS[number % len(COLORS)]))
         segmentation.AddSegment(segment)
     node.CreateDefaultDisplayNodes()
     return node
@@ -132,7 +132,7 @@ def segmentNames(segmentationNode) -> dict[str, str]:
     }
 
 
-_COLORS = (
+COLORS = (
     (0.90, 0.62, 0.00), (0.34, 0.71, 0.91), (0.00, 0.62, 0.45), (0.94, 0.89, 0.26),
     (0.00, 0.45, 0.70), (0.84, 0.37, 0.00), (0.80, 0.47, 0.65), (0.60, 0.60, 0.60),
 )  # fmt: skip

@@ -1,0 +1,219 @@
+# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
+"""How results are shown: dose over CT with colours, legend and threshold, differences, uncertainty, side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import slicer
+
+from .colorNodes import colorNode
+
+DOSE_OPACITY = 0.55
+"""Opacity of a dose over the CT."""
+
+LOWEST_SHOWN_SHARE = 0.01
+"""Dose below this share of the window's top is transparent, so that the CT shows where there is no dose."""
+
+WINDOW_PERCENTILE = 99.9
+"""Percentile of the voxels with dose at which the window ends: single hot voxels of noise do not darken the rest."""
+
+_LARGEST_SAMPLE = 2_000_000
+_TITLES = {
+    "absorbed_dose": "Absorbed dose\nGy",
+    "absorbed_dose_rate": "Absorbed dose rate\nGy/s",
+    "activity_concentration": "Activity\nBq/mL",
+    "time_integrated_activity_concentration": "Time-integrated activity\nBq s/mL",
+    "relative_uncertainty": "Relative standard\nuncertainty",
+}
+
+
+def showDose(
+    doseNode, ctNode=None, maximumGy: float | None = None, minimumGy: float | None = None, opacity: float = DOSE_OPACITY
+) -> None:
+    """Show a dose (or another non-negative map) in colours over the CT, with a legend, transparent where it is zero.
+
+    Parameters
+    ----------
+    doseNode
+        The map.
+    ctNode
+        Background; None leaves the views' backgrounds as they are.
+    maximumGy
+        Top of the colour window; a round number above the map's highest values if None.
+    minimumGy
+        Lowest value that is shown; `LOWEST_SHOWN_SHARE` of the top if None.
+    opacity
+        Of the map over the CT, 0 to 1.
+    """
+    top = maximumGy if maximumGy is not None else niceCeiling(_highValue(doseNode))
+    lowest = minimumGy if minimumGy is not None else LOWEST_SHOWN_SHARE * top
+    _colour(doseNode, "dose", 0.0, top, lowest)
+    showLegend(doseNode)
+    showInSliceViews(doseNode, ctNode, opacity)
+
+
+def showUncertainty(uncertaintyNode, ctNode=None, opacity: float = DOSE_OPACITY) -> None:
+    """Show a map of relative standard uncertainty, 0 to at most 100 %, transparent where there is none."""
+    top = min(niceCeiling(_highValue(uncertaintyNode)), 1.0)
+    _colour(uncertaintyNode, "uncertainty", 0.0, top, LOWEST_SHOWN_SHARE * top)
+    showLegend(uncertaintyNode, labelFormat="%.2f")
+    showInSliceViews(uncertaintyNode, ctNode, opacity)
+
+
+def showDifference(
+    differenceNode, backgroundNode=None, largest: float | None = None, title: str | None = None,
+    opacity: float = DOSE_OPACITY,
+) -> None:  # fmt: skip
+    """Show a signed map from blue (negative) over white (zero) to red (positive), symmetric about zero.
+
+    Parameters
+    ----------
+    differenceNode
+        The map.
+    backgroundNode
+        Background; None leaves it as it is.
+    largest
+        End of the scale on both sides; a round number above the map's largest magnitudes if None.
+    title
+        Of the legend; from the map's quantity if None.
+    opacity
+        Of the map, 0 to 1.
+    """
+    end = largest if largest is not None else niceCeiling(_highValue(differenceNode))
+    _colour(differenceNode, "difference", -end, end, None)
+    showLegend(differenceNode, title, "%+.3g")
+    showInSliceViews(differenceNode, backgroundNode, opacity)
+
+
+def showLegend(node, title: str | None = None, labelFormat: str = "%.3g") -> None:
+    """Show the colour legend of a volume, with its quantity and unit as title."""
+    from .quantities import quantityOf
+
+    logic = slicer.modules.colors.logic()
+    legend = logic.GetColorLegendDisplayNode(node) or logic.AddDefaultColorLegendDisplayNode(node)
+    quantity = quantityOf(node)
+    name = quantity.value if quantity is not None else ""
+    legend.SetTitleText(title or _TITLES.get(name, node.GetName()))
+    legend.SetLabelFormat(labelFormat)
+    legend.SetNumberOfLabels(5)
+    legend.SetVisibility(True)
+
+
+def showInSliceViews(foregroundNode, backgroundNode=None, opacity: float = DOSE_OPACITY) -> None:
+    """Put volumes into all slice views; None leaves the background as it is."""
+    for composite in sliceCompositeNodes():
+        if backgroundNode is not None:
+            composite.SetBackgroundVolumeID(backgroundNode.GetID())
+        composite.SetForegroundVolumeID(foregroundNode.GetID() if foregroundNode is not None else None)
+        composite.SetForegroundOpacity(opacity)
+
+
+def showSideBySide(volumeNodes: Sequence, ctNode=None, opacity: float = DOSE_OPACITY) -> list[str]:
+    """Put volumes into slice views beside each other, linked, and all of them axial.
+
+    Activity maps of one quantity get one window, so that colours compare; a dose keeps its own.
+
+    Parameters
+    ----------
+    volumeNodes
+        Early, delayed, dose, …; as many as there are slice views, the others are left out.
+    ctNode
+        Background of all; None shows the volumes themselves as background.
+
+    Returns
+    -------
+    list of str
+        Names of the views used ("Red", "Yellow", "Green"); `sideBySideLayout` shows them.
+    """
+    shareWindow([node for node in volumeNodes if node is not None])
+    composites = sliceCompositeNodes()
+    used = []
+    for composite, node in zip(composites, volumeNodes, strict=False):
+        background = ctNode if ctNode is not None else node
+        composite.SetBackgroundVolumeID(background.GetID())
+        composite.SetForegroundVolumeID(node.GetID() if ctNode is not None else None)
+        composite.SetForegroundOpacity(opacity)
+        used.append(composite.GetLayoutName())
+        sliceNode = slicer.mrmlScene.GetFirstNode(composite.GetLayoutName(), "vtkMRMLSliceNode")
+        if sliceNode is not None:
+            sliceNode.SetOrientation("Axial")
+    linkSliceViews(True)
+    return used
+
+
+def sideBySideLayout(viewNames: Sequence[str]) -> str:
+    """Layout description (XML) of slice views beside each other, for `vtkMRMLLayoutNode.AddLayoutDescription`."""
+    items = "".join(
+        f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">'
+        '<property name="orientation" action="default">Axial</property>'
+        f'<property name="viewlabel" action="default">{name[:1]}</property></view></item>'
+        for name in viewNames
+    )
+    return f'<layout type="horizontal" split="true">{items}</layout>'
+
+
+def linkSliceViews(linked: bool) -> None:
+    """Link all slice views, so that they scroll and zoom together while the mouse moves; or unlink them."""
+    for composite in sliceCompositeNodes():
+        composite.SetLinkedControl(linked)
+        composite.SetHotLinkedControl(linked)
+
+
+def shareWindow(nodes: Sequence) -> None:
+    """Give volumes of the same quantity the same window, from zero to a round number above all of them."""
+    from .quantities import quantityOf
+
+    groups: dict[object, list] = {}
+    for node in nodes:
+        groups.setdefault(quantityOf(node), []).append(node)
+    for quantity, group in groups.items():
+        if quantity is None or len(group) < 2:
+            continue
+        top = niceCeiling(max(_highValue(node) for node in group))
+        for node in group:
+            node.CreateDefaultDisplayNodes()
+            node.GetDisplayNode().SetAutoWindowLevel(False)
+            node.GetDisplayNode().SetWindowLevelMinMax(0.0, top)
+
+
+def sliceCompositeNodes() -> list:
+    """The scene's slice composite nodes, one per slice view; empty without views."""
+    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
+    return [slicer.mrmlScene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode") for index in range(count)]
+
+
+def niceCeiling(value: float) -> float:
+    """The least of 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten that is not below a value; 1 for none."""
+    if not (math.isfinite(value) and value > 0):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    steps = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+    return next(step for step in steps if step * power >= value * (1 - 1e-9)) * power
+
+
+def _colour(node, kind: str, low: float, high: float, lowestShown: float | None) -> None:
+    """Colours, window and threshold of a volume's display."""
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(colorNode(kind).GetID())
+    display.SetInterpolate(True)
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(low, high)
+    if lowestShown is None:
+        display.SetApplyThreshold(False)
+        return
+    _, top = node.GetImageData().GetScalarRange()
+    display.SetAutoThreshold(False)
+    display.SetThreshold(lowestShown, max(top, high) * 1.001)
+    display.SetApplyThreshold(True)
+
+
+def _highValue(node) -> float:
+    """A magnitude that only the very highest voxels of a volume exceed."""
+    magnitudes = np.abs(slicer.util.arrayFromVolume(node)).ravel()
+    magnitudes = magnitudes[:: max(1, magnitudes.size // _LARGEST_SAMPLE)]
+    magnitudes = magnitudes[magnitudes > 0]
+    return float(np.percentile(magnitudes, WINDOW_PERCENTILE)) if magnitudes.size else 0.0
