@@ -88,7 +88,7 @@ def _add_scans(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--noise-percent", type=positive_number, metavar="P",
         help="noise (1 σ) of one voxel in one scan (default: told from the residuals of the method, else from those of "
-        "mono-exponentials as an upper limit)",
+        "simpler curves)",
     )  # fmt: skip
 
 
@@ -191,8 +191,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.noise_percent is not None and arguments.noise_percent >= 1000:
         raise InputError(f"--noise-percent must be below 1000, found {arguments.noise_percent:g}.")
     unknown = arguments.uncertainty is not None and arguments.noise_percent is None
-    own, limit = residual_degrees(method, count, arguments.tail or "fitted"), residual_degrees("mono", count)
-    if unknown and max(own, limit) < 1:
+    own, borrowed = residual_degrees(method, count, arguments.tail or "fitted"), residual_degrees("mono", count)
+    if unknown and max(own, borrowed) < 1:
         raise InputError(
             f"--uncertainty cannot be told from {count} scan{'s' if count > 1 else ''} by method {method}, which "
             "leaves no residuals; state the noise of a voxel with --noise-percent."

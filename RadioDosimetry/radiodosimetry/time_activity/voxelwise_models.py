@@ -95,12 +95,15 @@ def describe(
     Parameters
     ----------
     model
-        "bi", "mono" or "trapezoid".
+        "bi", "mono", "trapezoid", or "simple": uptake and clearance where that describes a voxel and leaves a residual,
+        else mono-exponential.
     times_s, data, decay_constant_per_s, tail, start
         As `fit_bi`, `fit_mono` and `trapezoids`.
     """
     if model == "bi":
         return _bi(times_s, data, decay_constant_per_s)
+    if model == "simple":
+        return _simple(times_s, data, decay_constant_per_s)
     if model == "mono":
         return _mono(times_s, data, decay_constant_per_s)
     return _trapezoid(times_s, data, decay_constant_per_s, tail, start)
@@ -121,6 +124,20 @@ def _bi(times_s: Array, data: Array, decay_constant_per_s: float) -> Described:
     found.models[again] = VoxelModel.UPTAKE_CLEARANCE
     found.valid[again] = held.valid
     found.regular[again] = False
+    return found
+
+
+def _simple(times_s: Array, data: Array, decay_constant_per_s: float) -> Described:
+    """The residuals of what has fewer parameters than scans, for methods that leave none."""
+    found = _mono(times_s, data, decay_constant_per_s)
+    if times_s.size < FEWEST_SCANS["bi"]:
+        return found
+    fits = fit_bi(times_s, data, decay_constant_per_s, from_zero=True)
+    uptake = _from_fits(fits, times_s.size - 3, VoxelModel.UPTAKE_CLEARANCE)
+    better = uptake.regular
+    for name in ("integrals", "residual_squares", "degrees", "models", "valid", "regular"):
+        getattr(found, name)[better] = getattr(uptake, name)[better]
+    found.sensitivity[:, better] = uptake.sensitivity[:, better]
     return found
 
 

@@ -92,8 +92,8 @@ def _uncertainty_words(work: VoxelWork, options: TiaOptions) -> str:
     if options.noise_fraction is not None:
         percent = 100 * options.noise_fraction
         return f"relative standard uncertainty, from a stated noise of {percent:g} % per voxel and scan"
-    if work.noise_known and work.noise_is_upper_limit:
-        return "relative standard uncertainty, at most: from the residuals of mono-exponentials through the same voxels"
+    if work.noise_known and work.noise_is_borrowed:
+        return "relative standard uncertainty, from the residuals of simpler curves: uptake and clearance, or one phase"
     if work.noise_known:
         return "relative standard uncertainty, from the residuals of each voxel and of voxels of similar activity"
     return "none: the model leaves no degree of freedom and no noise was stated"
@@ -118,10 +118,11 @@ def _warnings(
         found.append(
             f"Method {method} has as many parameters as there are scans: it interpolates them, whatever their noise."
         )
-    if work.noise_is_upper_limit:
+    if work.noise_is_borrowed:
         found.append(
-            f"Method {method} leaves no residuals to tell the noise by: the uncertainty takes all that "
-            "mono-exponentials leave over for noise, which is an upper limit. State the noise of a voxel to replace it."
+            f"Method {method} leaves no residuals to tell the noise by: the uncertainty takes for noise what simpler "
+            "curves leave over (uptake and clearance where that describes a voxel, else one exponential), which is too "
+            "much where they miss. State the noise of a voxel instead."
         )
     if method == "trapezoid" and series[0].time_s > 0:
         before = {"zero": "zero at administration", "constant": "that of the first scan from administration on"}

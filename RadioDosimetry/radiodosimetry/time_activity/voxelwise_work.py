@@ -83,8 +83,8 @@ class VoxelWork:
         Time-integrated activity concentration [Bq s/mL] and its variance (NaN where nothing tells the noise).
     models
         `VoxelModel` of each, uint8.
-    noise_is_upper_limit
-        Whether the noise was told from mono-exponentials since the method leaves no residuals: misfit counts as noise.
+    noise_is_borrowed
+        Whether the noise was told from curves with fewer parameters, as the method leaves no residuals.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class VoxelWork:
         self.tia = np.zeros(self.active.size)
         self.variance = np.full(self.active.size, np.nan)
         self.models = np.zeros(self.active.size, np.uint8)
-        self.noise_is_upper_limit = False
-        self._limit: PooledNoise | None = None
+        self.noise_is_borrowed = False
+        self._borrowed: PooledNoise | None = None
 
     def fit(self, places: Indices, chain: Sequence[str], progress: Progress) -> dict[str, Any]:
         """Describe voxels by the first model of a chain that fits them, and the rest by fallbacks.
@@ -133,7 +133,7 @@ class VoxelWork:
             slice_of = PartialProgress(progress, 0.8 * number / len(chain), 0.8 * (number + 1) / len(chain))
             found = self._describe(left, model, slice_of)
             noise = self._noise(found) or noise
-            self._apply(noise or self._largest_noise(found), found)
+            self._apply(noise or self._borrowed_noise(found), found)
             certain = found.valid & (exact | ~self._judged_uncertain(found, noise))
             self._keep(left, found, certain)
             left, noisy = left[~certain], found.valid[~certain]
@@ -245,22 +245,22 @@ class VoxelWork:
             return None
         return PooledNoise.of(found.level, found.residual_squares, found.degrees, found.regular)
 
-    def _largest_noise(self, found: _Results) -> PooledNoise | None:
-        """The noise if all that mono-exponentials leave over were noise; None where it is stated or they leave nothing.
+    def _borrowed_noise(self, found: _Results) -> PooledNoise | None:
+        """The noise that simpler curves leave over, for methods that go through all points; None where it is stated.
 
-        For methods that go through all points. It tells uncertainties and decides on no model.
+        It tells uncertainties and decides on no model.
         """
         stated = self._options.noise_fraction is not None
         if stated or found.level.size == 0 or residual_degrees("mono", self._times_s.size) < 1:
             return None
-        if self._limit is None:
+        if self._borrowed is None:
             places = np.arange(0, self.active.size, 1 + self.active.size // MOST_POOLED)
-            self._limit = self._noise(self._describe(places, "mono", PartialProgress(None, 0.0, 1.0)))
-        self.noise_is_upper_limit |= self._limit is not None
-        return self._limit
+            self._borrowed = self._noise(self._describe(places, "simple", PartialProgress(None, 0.0, 1.0)))
+        self.noise_is_borrowed |= self._borrowed is not None
+        return self._borrowed
 
     def _judged_uncertain(self, found: _Results, noise: PooledNoise | None) -> NDArray[np.bool_]:
-        """Voxels whose integral is more uncertain than `LARGEST_RELATIVE_STD`; none where only a limit is known."""
+        """Voxels whose integral is more uncertain than `LARGEST_RELATIVE_STD`; none where the noise is borrowed."""
         if noise is None and self._options.noise_fraction is None:
             return np.zeros(found.level.size, bool)
         return np.asarray(found.variance > (LARGEST_RELATIVE_STD * found.integrals) ** 2)
@@ -305,7 +305,7 @@ class VoxelWork:
             )
 
         self._in_chunks(described.size, _CHUNK_VOXELS, work, progress, "Voxels that no model fits")
-        self._apply(noise or self._largest_noise(found), found)
+        self._apply(noise or self._borrowed_noise(found), found)
         certain = ~self._judged_uncertain(found, noise)
         self._keep(left[described], found, certain)
         noisy = noisy.copy()
