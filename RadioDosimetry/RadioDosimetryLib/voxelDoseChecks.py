@@ -1,0 +1,96 @@
+# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
+"""What keeps VoxelDose from being applied, in the user's words, and what a scene leaves no doubt about."""
+
+from __future__ import annotations
+
+import slicer
+from slicer.i18n import tr as _
+
+from .quantities import quantityOf
+from .voxelDoseWork import COUNTS_UNIT, saysActivity
+
+
+def missingForDose(parameters) -> str:
+    """What is missing for a dose; empty if it can be computed."""
+    ct, activity = parameters.ctVolume, parameters.activityVolume
+    if ct is None:
+        return _("Select the CT.")
+    if activity is None:
+        return _("Select the activity or time-integrated activity.")
+    if ct is activity:
+        return _("Select different volumes as CT and as activity.")
+    for node in (ct, activity):
+        if node.GetImageData() is None:
+            return _("Volume '{name}' has no voxels; select another one.").format(name=node.GetName())
+    unit = parameters.activityUnit.value
+    if not unit and _isCounts(activity):
+        unit = COUNTS_UNIT
+    if not unit and not saysActivity(activity):
+        return _("Volume '{name}' does not say its unit; choose the activity unit.").format(name=activity.GetName())
+    if unit == COUNTS_UNIT and not parameters.calibrationFactor > 0:
+        return _("Give the calibration factor of the counts.")
+    if unit != COUNTS_UNIT and parameters.calibrationFactor > 0:
+        return _("A calibration factor belongs to the unit 'counts'; choose it, or set the factor to zero.")
+    return _wrongOutput(parameters)
+
+
+def missingForDifference(parameters) -> str:
+    """What is missing for a difference of doses; empty if it can be computed."""
+    reference, test = parameters.referenceDose, parameters.testDose
+    if reference is None or test is None:
+        return _("Select two doses on one grid.")
+    if reference is test:
+        return _("Select two different doses.")
+    if parameters.differenceVolume in (reference, test):
+        return _("'{name}' is compared and is not overwritten; select another output.").format(
+            name=parameters.differenceVolume.GetName()
+        )
+    return ""
+
+
+def firstCt():
+    """First volume of the scene that says it is a CT."""
+    return _firstVolume(lambda node: _quantityName(node) == "ct_number")
+
+
+def firstActivity():
+    """First volume of the scene that says it is activity; integrated activity before activity."""
+    integrated = _firstVolume(lambda node: _quantityName(node) == "time_integrated_activity_concentration")
+    return integrated or _firstVolume(saysActivity)
+
+
+def firstSegmentation():
+    """The scene's segmentation; None if there are several or none."""
+    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode") if count == 1 else None
+
+
+def isDose(node) -> bool:
+    """Whether a volume says it is absorbed dose."""
+    return node is not None and _quantityName(node) == "absorbed_dose"
+
+
+def _firstVolume(isWanted):
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return next((node for node in volumes if node.GetImageData() is not None and isWanted(node)), None)
+
+
+def _wrongOutput(parameters) -> str:
+    inputs = (parameters.ctVolume, parameters.activityVolume)
+    for output in (parameters.doseVolume, parameters.uncertaintyVolume):
+        if output is not None and output in inputs:
+            return _("'{name}' is an input and is not overwritten; select another output.").format(
+                name=output.GetName()
+            )
+    if parameters.doseVolume is not None and parameters.doseVolume is parameters.uncertaintyVolume:
+        return _("Select different volumes for the dose and its uncertainty.")
+    return ""
+
+
+def _isCounts(node) -> bool:
+    return _quantityName(node) == "counts"
+
+
+def _quantityName(node) -> str:
+    quantity = quantityOf(node)
+    return "" if quantity is None else quantity.value

@@ -1,0 +1,308 @@
+# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
+"""What VoxelDose computes: nodes to a request, a request to a dose. The request holds core values alone.
+
+Reading nodes (`doseRequest`) belongs to the thread of the scene; computing (`computeRequest`) touches no node and may
+run in another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from .quantities import quantityOf, unitOf
+from .segmentations import regionsFromSegmentation
+from .volumes import volumeFromNode
+
+if TYPE_CHECKING:
+    from radiodosimetry.images.regions import Region
+    from radiodosimetry.images.volume import QuantitativeVolume
+    from radiodosimetry.progress import Progress
+    from radiodosimetry.workflows.dose import DoseOptions, DoseResult
+
+COUNTS_UNIT = "counts"
+"""Unit of an uncalibrated SPECT; it needs a calibration factor."""
+
+ACTIVITY_UNITS = ("Bq/mL", "kBq/mL", "MBq/mL")
+TIA_UNITS = ("Bq s/mL", "MBq s/mL", "Bq h/mL", "kBq h/mL", "MBq h/mL")
+"""Units that an activity volume may be said to have."""
+
+LESION_NAME = re.compile(r"tumou?r|lesion|metasta|\bptv\b|\bgtv\b", re.IGNORECASE)
+"""Segments that are lesions by their name."""
+
+
+@dataclass(frozen=True)
+class DoseSettings:
+    """How VoxelDose computes; what a method does not use is ignored.
+
+    Attributes
+    ----------
+    histories
+        Monte Carlo: number of histories.
+    targetUncertaintyPercent
+        Monte Carlo: go on until the largest uncertainty of a region's mean dose is below this [%]; takes the place of
+        `histories`. None or 0: by histories.
+    seed
+        Monte Carlo: names the random numbers.
+    device
+        Monte Carlo: "cpu" or "cuda".
+    clampCtNumbers
+        Take CT numbers beyond the calibration as its ends; refused otherwise.
+    ctCalibrationFile
+        CSV with the columns hu,density_g_per_cm3; Schneider et al. 2000 if empty.
+    kernelReachMm
+        Convolution methods: farthest distance that a kernel covers [mm].
+    singleMedium
+        Medium of `single-vsv`.
+    lesionsExcluded
+        Take segments that are lesions by their name out of every other region.
+    """
+
+    histories: int | None = None
+    targetUncertaintyPercent: float | None = None
+    seed: int = 1
+    device: str = "cpu"
+    clampCtNumbers: bool = False
+    ctCalibrationFile: str = ""
+    kernelReachMm: float = 600.0
+    singleMedium: str = "water"
+    lesionsExcluded: bool = False
+
+    def asOptions(self) -> DoseOptions:
+        """The core's settings.
+
+        Raises
+        ------
+        InputError
+            A value is out of its range, or the calibration cannot be read.
+        """
+        from radiodosimetry.errors import InputError
+        from radiodosimetry.voxel_dose.convolution_settings import ConvolutionOptions
+        from radiodosimetry.workflows.dose import DoseOptions
+
+        percent = self.targetUncertaintyPercent or None
+        if percent is not None and not 0 < percent <= 50:
+            raise InputError(f"The target uncertainty must lie above 0 and at most at 50 %, found {percent:g} %.")
+        if percent is None and self.histories is not None and self.histories < 1:
+            raise InputError(f"Monte Carlo needs at least one history, found {self.histories}.")
+        return DoseOptions(
+            convolution=ConvolutionOptions(reach_mm=self.kernelReachMm, single_medium=self.singleMedium),
+            histories=None if percent is not None else self.histories,
+            target_uncertainty=None if percent is None else percent / 100.0,
+            seed=self.seed,
+            device=self.device,
+            conversion=self._conversion(),
+        )
+
+    def _conversion(self):
+        """The CT calibration; None for the core's own."""
+        from pathlib import Path
+
+        from radiodosimetry.media import SchneiderConversion, schneider_2000
+
+        if self.ctCalibrationFile:
+            conversion = SchneiderConversion.from_csv(Path(self.ctCalibrationFile))
+            return conversion.with_clamped_hu() if self.clampCtNumbers else conversion
+        return schneider_2000().with_clamped_hu() if self.clampCtNumbers else None
+
+
+@dataclass(frozen=True, eq=False)
+class DoseRequest:
+    """All that a dose is computed from, as core values.
+
+    Attributes
+    ----------
+    ct
+        CT numbers [HU].
+    activity
+        Activity [Bq/mL] or time-integrated activity concentration [Bq s/mL].
+    nuclide
+        Name of the radionuclide.
+    method
+        One of the core's `DOSE_METHODS`.
+    regions
+        Regions on the grid of `activity`.
+    options
+        Settings of the methods.
+    """
+
+    ct: QuantitativeVolume
+    activity: QuantitativeVolume
+    nuclide: str
+    method: str
+    regions: tuple[Region, ...]
+    options: DoseOptions = field(repr=False)
+
+
+def doseRequest(
+    ctNode,
+    activityNode,
+    nuclide: str,
+    method: str,
+    segmentationNode=None,
+    segmentIDs: Sequence[str] | None = None,
+    activityUnit: str | None = None,
+    calibrationFactor: float | None = None,
+    settings: DoseSettings | None = None,
+) -> DoseRequest:
+    """Read nodes into a request; they are not changed.
+
+    Parameters
+    ----------
+    ctNode, activityNode
+        Volumes; their grids may differ. A rigid parent transform is applied.
+    nuclide, method
+        As in the core's `compute_dose`.
+    segmentationNode
+        Regions; None for the dose map alone.
+    segmentIDs
+        Segments wanted; all if None, none at all (the dose map alone) if empty.
+    activityUnit
+        One of `ACTIVITY_UNITS`, `TIA_UNITS`, `COUNTS_UNIT`, where the node does not say its own.
+    calibrationFactor
+        Activity concentration [Bq/mL] of one count; for `COUNTS_UNIT` alone.
+    settings
+        See `DoseSettings`.
+
+    Raises
+    ------
+    InputError
+        A node is missing or unusable: no voxels, a transform that is not rigid, no or another quantity, empty regions.
+    """
+    from radiodosimetry.errors import InputError
+    from radiodosimetry.units import Quantity
+
+    if ctNode is None:
+        raise InputError("No CT is chosen; choose the CT of the patient.")
+    if activityNode is None:
+        raise InputError("No activity is chosen; choose an activity or time-integrated activity volume.")
+    if ctNode is activityNode:
+        raise InputError(f"'{ctNode.GetName()}' is chosen as CT and as activity; choose two volumes.")
+    settings = settings or DoseSettings()
+    options = settings.asOptions()
+    ct = volumeFromNode(ctNode, Quantity.CT_NUMBER)
+    activity = activityFromNode(activityNode, activityUnit, calibrationFactor)
+    regions: list[Region] = []
+    if segmentationNode is not None and (segmentIDs is None or len(segmentIDs) > 0):
+        regions = regionsFromSegmentation(segmentationNode, activity.geometry, segmentIDs)
+    if settings.lesionsExcluded:
+        regions = withoutLesions(regions)
+    return DoseRequest(ct, activity, nuclide, method, tuple(regions), options)
+
+
+def activityFromNode(node, unit: str | None = None, calibrationFactor: float | None = None) -> QuantitativeVolume:
+    """Activity or time-integrated activity of a volume node.
+
+    Raises
+    ------
+    UnitError
+        The node has no unit and none is given, it contradicts the given one, or it is neither quantity.
+    InputError
+        Counts without a calibration factor, or a factor without counts.
+    """
+    from radiodosimetry.errors import InputError, UnitError
+    from radiodosimetry.units import Quantity
+
+    coded = quantityOf(node)
+    if unit == COUNTS_UNIT or (unit is None and coded is Quantity.COUNTS):
+        return _calibrated(volumeFromNode(node, Quantity.COUNTS, COUNTS_UNIT), node.GetName(), calibrationFactor)
+    if calibrationFactor:
+        raise InputError(
+            "A calibration factor belongs to a volume in counts; choose the unit 'counts', or leave the factor out."
+        )
+    if unit is None:
+        volume = volumeFromNode(node)
+    elif unit in ACTIVITY_UNITS or unit in TIA_UNITS:
+        integrated = Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION
+        volume = volumeFromNode(node, integrated if unit in TIA_UNITS else Quantity.ACTIVITY_CONCENTRATION, unit)
+    else:
+        known = ", ".join((*ACTIVITY_UNITS, *TIA_UNITS, COUNTS_UNIT))
+        raise UnitError(f"Unit '{unit}' is not one of an activity volume; expected one of: {known}.")
+    if volume.quantity not in (Quantity.ACTIVITY_CONCENTRATION, Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION):
+        raise UnitError(
+            f"Volume '{node.GetName()}' holds {volume.quantity.value} [{volume.unit}], expected activity [Bq/mL] or "
+            "time-integrated activity [Bq s/mL]; choose another volume."
+        )
+    return volume
+
+
+def saysActivity(node) -> bool:
+    """Whether a volume node says of itself that it holds activity or time-integrated activity, with its unit."""
+    quantity = quantityOf(node)
+    names = ("activity_concentration", "time_integrated_activity_concentration")
+    return quantity is not None and quantity.value in names and unitOf(node) is not None
+
+
+def withoutLesions(regions: Sequence[Region]) -> list[Region]:
+    """The regions with all lesions taken out of those that are none.
+
+    Raises
+    ------
+    RegionError
+        Nothing is left of a region.
+    """
+    import numpy as np
+
+    from radiodosimetry.errors import RegionError
+
+    lesions = [region for region in regions if LESION_NAME.search(region.name)]
+    if not lesions:
+        return list(regions)
+    lesionMask = np.any([lesion.mask_kji for lesion in lesions], axis=0)
+    kept = []
+    for region in regions:
+        if region not in lesions and np.any(region.mask_kji & lesionMask):
+            inside = [lesion for lesion in lesions if np.any(lesion.mask_kji & region.mask_kji)]
+            left = region.mask_kji & ~lesionMask
+            if not left.any():
+                raise RegionError(
+                    f"Nothing is left of segment '{region.name}' without its lesions; untick it, or keep lesions in."
+                )
+            expression = "-".join([region.expression, *(lesion.expression for lesion in inside)])
+            region = replace(region, mask_kji=left, expression=expression)
+        kept.append(region)
+    return kept
+
+
+def computeRequest(request: DoseRequest, progress: Progress | None = None) -> DoseResult:
+    """The dose of a request: activity is integrated by physical decay, then the core's `compute_dose`.
+
+    Raises
+    ------
+    RadioDosimetryError
+        As the core's `integrate_physical_decay` and `compute_dose`.
+    """
+    from radiodosimetry.units import Quantity
+    from radiodosimetry.workflows.dose import compute_dose, integrate_physical_decay
+
+    tia = request.activity
+    if tia.quantity is Quantity.ACTIVITY_CONCENTRATION:
+        tia = integrate_physical_decay(tia, request.nuclide)
+    result = compute_dose(
+        request.ct, tia, request.nuclide, request.method, request.regions, request.options, progress=progress
+    )
+    expressions = {region.name: region.expression for region in request.regions}
+    record = result.record.with_inputs(regions=expressions) if expressions else result.record
+    dose = result.dose.with_array(result.dose.array_kji, record=record)
+    uncertainty = result.uncertainty
+    if uncertainty is not None:
+        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
+    return replace(result, dose=dose, uncertainty=uncertainty, record=record)
+
+
+def _calibrated(counts: QuantitativeVolume, name: str, factor: float | None) -> QuantitativeVolume:
+    import numpy as np
+
+    from radiodosimetry.errors import InputError
+    from radiodosimetry.units import Quantity
+
+    if not factor or not np.isfinite(factor) or factor < 0:
+        raise InputError(
+            f"Volume '{name}' is in counts; expected a calibration factor above zero [Bq/mL per count]. Give it, or "
+            "choose another unit."
+        )
+    record = counts.record.with_parameters(calibration_bq_per_ml_per_count=factor)
+    values = counts.array_kji.astype(np.float64) * factor
+    return counts.with_array(values, Quantity.ACTIVITY_CONCENTRATION, record)

@@ -1,0 +1,391 @@
+# ruff: noqa: N802, N815, N999, PT009, PT027 (camelCase and unittest, as everywhere in Slicer)
+"""VoxelDose: absorbed dose per voxel and region from a CT and an activity image. Module, panel, logic, self-test."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+NUCLIDES = (
+    "Lu-177", "Y-90", "I-131", "Ho-166", "Sm-153", "Tb-161", "Cu-67", "Re-186", "Re-188", "Sr-89", "Er-169", "P-32",
+    "Ac-225", "Ra-223", "Pb-212", "Bi-213", "At-211", "Th-227",
+    "F-18", "C-11", "Ga-68", "Cu-64", "Zr-89", "I-124", "Tc-99m", "In-111", "I-123", "Ga-67", "Tl-201",
+)  # fmt: skip
+"""Radionuclides of the panel: therapy, alpha emitters, imaging. Logic takes every nuclide of ICRP-107."""
+
+
+class VoxelDose(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Voxel Dose")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["RadioDosimetry maintainers"]
+        self.parent.helpText = _(
+            "Absorbed dose of a radiopharmaceutical, per voxel and per region, from a CT and a quantitative PET or "
+            "SPECT image or a map of time-integrated activity. Five methods, from local deposition to Monte Carlo; "
+            "dose volume, uncertainty, dose-volume histograms, differences between methods, DICOM RT Dose. "
+            "Research software, not a medical device."
+        )
+        self.parent.acknowledgementText = _(
+            "Decay data: ICRP Publication 107. Voxel S-values: MIRD Pamphlet No. 17. CT calibration: Schneider et al., "
+            "Phys Med Biol 45 (2000) 459-478."
+        )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData() -> None:
+    """Offer the generated patient in the Sample Data module; nothing is downloaded."""
+    import SampleData
+
+    category = "RadioDosimetry"
+    SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=category,
+        sampleName=_("Virtual torso: CT, Lu-177 activity, organs (generated)"),
+        thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "VoxelDose.svg"),
+        customDownloader=lambda source: loadSampleTorso(),
+    )
+
+
+def loadSampleTorso(voxelMm: float = 4.0):
+    """Put the generated patient into the scene: nodes of CT, activity and segmentation."""
+    from RadioDosimetryLib.voxelDoseSample import sampleTorso
+
+    return sampleTorso(voxelMm)
+
+
+class DoseMethod(Enum):
+    """Methods of the panel; scenes keep the names, the core the values."""
+
+    LOCAL = "local"
+    SINGLE_VSV = "single-vsv"
+    DENSITY_SCALED = "density-scaled"
+    MULTIPLE_VSV = "multiple-vsv"
+    MONTE_CARLO = "monte-carlo"
+
+    def label(self) -> str:
+        """Text of the method in the panel."""
+        return {
+            "local": _("Local deposition"),
+            "single-vsv": _("Single voxel S-value kernel"),
+            "density-scaled": _("Voxel S-values, scaled by density"),
+            "multiple-vsv": _("Multiple voxel S-values, by tissue"),
+            "monte-carlo": _("Monte Carlo"),
+        }[self.value]
+
+
+class ActivityUnit(Enum):
+    """Units of the activity volume; scenes keep the names, the core the values."""
+
+    AS_STORED = ""
+    BQ_PER_ML = "Bq/mL"
+    KBQ_PER_ML = "kBq/mL"
+    MBQ_PER_ML = "MBq/mL"
+    COUNTS = "counts"
+    BQ_S_PER_ML = "Bq s/mL"
+    MBQ_S_PER_ML = "MBq s/mL"
+    BQ_H_PER_ML = "Bq h/mL"
+    KBQ_H_PER_ML = "kBq h/mL"
+    MBQ_H_PER_ML = "MBq h/mL"
+
+    def label(self) -> str:
+        """Text of the unit in the panel."""
+        if self is ActivityUnit.AS_STORED:
+            return _("As stored in the volume")
+        if self is ActivityUnit.COUNTS:
+            return _("counts (uncalibrated SPECT)")
+        kind = _("time-integrated activity") if " " in self.value else _("activity")
+        return f"{self.value} ({kind})"
+
+
+class ComputeDevice(Enum):
+    """Where Monte Carlo runs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+    def label(self) -> str:
+        """Text of the device in the panel."""
+        return _("Processor (CPU)") if self is ComputeDevice.CPU else _("NVIDIA graphics card (CUDA)")
+
+
+@parameterNodeWrapper
+class VoxelDoseParameterNode:
+    """Choices of the user; the names are kept in scene files.
+
+    `excludedSegmentIDs` (the segments without a check mark) and `ctCalibrationFile` are wired by hand, all others
+    through `connectGui`.
+    """
+
+    ctVolume: vtkMRMLScalarVolumeNode
+    activityVolume: vtkMRMLScalarVolumeNode
+    activityUnit: ActivityUnit = ActivityUnit.AS_STORED
+    calibrationFactor: Annotated[float, WithinRange(0.0, 1e9)] = 0.0
+    nuclide: Annotated[str, Choice(list(NUCLIDES)), Default("Lu-177")]
+    method: DoseMethod = DoseMethod.MULTIPLE_VSV
+    segmentation: vtkMRMLSegmentationNode
+    excludedSegmentIDs: list[str]
+    doseVolume: vtkMRMLScalarVolumeNode
+    uncertaintyVolume: vtkMRMLScalarVolumeNode
+    doseTable: vtkMRMLTableNode
+    histories: Annotated[int, WithinRange(1000, 2_000_000_000)] = 2_000_000
+    targetUncertaintyPercent: Annotated[float, WithinRange(0.0, 50.0)] = 0.0
+    seed: Annotated[int, WithinRange(0, 2_147_483_647)] = 1
+    device: ComputeDevice = ComputeDevice.CPU
+    kernelReachMm: Annotated[float, WithinRange(10.0, 600.0)] = 600.0
+    singleMedium: Annotated[str, Choice(["water", "soft-tissue"]), Default("water")]
+    ctCalibrationFile: str
+    clampCtNumbers: bool = False
+    lesionsExcluded: bool = False
+    referenceDose: vtkMRMLScalarVolumeNode
+    testDose: vtkMRMLScalarVolumeNode
+    differenceVolume: vtkMRMLScalarVolumeNode
+
+
+HAND_WIRED_PARAMETERS = ("excludedSegmentIDs", "ctCalibrationFile")
+"""Parameters without a connector in Slicer's `connectGui`."""
+
+
+class VoxelDoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: it reads choices, starts the logic in the background, and shows results and messages."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._panel = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self) -> None:
+        """Load the panel and wire it."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from RadioDosimetryLib.voxelDosePanel import VoxelDosePanel
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/VoxelDose.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = VoxelDoseLogic()
+        self._panel = VoxelDosePanel(self.ui, self.logic)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.ui.applyButton.connect("clicked(bool)", self._panel.onApply)
+        self.ui.cancelButton.connect("clicked(bool)", self._panel.onCancel)
+        self.ui.showDoseButton.connect("clicked(bool)", self._panel.onShowDose)
+        self.ui.showHistogramButton.connect("clicked(bool)", self._panel.onShowHistogram)
+        self.ui.isodoseButton.connect("clicked(bool)", self._panel.onShowIsodose)
+        self.ui.exportButton.connect("clicked(bool)", self._panel.onExport)
+        self.ui.compareButton.connect("clicked(bool)", self._panel.onCompare)
+        self.ui.checkAllButton.connect("clicked(bool)", self._panel.onCheckAll)
+        self.ui.checkNoneButton.connect("clicked(bool)", self._panel.onCheckNone)
+        self.ui.editRegionsButton.connect("clicked(bool)", self._panel.onEditRegions)
+        self.ui.exportPathLineEdit.connect("currentPathChanged(QString)", self._panel.onPathChanged)
+        self.ui.ctCalibrationPathLineEdit.connect("currentPathChanged(QString)", self._panel.onCalibrationChanged)
+        self.ui.regionsTable.connect("itemChanged(QTableWidgetItem*)", self._panel.onRegionChecked)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Stop what runs and let go of the scene."""
+        if self._panel is not None:
+            self._panel.abandon()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Called when the user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Called when the user opens another module; a run goes on."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """Let go of the nodes before they vanish, and stop the run that would write into them."""
+        self._panel.abandon()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event) -> None:
+        """Begin anew in the empty scene."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Take the scene's choices, or choose what the scene leaves no doubt about."""
+        self.setParameterNode(self.logic.getParameterNode())
+        self.logic.chooseInputs(self._parameterNode)
+
+    def setParameterNode(self, parameterNode: VoxelDoseParameterNode | None) -> None:
+        """Bind the panel to a parameter node, or to none."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._panel.setParameterNode(parameterNode)
+
+    def onParameterNodeModified(self, caller=None, event=None) -> None:
+        """Bring what `connectGui` does not reach up to date."""
+        self._panel.update()
+
+
+class VoxelDoseLogic(ScriptedLoadableModuleLogic):
+    """Absorbed dose from nodes to nodes; usable from the console and in batch, without the panel."""
+
+    def getParameterNode(self) -> VoxelDoseParameterNode:
+        """Choices kept in the scene."""
+        return VoxelDoseParameterNode(super().getParameterNode())
+
+    def computeDose(
+        self,
+        ctNode,
+        activityNode,
+        nuclide: str = "Lu-177",
+        method: str = "multiple-vsv",
+        segmentationNode=None,
+        segmentIDs=None,
+        activityUnit: str | None = None,
+        calibrationFactor: float | None = None,
+        doseNode=None,
+        uncertaintyNode=None,
+        tableNode=None,
+        progress=None,
+        **settings,
+    ):
+        """Compute a dose and leave it in the scene.
+
+        >>> import VoxelDose
+        >>> ct, activity, segmentation = VoxelDose.loadSampleTorso()
+        >>> nodes = VoxelDose.VoxelDoseLogic().computeDose(ct, activity, "Lu-177", segmentationNode=segmentation)
+        >>> nodes.dose, nodes.table, nodes.chart
+
+        Parameters
+        ----------
+        ctNode, activityNode
+            CT [HU]; activity [Bq/mL], integrated by physical decay, or time-integrated activity [Bq s/mL].
+        nuclide
+            Any radionuclide of ICRP-107.
+        method
+            "local", "single-vsv", "density-scaled", "multiple-vsv" or "monte-carlo".
+        segmentationNode, segmentIDs
+            Regions of the table and the histogram; all segments if `segmentIDs` is None.
+        activityUnit, calibrationFactor
+            Unit where the volume does not say it; [Bq/mL] per count for the unit "counts".
+        doseNode, uncertaintyNode, tableNode
+            Outputs; new nodes if None. Never an input.
+        progress
+            `report(fraction, message)` and `cancelled()`; None: nobody watches.
+        **settings
+            See `RadioDosimetryLib.voxelDoseWork.DoseSettings`: histories, targetUncertaintyPercent, seed, device,
+            clampCtNumbers, ctCalibrationFile, kernelReachMm, singleMedium, lesionsExcluded.
+
+        Returns
+        -------
+        RadioDosimetryLib.voxelDoseOutputs.DoseNodes
+            Nodes `dose`, `uncertainty`, `table`, `histograms`, `chart`.
+
+        Raises
+        ------
+        radiodosimetry.errors.RadioDosimetryError
+            With a text that says what to do; the scene is then as it was.
+        """
+        from RadioDosimetryLib.voxelDoseOutputs import DoseTargets, storeDose
+        from RadioDosimetryLib.voxelDoseWork import DoseSettings, computeRequest, doseRequest
+
+        targets = DoseTargets(ctNode, activityNode, segmentationNode, doseNode, uncertaintyNode, tableNode)
+        targets.requireDistinct()
+        request = doseRequest(
+            ctNode, activityNode, nuclide, method, segmentationNode, segmentIDs, activityUnit, calibrationFactor,
+            DoseSettings(**settings),
+        )  # fmt: skip
+        result = computeRequest(request, progress)
+        return storeDose(result, targets, self.title(activityNode, method))
+
+    def computeDifference(self, referenceNode, testNode, differenceNode=None):
+        """Volume of the difference of two doses on one grid, test minus reference [Gy]."""
+        from RadioDosimetryLib.voxelDoseOutputs import storeDifference
+
+        return storeDifference(referenceNode, testNode, f"{testNode.GetName()} minus reference", differenceNode)
+
+    def exportRtDose(self, doseNode, path, reference=None) -> None:
+        """Write a dose volume as DICOM RT Dose; `reference`: DICOM file or folder of the CT."""
+        from RadioDosimetryLib.voxelDoseOutputs import exportRtDose
+
+        exportRtDose(doseNode, Path(path), None if reference is None else Path(reference))
+
+    def title(self, activityNode, method: str) -> str:
+        """Name of a new dose volume."""
+        return f"{activityNode.GetName()} dose {method}"
+
+    def chooseInputs(self, parameterNode: VoxelDoseParameterNode) -> None:
+        """Fill empty inputs with the first node of the scene that says it is one."""
+        from RadioDosimetryLib.voxelDoseChecks import firstActivity, firstCt, firstSegmentation
+
+        with slicer.util.NodeModify(parameterNode):
+            if parameterNode.ctVolume is None:
+                parameterNode.ctVolume = firstCt()
+            if parameterNode.activityVolume is None:
+                parameterNode.activityVolume = firstActivity()
+            if parameterNode.segmentation is None:
+                parameterNode.segmentation = firstSegmentation()
+
+
+class VoxelDoseTest(ScriptedLoadableModuleTest):
+    """Self-test on the generated patient; no download."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """All tests."""
+        for test in (self.test_dose_equals_the_core, self.test_missing_unit_changes_nothing):
+            self.setUp()
+            test()
+
+    def test_dose_equals_the_core(self) -> None:
+        """The dose volume holds what the core computes, and the table has a row per segment."""
+        import numpy as np
+
+        from radiodosimetry.workflows.dose import compute_dose, integrate_physical_decay
+        from RadioDosimetryLib.volumes import volumeFromNode
+
+        ct, activity, segmentation = loadSampleTorso(16.0)
+        nodes = VoxelDoseLogic().computeDose(ct, activity, "Lu-177", "local", segmentation)
+        tia = integrate_physical_decay(volumeFromNode(activity), "Lu-177")
+        expected = compute_dose(volumeFromNode(ct), tia, "Lu-177", "local").dose
+        np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.dose), expected.array_kji)
+        self.assertEqual(nodes.table.GetNumberOfRows(), segmentation.GetSegmentation().GetNumberOfSegments())
+        self.assertEqual(nodes.dose.GetVoxelValueUnits().GetCodeValue(), "Gy")
+        self.delayDisplay("Dose of the virtual torso equals that of the core")
+
+    def test_missing_unit_changes_nothing(self) -> None:
+        """A volume without a unit is refused with a message, and no node appears."""
+        from radiodosimetry.errors import UnitError
+
+        ct, activity, _segmentation = loadSampleTorso(16.0)
+        activity.SetVoxelValueQuantity(None)
+        activity.SetVoxelValueUnits(None)
+        count = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaises(UnitError):
+            VoxelDoseLogic().computeDose(ct, activity)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), count)
