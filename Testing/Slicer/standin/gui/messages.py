@@ -1,0 +1,26 @@
+# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
+"""Warnings of Qt, kept as problems: a layout set twice, an unknown property, a signal that does not exist."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QtMsgType, qInstallMessageHandler
+
+from ..core.reports import report
+
+OF_THE_PLATFORM = ("This plugin does not support", "Cannot find font directory", "Populating font family aliases")
+"""Parts of messages that speak of the offscreen platform, not of a panel."""
+
+
+class QtWarning(RuntimeWarning):
+    """A warning that Qt printed."""
+
+
+def listen() -> None:
+    """Keep every warning of Qt from now on."""
+    qInstallMessageHandler(_keep)
+
+
+def _keep(kind: QtMsgType, context: object, message: str) -> None:
+    isWarning = kind not in (QtMsgType.QtDebugMsg, QtMsgType.QtInfoMsg)
+    if isWarning and not any(part in message for part in OF_THE_PLATFORM):
+        report(QtWarning(message))

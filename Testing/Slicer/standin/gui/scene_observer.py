@@ -1,0 +1,41 @@
+# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
+"""Watching a MRML node or scene from a widget without keeping either alive longer than it lives."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import shiboken6
+import vtk
+
+
+class SceneObserver:
+    """Observations of one widget: they end with the widget."""
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = weakref.ref(widget)
+        self._tags: list[tuple[Any, int]] = []
+
+    def observe(self, subject: Any, event: int, method: Callable[[Any, Any], None]) -> None:
+        """Call `method(widget, calldata)` on an event of a node or scene."""
+        reference = self._widget
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def onEvent(caller: Any, eventName: str, data: Any = None) -> None:
+            widget = reference()
+            if widget is not None and shiboken6.isValid(widget):
+                method(widget, data)
+
+        self._tags.append((subject, subject.AddObserver(event, onEvent)))
+
+    def stop(self, subject: Any = None) -> None:
+        """End the observations of one subject, or all."""
+        kept = []
+        for observed, tag in self._tags:
+            if subject is None or observed is subject:
+                observed.RemoveObserver(tag)
+            else:
+                kept.append((observed, tag))
+        self._tags = kept
