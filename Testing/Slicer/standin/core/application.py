@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from pathlib import Path
@@ -46,8 +47,10 @@ class Application(Signals):
         self._options = CommandOptions()
         self._exit_codes: list[int] = []
         self._started = False
-        self.temporaryPath = tempfile.mkdtemp(prefix="Slicer-")
+        self._folder = tempfile.TemporaryDirectory(prefix="Slicer-", ignore_cleanup_errors=True)
+        self.temporaryPath = self._folder.name
         self.slicerHome = str(Path(self.temporaryPath) / "home")
+        atexit.register(self._folder.cleanup)
 
     def mrmlScene(self) -> Any:
         """The scene, the same as `slicer.mrmlScene`."""

@@ -92,6 +92,7 @@ class IOManager:
         storage = node.CreateDefaultStorageNode()
         if storage is None:
             return ()
+        storage.SetScene(self._scene)  # volumes ask the scene for the formats of ITK
         types = storage.GetSupportedWriteFileTypes()
         return tuple(types.GetValue(index) for index in range(types.GetNumberOfValues()))
 

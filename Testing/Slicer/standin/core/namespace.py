@@ -9,7 +9,7 @@ from types import ModuleType
 
 import slicer
 
-from . import i18n, modules, packaging, parameter_node, scripted_module
+from . import i18n, modules, packaging, parameter_node, sample_data, scripted_module, segment_statistics, testing
 
 _PUBLIC = {
     "slicer.ScriptedLoadableModule": (
@@ -35,7 +35,12 @@ _PUBLIC = {
         ),
     ),
     "slicer.parameterNodeWrapper": (parameter_node, tuple(parameter_node.__all__)),
+    "slicer.testing": (testing, ("runUnitTest", "exitSuccess", "exitFailure")),
+    "SampleData": (sample_data, ("SampleDataSource", "SampleDataLogic", "downloadSample", "downloadSamples")),
+    "SegmentStatistics": (segment_statistics, ("SegmentStatisticsLogic", "SegmentStatisticsPluginBase")),
+    "SegmentStatisticsPlugins": (segment_statistics, ("SegmentStatisticsPluginBase",)),
 }
+"""What Slicer's Python offers by these names: the module that stands in, and its names; no others are there."""
 
 
 def addMissingNames() -> None:
@@ -48,5 +53,6 @@ def addMissingNames() -> None:
         for name in names:
             setattr(module, name, getattr(source, name))
         sys.modules[path] = module
-        setattr(slicer, path.split(".")[-1], module)
+        if path.startswith("slicer."):
+            setattr(slicer, path.removeprefix("slicer."), module)
     slicer.qSlicerScriptedLoadableModule = modules.ScriptedModule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -48,6 +49,10 @@ def _print_errors_of_vtk() -> None:
 def _start_logics(application: Application, scene: Any, logic: Any) -> None:
     """Application logic first; a module logic gets it before the scene, whose nodes it registers."""
     logic.SetTemporaryPath(application.temporaryPath)
+    logic.SetHomeDirectory(application.slicerHome)
+    logic.SetShareDirectory("share/Slicer-5.12")
+    # Slicer's colour tables are not part of slicer-core: an empty folder is searched without complaint.
+    (Path(application.slicerHome) / "share" / "Slicer-5.12" / "ColorFiles").mkdir(parents=True)
     logic.SetMRMLScene(scene)
     logic.SetSliceLogics(vtk.vtkCollection())
     logic.SetViewLogics(vtk.vtkCollection())
@@ -68,7 +73,10 @@ def _let_scene_read_bundles(application: Application, scene: Any, logic: Any) ->
     remote = slicer.vtkMRMLRemoteIOLogic()
     remote.SetMRMLScene(scene)
     remote.SetMRMLApplicationLogic(logic)
-    remote.GetCacheManager().SetRemoteCacheDirectory(application.temporaryPath)
+    cache = Path(application.temporaryPath) / "RemoteIO"
+    cache.mkdir()
+    (cache / ".slicer-cache").touch()  # says that the folder is a cache and may be emptied
+    remote.GetCacheManager().SetRemoteCacheDirectory(str(cache))
     data = slicer.vtkDataIOManagerLogic()
     data.SetMRMLScene(scene)
     data.SetMRMLApplicationLogic(logic)
