@@ -13,6 +13,7 @@ from radiodosimetry.cli import main
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.images.readers import image_of
 from radiodosimetry.organ_dose import s_values
+from radiodosimetry.organ_dose.patient import patient_s_values
 from radiodosimetry.organ_dose.s_value_table import SValueTable, read_s_values
 from radiodosimetry.provenance import Record
 
@@ -179,12 +180,36 @@ def test_a_phantom_is_handed_to_its_own_function(tmp_path, monkeypatch) -> None:
     assert float(rows_of(output)["liver", "liver"]["s_mgy_per_mbq_s"]) == pytest.approx(1.4e-5)
 
 
+def test_members_of_a_chain_have_random_numbers_of_their_own(patient, tmp_path, monkeypatch) -> None:
+    (tmp_path / "fates.csv").write_text("daughter,source,fraction,destination\nPo-212,tumour_1,0.5,liver\n")
+    seeds = {}
+
+    def watched(ct, regions, nuclide, histories, seed, *rest, **settings):
+        seeds[nuclide.name] = seed
+        return patient_s_values(ct, regions, nuclide, histories, seed, *rest, **settings)
+
+    monkeypatch.setattr("radiodosimetry.workflows.s_values.patient_s_values", watched)
+    words = ["--fates", str(tmp_path / "fates.csv"), "--seed", "5"]
+    assert run(patient, tmp_path / "s.csv", *words, nuclide="Bi-212", histories="100") == 0
+    assert seeds["Bi-212"] == 5
+    assert len(seeds) > 1
+    assert len(set(seeds.values())) == len(seeds)
+
+
+def test_histories_and_seed_of_a_phantom_make_no_difference_and_are_said_to(tmp_path, capsys) -> None:
+    words = ["svalues", "--nuclide", "Lu-177", "--phantom", "adult-male", "--output"]
+    plain, counted = tmp_path / "plain.csv", tmp_path / "counted.csv"
+    assert main([*words, str(plain)]) == 0
+    assert "made no difference" not in capsys.readouterr().err
+    assert main([*words, str(counted), "--histories", "1000", "--seed", "7"]) == 0
+    assert "--histories and --seed made no difference" in capsys.readouterr().err
+    assert counted.read_bytes() == plain.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--phantom", "adult-male", "--histories", "1000"], "--histories belongs to S-values of a patient (--ct)"),
-        (["--phantom", "adult-male", "--seed", "0"], "--seed belongs to S-values of a patient (--ct), found --phantom"),
-        (["--phantom", "adult-male", "--labels", "{labels}"], "--labels belongs to S-values of a patient"),
+        (["--phantom", "adult-male", "--labels", "{labels}"], "--labels belongs to S-values of a patient (--ct)"),
         (["--phantom", "adult-male", "--remainder"], "--remainder belongs to S-values of a patient"),
         (["--phantom", "adult-male", "--region", "a=b"], "--region belongs to S-values of a patient"),
         (["--phantom", "child"], "argument --phantom: invalid choice: 'child'"),

@@ -52,13 +52,14 @@ _PATIENT_OPTIONS = (
     "region",
     "spacing_mm",
     "remainder",
-    "histories",
-    "seed",
     "device",
     "secondaries",
     "clamp_hu",
 )
 """Options that a stylised adult does not have."""
+
+_STATISTICS_OPTIONS = ("histories", "seed")
+"""Options that mean nothing for a stylised adult, whose photons were followed once and for all."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -137,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     nuclide = Radionuclide(arguments.nuclide)
     theirs = _theirs(arguments, nuclide)
     table = _computed(arguments, nuclide)
-    for warning in table.record.warnings:
+    for warning in (*_unused_options(arguments), *table.record.warnings):
         _LOG.warning("%s", warning)
     comparison = None if theirs is None else compare_s_values(table, theirs)
     _write(arguments, table, comparison)
@@ -162,6 +163,17 @@ def _check_options(arguments: argparse.Namespace) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise RegionError(f"--region is given more than once for {', '.join(repeated)}; give each region its own name.")
+
+
+def _unused_options(arguments: argparse.Namespace) -> list[str]:
+    """What was asked for and makes no difference."""
+    given = [f"--{name}" for name in _STATISTICS_OPTIONS if getattr(arguments, name) is not None]
+    if arguments.phantom is None or not given:
+        return []
+    return [
+        f"{' and '.join(given)} made no difference: the S-values of {arguments.phantom} come from stored photon SAFs, "
+        "whose statistics are in std."
+    ]
 
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import InputError
 from ..images.geometry import VolumeGeometry
 from ..images.readers import read_volume
@@ -207,8 +209,14 @@ def _chain(
     tables = {}
     for index, member in enumerate(members):
         part = PartialProgress(progress, index / len(members), (index + 1) / len(members))
-        tables[member] = _simulated(ct, regions, geometry, Radionuclide(member), options, False, part)
+        own = replace(options, seed=_seed_of_member(options.seed, index))
+        tables[member] = _simulated(ct, regions, geometry, Radionuclide(member), own, False, part)
     return chain_s_values(nuclide, tables, fates)[0]
+
+
+def _seed_of_member(seed: int, index: int) -> int:
+    """Random numbers of its own for every member, whose errors then are independent; the parent keeps the seed."""
+    return seed if index == 0 else int(np.random.SeedSequence((seed, index)).generate_state(1, np.uint32)[0])
 
 
 def _members(nuclide: Radionuclide) -> list[str]:
