@@ -7,7 +7,7 @@ from typing import Annotated
 
 import slicer
 import vtk
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLSequenceNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
@@ -134,7 +134,7 @@ class VoxelDoseParameterNode:
     """
 
     ctVolume: vtkMRMLScalarVolumeNode
-    activityVolume: vtkMRMLScalarVolumeNode
+    activityVolume: vtkMRMLScalarVolumeNode | vtkMRMLSequenceNode
     activityUnit: ActivityUnit = ActivityUnit.AS_STORED
     calibrationFactor: Annotated[float, WithinRange(0.0, 1e9)] = 0.0
     nuclide: Annotated[str, Choice(list(NUCLIDES)), Default("Lu-177")]
@@ -153,6 +153,7 @@ class VoxelDoseParameterNode:
     ctCalibrationFile: str
     clampCtNumbers: bool = False
     lesionsExcluded: bool = False
+    shownDose: vtkMRMLScalarVolumeNode
     referenceDose: vtkMRMLScalarVolumeNode
     testDose: vtkMRMLScalarVolumeNode
     differenceVolume: vtkMRMLScalarVolumeNode
@@ -183,6 +184,8 @@ class VoxelDoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = VoxelDoseLogic()
+        for selector in (self.ui.shownDoseSelector, self.ui.referenceDoseSelector, self.ui.testDoseSelector):
+            selector.addAttribute("vtkMRMLScalarVolumeNode", "DicomRtImport.DoseVolume", "1")
         self._panel = VoxelDosePanel(self.ui, self.logic)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -281,7 +284,8 @@ class VoxelDoseLogic(ScriptedLoadableModuleLogic):
         Parameters
         ----------
         ctNode, activityNode
-            CT [HU]; activity [Bq/mL], integrated by physical decay, or time-integrated activity [Bq s/mL].
+            CT [HU]; activity [Bq/mL], integrated by physical decay, or time-integrated activity [Bq s/mL], or a
+            sequence of registered activity scans over hours after administration, integrated voxel by voxel.
         nuclide
             Any radionuclide of ICRP-107.
         method

@@ -7,7 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .quantities import quantityOf
-from .voxelDoseWork import COUNTS_UNIT, saysActivity
+from .voxelDoseWork import COUNTS_UNIT, isSequence, saysActivity
 
 
 def missingForDose(parameters) -> str:
@@ -20,13 +20,13 @@ def missingForDose(parameters) -> str:
     if ct is activity:
         return _("Select different volumes as CT and as activity.")
     for node in (ct, activity):
-        if node.GetImageData() is None:
+        if not isSequence(node) and node.GetImageData() is None:
             return _("Volume '{name}' has no voxels; select another one.").format(name=node.GetName())
     unit = parameters.activityUnit.value
     if not unit and _isCounts(activity):
         unit = COUNTS_UNIT
     if not unit and not saysActivity(activity):
-        return _("Volume '{name}' does not say its unit; choose the activity unit.").format(name=activity.GetName())
+        return _("'{name}' does not say its unit; choose the activity unit.").format(name=activity.GetName())
     if unit == COUNTS_UNIT and not parameters.calibrationFactor > 0:
         return _("Give the calibration factor of the counts.")
     if unit != COUNTS_UNIT and parameters.calibrationFactor > 0:
@@ -92,5 +92,7 @@ def _isCounts(node) -> bool:
 
 
 def _quantityName(node) -> str:
+    if isSequence(node):
+        return ""
     quantity = quantityOf(node)
     return "" if quantity is None else quantity.value

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from .quantities import quantityOf, unitOf
 from .segmentations import regionsFromSegmentation
+from .sequences import volumesFromSequence
 from .volumes import volumeFromNode
 
 if TYPE_CHECKING:
     from radiodosimetry.images.regions import Region
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.progress import Progress
+    from radiodosimetry.time_activity.scans import Scan
     from radiodosimetry.workflows.dose import DoseOptions, DoseResult
 
 COUNTS_UNIT = "counts"
@@ -28,6 +30,9 @@ COUNTS_UNIT = "counts"
 ACTIVITY_UNITS = ("Bq/mL", "kBq/mL", "MBq/mL")
 TIA_UNITS = ("Bq s/mL", "MBq s/mL", "Bq h/mL", "kBq h/mL", "MBq h/mL")
 """Units that an activity volume may be said to have."""
+
+INTEGRATION_SHARE = 0.2
+"""Share of the progress that the integration of serial scans takes."""
 
 LESION_NAME = re.compile(r"tumou?r|lesion|metasta|\bptv\b|\bgtv\b", re.IGNORECASE)
 """Segments that are lesions by their name."""
@@ -117,7 +122,7 @@ class DoseRequest:
     ct
         CT numbers [HU].
     activity
-        Activity [Bq/mL] or time-integrated activity concentration [Bq s/mL].
+        Activity [Bq/mL] or time-integrated activity concentration [Bq s/mL]; serial scans of activity for a sequence.
     nuclide
         Name of the radionuclide.
     method
@@ -129,7 +134,7 @@ class DoseRequest:
     """
 
     ct: QuantitativeVolume
-    activity: QuantitativeVolume
+    activity: QuantitativeVolume | tuple[Scan, ...]
     nuclide: str
     method: str
     regions: tuple[Region, ...]
@@ -152,7 +157,8 @@ def doseRequest(
     Parameters
     ----------
     ctNode, activityNode
-        Volumes; their grids may differ. A rigid parent transform is applied.
+        Volumes; their grids may differ. A rigid parent transform is applied. The activity may be a sequence of
+        registered scans over hours after administration: each voxel is then fitted with one exponential.
     nuclide, method
         As in the core's `compute_dose`.
     segmentationNode
@@ -183,10 +189,16 @@ def doseRequest(
     settings = settings or DoseSettings()
     options = settings.asOptions()
     ct = volumeFromNode(ctNode, Quantity.CT_NUMBER)
-    activity = activityFromNode(activityNode, activityUnit, calibrationFactor)
+    activity: QuantitativeVolume | tuple[Scan, ...]
+    if isSequence(activityNode):
+        activity = _scansOf(activityNode, activityUnit, calibrationFactor)
+        geometry = activity[0].volume.geometry
+    else:
+        activity = activityFromNode(activityNode, activityUnit, calibrationFactor)
+        geometry = activity.geometry
     regions: list[Region] = []
     if segmentationNode is not None and (segmentIDs is None or len(segmentIDs) > 0):
-        regions = regionsFromSegmentation(segmentationNode, activity.geometry, segmentIDs)
+        regions = regionsFromSegmentation(segmentationNode, geometry, segmentIDs)
     if settings.lesionsExcluded:
         regions = withoutLesions(regions)
     return DoseRequest(ct, activity, nuclide, method, tuple(regions), options)
@@ -229,10 +241,20 @@ def activityFromNode(node, unit: str | None = None, calibrationFactor: float | N
 
 
 def saysActivity(node) -> bool:
-    """Whether a volume node says of itself that it holds activity or time-integrated activity, with its unit."""
+    """Whether a volume, or each of a sequence, says that it is activity or time-integrated activity, with its unit."""
+    if isSequence(node):
+        count = node.GetNumberOfDataNodes()
+        return count > 0 and all(saysActivity(node.GetNthDataNode(number)) for number in range(count))
+    if not node.IsA("vtkMRMLVolumeNode"):
+        return False
     quantity = quantityOf(node)
     names = ("activity_concentration", "time_integrated_activity_concentration")
     return quantity is not None and quantity.value in names and unitOf(node) is not None
+
+
+def isSequence(node) -> bool:
+    """Whether a node is a sequence of scans."""
+    return node is not None and node.IsA("vtkMRMLSequenceNode")
 
 
 def withoutLesions(regions: Sequence[Region]) -> list[Region]:
@@ -267,21 +289,29 @@ def withoutLesions(regions: Sequence[Region]) -> list[Region]:
 
 
 def computeRequest(request: DoseRequest, progress: Progress | None = None) -> DoseResult:
-    """The dose of a request: activity is integrated by physical decay, then the core's `compute_dose`.
+    """The dose of a request: activity is integrated over time, then the core's `compute_dose`.
+
+    A single scan is integrated by physical decay, serial scans voxel by voxel.
 
     Raises
     ------
     RadioDosimetryError
-        As the core's `integrate_physical_decay` and `compute_dose`.
+        As the core's `integrate_physical_decay`, `tia_map` and `compute_dose`.
     """
+    from radiodosimetry.progress import PartialProgress
     from radiodosimetry.units import Quantity
     from radiodosimetry.workflows.dose import compute_dose, integrate_physical_decay
 
-    tia = request.activity
-    if tia.quantity is Quantity.ACTIVITY_CONCENTRATION:
-        tia = integrate_physical_decay(tia, request.nuclide)
+    work = progress
+    if isinstance(request.activity, tuple):
+        tia = _integrated(request.activity, request.nuclide, PartialProgress(progress, 0.0, INTEGRATION_SHARE))
+        work = PartialProgress(progress, INTEGRATION_SHARE, 1.0)
+    elif request.activity.quantity is Quantity.ACTIVITY_CONCENTRATION:
+        tia = integrate_physical_decay(request.activity, request.nuclide)
+    else:
+        tia = request.activity
     result = compute_dose(
-        request.ct, tia, request.nuclide, request.method, request.regions, request.options, progress=progress
+        request.ct, tia, request.nuclide, request.method, request.regions, request.options, progress=work
     )
     expressions = {region.name: region.expression for region in request.regions}
     record = result.record.with_inputs(regions=expressions) if expressions else result.record
@@ -290,6 +320,23 @@ def computeRequest(request: DoseRequest, progress: Progress | None = None) -> Do
     if uncertainty is not None:
         uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
     return replace(result, dose=dose, uncertainty=uncertainty, record=record)
+
+
+def _scansOf(sequenceNode, unit: str | None, calibrationFactor: float | None) -> tuple[Scan, ...]:
+    from radiodosimetry.time_activity.scans import Scan
+
+    return tuple(
+        Scan(hours * 3600.0, activityFromNode(node, unit, calibrationFactor))
+        for hours, node in volumesFromSequence(sequenceNode)
+    )
+
+
+def _integrated(scans: Sequence[Scan], nuclide: str, progress: Progress | None) -> QuantitativeVolume:
+    """Time-integrated activity of serial scans, one exponential per voxel."""
+    from radiodosimetry.nuclides import Radionuclide
+    from radiodosimetry.time_activity.voxelwise import tia_map
+
+    return tia_map(scans, Radionuclide(nuclide).decay_constant_per_s, "mono", progress=progress).tia
 
 
 def _calibrated(counts: QuantitativeVolume, name: str, factor: float | None) -> QuantitativeVolume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from radiodosimetry.errors import (
     UnitError,
 )
 from radiodosimetry.images.dicom_reader import read_dicom
+from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.units import Quantity
 from radiodosimetry.workflows.dose import DoseOptions, compute_dose, integrate_physical_decay
 
@@ -137,6 +139,22 @@ def test_counts_become_activity_by_their_calibration_factor(torso: Any, logic: A
     np.testing.assert_allclose(_array(found), expected, rtol=1e-6)
     with pytest.raises(InputError, match="calibration factor above zero"):
         logic.computeDose(ct, counts, method="local", activityUnit="counts")
+
+
+def test_a_sequence_of_scans_is_integrated_voxel_by_voxel(torso: Any, logic: Any) -> None:
+    from RadioDosimetryLib.sequences import sequenceFromVolumes
+    from RadioDosimetryLib.volumes import volumeFromNode
+
+    ct, activity, _segmentation = torso
+    first = volumeFromNode(activity)
+    decay_per_h = math.log(2.0) / 40.0
+    scans = [(h, first.with_array(first.array_kji * np.exp(-decay_per_h * h))) for h in (1.0, 24.0, 96.0)]
+    sequence = sequenceFromVolumes(scans, "Scans")
+    dose = logic.computeDose(ct, sequence, method="local", activityUnit="Bq/mL").dose
+    once = _array(logic.computeDose(ct, activity, method="local").dose)
+    physical_h = Radionuclide("Lu-177").half_life_s / 3600.0
+    inside = once > 0.01 * once.max()
+    np.testing.assert_allclose(_array(dose)[inside], once[inside] * 40.0 / physical_h, rtol=1e-4)
 
 
 def test_a_dose_goes_into_the_node_chosen_and_its_old_histograms_leave(torso: Any, logic: Any) -> None:
