@@ -132,6 +132,19 @@ def test_further_regions_are_made_by_expressions(patient):
     assert by_name["both"] == pytest.approx(by_name["liver"] + by_name["spleen"], rel=1e-8)
 
 
+def test_only_some_regions_can_be_kept_and_the_remainder_is_outside_of_them(patient):
+    assert run(patient, "--region", "both=liver+spleen", "--only", "both,liver", "--remainder", "--whole-body") == 0
+    by_name = {row["region"]: float(row["activity_mbq"]) for row in rows(patient) if row["time_h"] == "4"}
+    assert list(by_name) == ["liver", "both", "remainder_of_body", "whole_body"]
+    assert by_name["both"] + by_name["remainder_of_body"] == pytest.approx(by_name["whole_body"], rel=1e-8)
+
+
+def test_a_region_to_keep_that_is_not_there_is_refused(patient, capsys):
+    assert run(patient, "--only", "kidney") == 2
+    assert "no region kidney to keep; the regions are liver, spleen" in capsys.readouterr().err
+    assert left_behind(patient) == []
+
+
 def test_uncertainties_and_recovery_fill_their_columns(patient):
     recovery = patient / "recovery.csv"
     recovery.write_text("volume_ml,recovery\n0.1,0.4\n1,0.6\n10,0.9\n")
@@ -297,7 +310,7 @@ def test_a_region_absent_in_one_scan_is_named_with_the_scan(patient, capsys):
 def test_a_scan_that_does_not_reach_a_region_is_refused_and_one_that_cuts_it_warned_of(patient, capsys):
     write(patient / "t24.nii.gz", activity(drawn(), 24)[:4])
     assert run(patient, times_h=(4, 24)) == 2
-    assert "In the scan at 24 h (t24.nii.gz): No voxel of the dose grid belongs to: spleen" in capsys.readouterr().err
+    assert "In the scan at 24 h (t24.nii.gz): No voxel of the image belongs to: spleen" in capsys.readouterr().err
     write(patient / "t24.nii.gz", activity(drawn(), 24)[3:], origin=(0.0, 0.0, 15.0))
     assert run(patient, times_h=(4, 24)) == 0
     assert any("part of it lies outside that scan" in warning for warning in record(patient)["warnings"])

@@ -17,6 +17,7 @@ from radiodosimetry.virtual_patients import (
     centred_geometry,
     default_geometry,
     torso_patient,
+    torso_scans,
     torso_structures,
 )
 from radiodosimetry.virtual_patients.shapes import Ellipsoid, EllipticCylinder, Shell
@@ -163,3 +164,17 @@ def test_a_solid_without_extent_is_refused() -> None:
         Ellipsoid((0, 0, 0), (1.0, 0.0, 1.0))
     with pytest.raises(InputError, match="height must be a positive length in mm, found nan"):
         EllipticCylinder((0, 0, 0), (1.0, 1.0), math.nan)
+
+
+def test_serial_scans_fall_with_the_half_life_of_each_structure(
+    patient: SyntheticPatient, structures: dict[str, Structure]
+) -> None:
+    early, same, late = torso_scans((4, 24, 124))
+    assert np.array_equal(same.array_kji, patient.activity.array_kji)
+    assert late.time is not None
+    assert early.time is not None
+    assert (late.time - early.time).total_seconds() == 120 * 3600
+    for label, name in patient.labels.names.items():
+        inside = patient.labels.array_kji == label
+        fallen = float(late.array_kji[inside].sum() / early.array_kji[inside].sum())
+        assert fallen == pytest.approx(2 ** (-120 / structures[name].effective_half_life_h), rel=1e-5), name

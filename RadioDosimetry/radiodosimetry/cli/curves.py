@@ -113,6 +113,7 @@ def _add_regions(parser: argparse.ArgumentParser) -> None:
         "--region", type=named_expression, action="append", default=[], metavar="NAME=EXPR",
         help="further region of label names with + and -, such as healthy_liver=liver-tumour1",
     )  # fmt: skip
+    group.add_argument("--only", metavar="NAMES", help="regions to keep, separated by commas (default: all)")
     group.add_argument("--remainder", action="store_true", help="add remainder_of_body: the body outside all regions")
     group.add_argument("--whole-body", action="store_true", help="add whole_body")
     group.add_argument("--body", metavar="NAME", help="region that is the body (default: every voxel of the scan)")
@@ -201,12 +202,19 @@ def run(arguments: argparse.Namespace) -> int:
             ),
             options,
             progress,
+            _kept(arguments),
         )
     for warning in result.record.warnings:
         _LOG.warning("%s", warning)
     _write(arguments, result, options)
     sys.stdout.write(curves_text(result.curves, options.administered_bq))
     return EXIT_OK
+
+
+def _kept(arguments: argparse.Namespace) -> list[str]:
+    """Names of the regions to keep, the body among them."""
+    names = [name.strip() for name in (arguments.only or "").split(",") if name.strip()]
+    return [*names, arguments.body] if names and arguments.body else names
 
 
 def curves_text(curves: Sequence[TimeActivityCurve], administered_bq: float | None) -> str:

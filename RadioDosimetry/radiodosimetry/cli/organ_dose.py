@@ -61,6 +61,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--organ-masses", type=existing_file, metavar="CSV", help="the patient's, columns organ,mass_g: scales S-values"
     )
+    parser.add_argument(
+        "--lesion", type=_lesion, action="append", default=[], metavar="NAME=MASS_G",
+        help="a region that is no organ: a sphere of this mass with a dose of its own; once per lesion",
+    )  # fmt: skip
     parser.add_argument("--administered-mbq", type=positive_number, metavar="A", help="for doses in Gy")
     parser.add_argument(
         "--s-values", type=existing_file, metavar="CSV",
@@ -84,6 +88,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.set_defaults(run=run)
 
 
+def _lesion(text: str) -> tuple[str, float]:
+    """Argument type `NAME=MASS_G`."""
+    name, _, mass = text.partition("=")
+    if not name or not mass:
+        raise argparse.ArgumentTypeError(f"expected NAME=MASS_G, such as tumour1=12.5, found '{text}'")
+    return name, positive_number(mass)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Compute the doses, print them and write everything asked for, all of it or nothing.
 
@@ -94,6 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
     OutputError
         An output cannot be written.
     """
+    names = [name for name, _ in arguments.lesion]
+    if len(set(names)) < len(names):
+        raise InputError(f"--lesion is given more than once for {', '.join(sorted(names))}; give each its own name.")
     if arguments.phantom is None and arguments.s_values is None:
         raise InputError("Whose S-values shall be used is missing; give --phantom adult-male or adult-female.")
     outputs = [path for path in (arguments.output, arguments.contributions) if path is not None]
@@ -138,6 +153,7 @@ def _compute(arguments: argparse.Namespace) -> OrganDoseResult:
         arguments.alpha_weight,
         None if arguments.radiobiology is None else read_radiobiology(arguments.radiobiology),
         None if arguments.fates is None else read_fates(arguments.fates),
+        dict(arguments.lesion),
     )
     doses = replace(result.doses, record=result.doses.record.with_warnings(*warnings))
     return replace(result, doses=doses)

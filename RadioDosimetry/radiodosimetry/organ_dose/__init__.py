@@ -5,6 +5,7 @@ from .dose_tables import contributions_csv, organ_dose_csv
 from .effective_dose import EffectiveDose, effective_dose, sex_averaged
 from .icrp_safs import read_icrp_safs, s_values_from_safs
 from .importers import compare_s_values, read_s_value_table
+from .lesions import with_lesions
 from .marrow_dose import (
     marrow_residence_time_from_blood,
     marrow_residence_time_from_image,
@@ -65,4 +66,5 @@ __all__ = [
     "sphere_s_value",
     "sphere_s_values",
     "stylised_phantom",
+    "with_lesions",
 ]

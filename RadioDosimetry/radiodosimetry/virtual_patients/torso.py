@@ -1,14 +1,16 @@
 """A synthetic patient after Lu-177 peptide therapy: a torso whose organs have volumes known in closed form.
 
 The anatomy is a list of structures painted one over the other; a later one takes its place from what it covers.
-Sizes are those of an adult to one digit or two, uptakes those seen a day after 7.4 GBq of Lu-177-DOTATATE.
+Sizes are those of an adult to one digit or two, uptakes those seen a day after 7.4 GBq of Lu-177-DOTATATE, half-lives
+of the same order as published ones.
 It is made for teaching and testing, not to stand for a population.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,12 @@ from .shapes import Ellipsoid, EllipticCylinder, Shell, Solid
 
 SCAN_TIME = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 """When the activity of the synthetic patient holds; any fixed time would do."""
+
+SCAN_HOURS = 24.0
+"""Hours from the administration to `SCAN_TIME`."""
+
+ADMINISTERED_MBQ = 7400.0
+"""What the patient was given."""
 
 AIR_CT_NUMBER_HU = -1000.0
 CT_RANGE_HU = (-1024, 3071)
@@ -63,6 +71,8 @@ class Structure:
         Mean CT number [HU].
     activity_bq_per_ml
         Mean activity concentration at scan time [Bq/mL].
+    effective_half_life_h
+        With which it falls [h].
     """
 
     name: str
@@ -70,6 +80,7 @@ class Structure:
     solids: tuple[Solid, ...]
     ct_number_hu: float
     activity_bq_per_ml: float
+    effective_half_life_h: float
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,36 @@ def torso_patient(geometry: VolumeGeometry | None = None, seed: int = 0) -> Synt
     return SyntheticPatient(ct, activity, LabelMap(label_of_index[index_kji], grid, names, record))
 
 
+def torso_scans(
+    hours: Sequence[float], geometry: VolumeGeometry | None = None, seed: int = 0
+) -> tuple[QuantitativeVolume, ...]:
+    """Activity of the synthetic patient at several times: every structure falls with its effective half-life.
+
+    Parameters
+    ----------
+    hours
+        Hours after the administration; at `SCAN_HOURS` the scan is `torso_patient`'s activity.
+    geometry, seed
+        As for `torso_patient`.
+
+    Returns
+    -------
+    tuple of QuantitativeVolume
+        Activity concentration present at each time, not decay-corrected [Bq/mL].
+    """
+    activity = torso_patient(geometry, seed).activity
+    structures = torso_structures()
+    half_life_h = np.array([np.inf, *(each.effective_half_life_h for each in structures)])
+    half_life_kji = half_life_h[_paint(activity.geometry, structures)]
+    return tuple(
+        replace(
+            activity.with_array((activity.array_kji * 2.0 ** ((SCAN_HOURS - hour) / half_life_kji)).astype(np.float32)),
+            time=SCAN_TIME + timedelta(hours=hour - SCAN_HOURS),
+        )
+        for hour in hours
+    )
+
+
 def torso_structures() -> tuple[Structure, ...]:
     """The structures of the torso in the order in which they are painted."""
     vertebrae = [
@@ -152,19 +193,19 @@ def torso_structures() -> tuple[Structure, ...]:
     ribs = [_rib(-30.0 + number * _RIB_PITCH_MM) for number in range(_RIB_COUNT)]
     endless_mm = 10_000.0
     return (
-        Structure("fat", 0, (EllipticCylinder((0, 0, 0), (180.0, 120.0), endless_mm),), -95.0, 3e3),
-        Structure("muscle", 0, (EllipticCylinder((0, 0, 0), (170.0, 112.0), endless_mm),), 45.0, 12e3),
-        Structure("left_lung", 1, (Ellipsoid((78, -5, 90), (58.0, 72.0, 65.0)),), -740.0, 5e3),
-        Structure("right_lung", 2, (Ellipsoid((-78, -5, 90), (58.0, 72.0, 65.0)),), -740.0, 5e3),
-        Structure("liver", 3, (Ellipsoid((-66, -15, -38), (74.0, 62.0, 62.0)),), 58.0, 120e3),
-        Structure("left_kidney", 4, (Ellipsoid((62, 62, -98), (28.0, 22.0, 54.0)),), 32.0, 600e3),
-        Structure("right_kidney", 5, (Ellipsoid((-62, 64, -102), (28.0, 22.0, 54.0)),), 32.0, 560e3),
-        Structure("spleen", 6, (Ellipsoid((106, 30, -20), (30.0, 38.0, 44.0)),), 50.0, 420e3),
-        Structure("cortical_bone", 7, (*ribs, *cortex), 850.0, 5e3),
-        Structure("marrow", 8, tuple(marrow), 180.0, 22e3),
-        Structure("tumour1", 9, (Ellipsoid((-92, -22, -30), (17.0, 17.0, 17.0)),), 66.0, 2200e3),
-        Structure("tumour2", 10, (Ellipsoid((-40, -30, -62), (11.0, 11.0, 11.0)),), 66.0, 1400e3),
-        Structure("tumour3", 11, (Ellipsoid((0, _SPINE_Y_MM, -60), (10.0, 10.0, 7.5)),), 420.0, 1600e3),
+        Structure("fat", 0, (EllipticCylinder((0, 0, 0), (180.0, 120.0), endless_mm),), -95.0, 3e3, 40.0),
+        Structure("muscle", 0, (EllipticCylinder((0, 0, 0), (170.0, 112.0), endless_mm),), 45.0, 12e3, 40.0),
+        Structure("left_lung", 1, (Ellipsoid((78, -5, 90), (58.0, 72.0, 65.0)),), -740.0, 5e3, 40.0),
+        Structure("right_lung", 2, (Ellipsoid((-78, -5, 90), (58.0, 72.0, 65.0)),), -740.0, 5e3, 40.0),
+        Structure("liver", 3, (Ellipsoid((-66, -15, -38), (74.0, 62.0, 62.0)),), 58.0, 120e3, 85.0),
+        Structure("left_kidney", 4, (Ellipsoid((62, 62, -98), (28.0, 22.0, 54.0)),), 32.0, 600e3, 50.0),
+        Structure("right_kidney", 5, (Ellipsoid((-62, 64, -102), (28.0, 22.0, 54.0)),), 32.0, 560e3, 50.0),
+        Structure("spleen", 6, (Ellipsoid((106, 30, -20), (30.0, 38.0, 44.0)),), 50.0, 420e3, 65.0),
+        Structure("cortical_bone", 7, (*ribs, *cortex), 850.0, 5e3, 40.0),
+        Structure("marrow", 8, tuple(marrow), 180.0, 22e3, 45.0),
+        Structure("tumour1", 9, (Ellipsoid((-92, -22, -30), (17.0, 17.0, 17.0)),), 66.0, 2200e3, 100.0),
+        Structure("tumour2", 10, (Ellipsoid((-40, -30, -62), (11.0, 11.0, 11.0)),), 66.0, 1400e3, 80.0),
+        Structure("tumour3", 11, (Ellipsoid((0, _SPINE_Y_MM, -60), (10.0, 10.0, 7.5)),), 420.0, 1600e3, 90.0),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, RegionError
 from ..images.atomic import full_suffix
 from ..images.file_checks import IMAGE_IO_OF_SUFFIX
 from ..images.geometry import VolumeGeometry
@@ -121,6 +121,7 @@ def curves_from_files(
     images: ImageOptions | None = None,
     options: CurveOptions | None = None,
     progress: Progress | None = None,
+    only: Sequence[str] = (),
 ) -> CurvesResult:
     """Time-activity curves of regions over serial images.
 
@@ -140,6 +141,8 @@ def curves_from_files(
         Remainder, whole body, recovery, uncertainties. Its decay constant and `same_labels` are set here.
     progress
         Told the share of the work done.
+    only
+        Names of the regions to keep, all if empty; a remainder is the body outside of those kept.
 
     Returns
     -------
@@ -170,7 +173,7 @@ def curves_from_files(
     options = replace(
         options or CurveOptions(), decay_constant_per_s=nuclide.decay_constant_per_s, same_labels=same_labels
     )
-    drawn = _Regions(label_names, expressions)
+    drawn = _Regions(label_names, expressions, only)
     timed = []
     for number, scan in enumerate(scans):
         report_progress(progress, 0.9 * number / len(scans), f"Reading {scan.name}")
@@ -188,6 +191,7 @@ class _Regions:
 
     names: Path | None
     expressions: Mapping[str, str]
+    only: Sequence[str] = ()
     known: list[tuple[Path, VolumeGeometry, list[Region], Record]] = field(default_factory=list)
 
     def on(self, labels: Path | None, geometry: VolumeGeometry) -> list[Region]:
@@ -198,8 +202,19 @@ class _Regions:
             if path == labels and grid.same_grid(geometry) and grid.same_frame(geometry):
                 return regions
         found, record = read_regions(labels, self.names, geometry, self.expressions)
+        found = self._kept(found)
         self.known.append((labels, geometry, found, record))
         return found
+
+    def _kept(self, found: list[Region]) -> list[Region]:
+        """The regions asked for, all of them if none was named."""
+        missing = sorted(set(self.only) - {region.name for region in found})
+        if missing:
+            raise RegionError(
+                f"There is no region {', '.join(missing)} to keep; the regions are "
+                f"{', '.join(region.name for region in found)}."
+            )
+        return [region for region in found if not self.only or region.name in self.only]
 
     def inputs(self) -> dict[str, Any]:
         """Identities of all label files and of their names."""

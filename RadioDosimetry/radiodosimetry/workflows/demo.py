@@ -18,7 +18,7 @@ from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record, to_json
-from ..virtual_patients import SyntheticPatient, torso_patient
+from ..virtual_patients import SyntheticPatient, torso_patient, torso_scans
 from ..voxel_dose.statistics import RegionDose
 from .dose import DoseOptions, DoseResult, compute_dose, integrate_physical_decay
 from .output_folder import output_folder
@@ -32,9 +32,15 @@ DEFAULT_HISTORIES = 5_000_000
 COMPOSED_REGIONS = {"whole_liver": "liver+tumour1+tumour2"}
 """Regions of the demo beyond the labels: the liver with its lesions."""
 
+SERIAL_HOURS = (4, 24, 96, 168)
+"""Hours after the administration of the serial scans; the dose is of the second one alone."""
+
+SERIAL_FILES = tuple(f"scan_{hours:03d}h.nii.gz" for hours in SERIAL_HOURS)
+
 FILES = (
     "ct.nii.gz",
     "activity.nii.gz",
+    *SERIAL_FILES,
     "labels.nii.gz",
     "labels.csv",
     "dose_multiple_vsv.nrrd",
@@ -182,7 +188,7 @@ def run_demo(
         )
         report_progress(progress, 0.9, "Writing images and pictures")
         result = DemoResult(output, FILES, _differences(test.table, reference.table))
-        _write(result, patient, test, reference)
+        _write(result, patient, torso_scans(SERIAL_HOURS, geometry, seed), test, reference)
         return result
 
 
@@ -201,12 +207,19 @@ def _differences(test: Sequence[RegionDose], reference: Sequence[RegionDose]) ->
     )
 
 
-def _write(result: DemoResult, patient: SyntheticPatient, test: DoseResult, reference: DoseResult) -> None:
+def _write(
+    result: DemoResult,
+    patient: SyntheticPatient,
+    scans: Sequence[QuantitativeVolume],
+    test: DoseResult,
+    reference: DoseResult,
+) -> None:
     """Write all files of the demo, all of them or none."""
     folder = result.folder
     images: dict[str, QuantitativeVolume | None] = {
         "ct.nii.gz": patient.ct,
         "activity.nii.gz": patient.activity,
+        **dict(zip(SERIAL_FILES, scans, strict=True)),
         "dose_multiple_vsv.nrrd": test.dose,
         "dose_monte_carlo.nrrd": reference.dose,
         "uncertainty_monte_carlo.nrrd": reference.uncertainty,

@@ -9,6 +9,7 @@ from ..errors import InputError, RegionError
 from ..nuclides import Radionuclide
 from ..organ_dose.decay_fate import FateMatrix
 from ..organ_dose.effective_dose import EffectiveDose, effective_dose
+from ..organ_dose.lesions import with_lesions
 from ..organ_dose.mird import OrganDoseTable, organ_doses
 from ..organ_dose.organ_names import organ_named
 from ..organ_dose.residence_times import ResidenceTime
@@ -51,6 +52,7 @@ def compute_organ_doses(
     alpha_weight: float | None = None,
     radiobiology: Mapping[str, Radiobiology] | None = None,
     fates: FateMatrix | None = None,
+    lesion_masses_g: Mapping[str, float] | None = None,
 ) -> OrganDoseResult:
     """Organ absorbed doses, effective dose and BED from residence times.
 
@@ -75,6 +77,8 @@ def compute_organ_doses(
         Target to α/β and half-lives, for BED of its mean dose.
     fates
         Which daughters of a chain leave which organs; in place if None.
+    lesion_masses_g
+        Regions that are no organs to their masses [g]: spheres with a dose of their own.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def compute_organ_doses(
     UnknownNuclideError
         The nuclide is not in the decay dataset.
     """
-    table = _s_values(nuclide, phantom, organ_masses_g, s_values, fates)
+    table = with_lesions(_s_values(nuclide, phantom, organ_masses_g, s_values, fates), lesion_masses_g or {})
     doses = organ_doses(residence_times, table, administered_bq)
     if alpha_weight is not None:
         doses.weighted_dose_gy_per_bq(alpha_weight)
