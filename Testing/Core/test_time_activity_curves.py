@@ -322,6 +322,14 @@ def test_a_region_absent_in_one_scan_is_named_with_the_scan(rng):
         )
 
 
+def test_a_region_without_activity_in_one_scan_is_warned_of(rng):
+    first, second = series(rng, 4, 24)
+    empty = RegionScan(24 * HOUR, image(np.where(SPLEEN.mask_kji, 0.0, second.volume.array_kji)), (LIVER, SPLEEN))
+    liver, spleen = curves_from_volumes([first, empty])
+    assert any("'spleen' holds no activity at all in the scan at 24 h" in text for text in spleen.record.warnings)
+    assert not any("no activity at all" in text for text in liver.record.warnings)
+
+
 def test_scans_that_make_no_series_are_refused(rng):
     first, second = series(rng, 4, 24)
     with pytest.raises(InputError, match=r"times of the scans are out of order \(found 24, 4 h\)"):

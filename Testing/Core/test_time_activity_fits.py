@@ -205,6 +205,26 @@ def test_what_all_points_share_is_added_to_the_whole():
     assert any("share" in words for words in both.quality)
 
 
+@pytest.mark.parametrize("model", ["uptake-clearance", "trapezoid"])
+def test_what_all_points_share_does_not_stand_for_what_is_not_known(model):
+    """Three points with nothing but a calibration uncertainty: the integral's own uncertainty stays unknown."""
+    activity = np.array([50e6, 60e6, 20e6])
+    curve = curve_of([1, 24, 96], activity, 0.05 * activity, relative_std={"calibration": [0.05] * 3})
+    fit = fit_curve(curve, DECAY, model)
+    assert fit.tia_std_bq_s == pytest.approx(0.05 * fit.tia_bq_s)
+    assert fit.tia_own_std_bq_s is None
+    assert any("not known, but for the part that all points share" in warning for warning in fit.warnings)
+    with pytest.raises(InputError, match="no known uncertainty"):
+        chain_inputs_of(curve, fit)
+
+
+@pytest.mark.parametrize("model", ["hanscheid", "physical", "madsen"])
+def test_one_point_of_a_rising_curve_says_that_it_takes_it_to_fall(model):
+    curve = curve_of([1, 24, 48], [5e6, 10e6, 20e6])
+    fit = fit_curve(curve, DECAY, model, 40 * HOUR)
+    assert any("still rises at the last point (48 h)" in warning for warning in fit.warnings)
+
+
 def test_a_zero_uncertainty_is_set_aside_and_said():
     fit = fit_curve(curve_of([0, 24, 96], [60e6, 50e6, 20e6], np.array([0.0, 1e6, 1e6])), DECAY, "mono")
     assert any("uncertainty of zero" in warning for warning in fit.warnings)

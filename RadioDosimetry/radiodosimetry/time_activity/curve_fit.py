@@ -89,6 +89,8 @@ class CurveFit:
         The model behind `solution`.
     common_relative_std
         The part of the uncertainty that all points share, relative; in `tia_std_bq_s` and `covariance` already.
+    own_std_known
+        Whether the rest of the uncertainty, each point's own, is known and in `tia_std_bq_s` too.
     """
 
     region: str
@@ -106,6 +108,7 @@ class CurveFit:
     solution: LeastSquaresFit | None = field(default=None, repr=False)
     fitted_model: CurveModel | None = field(default=None, repr=False)
     common_relative_std: float = 0.0
+    own_std_known: bool = True
 
     def value(self, times_s: ArrayLike) -> NDArray[np.float64]:
         """Activity [Bq] at times after administration [s], shape of `times_s`."""
@@ -124,7 +127,7 @@ class CurveFit:
     @property
     def tia_own_std_bq_s(self) -> float | None:
         """Standard uncertainty of `tia_bq_s` without the part that all points share [Bq s]; None where not known."""
-        if self.tia_std_bq_s is None:
+        if self.tia_std_bq_s is None or not self.own_std_known:
             return None
         return math.sqrt(max(self.tia_std_bq_s**2 - (self.common_relative_std * self.tia_bq_s) ** 2, 0.0))
 

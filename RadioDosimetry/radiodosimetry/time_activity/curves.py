@@ -308,6 +308,12 @@ def _warnings(
             f"Region '{name}' has {volumes_ml[worst]:.4g} mL in the scan at {scans[worst].time_h:g} h and "
             f"{volumes_ml.max():.4g} mL in another: part of it lies outside that scan."
         )
+    nothing = [f"{scan.time_h:g}" for scan, values in zip(scans, measured, strict=True) if values.activity_bq == 0]
+    if own and nothing:
+        found.append(
+            f"Region '{name}' holds no activity at all in the scan at {', '.join(nothing)} h: check whether the image "
+            "reaches there."
+        )
     if options.recovery is not None and own and name != options.body:
         found += options.recovery.warnings_for(name, volumes_ml)
     if name == REMAINDER and options.recovery is not None:

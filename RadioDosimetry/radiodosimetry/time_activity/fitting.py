@@ -24,7 +24,7 @@ from .model_choice import (
 )
 from .models import ActivityFunction, ExponentialSum
 from .parametric import MODEL_PARAMETERS
-from .parametric_fit import common_words, fit_parametric
+from .parametric_fit import common_words, fit_parametric, only_common_words
 from .single_time_point import SingleTimePoint, hanscheid, madsen, physical
 from .trapezoid import trapezoid_integral
 
@@ -186,8 +186,10 @@ def _trapezoid(points: FitPoints, tail: str | None, half_life_s: float | None) -
     tia_std = result.tia_std_bq_s
     if points.common_relative_std > 0:
         tia_std = math.hypot(tia_std or 0.0, points.common_relative_std * result.tia_bq_s)
-    if tia_std is None:
-        warnings.append("No uncertainties are stated for the points: that of the integral is not known.")
+    if result.tia_std_bq_s is None:
+        warnings.append(
+            f"No uncertainties are stated for the points: that of the integral is not known{only_common_words(points)}."
+        )
     return CurveFit(
         points.region,
         "trapezoid",
@@ -201,6 +203,7 @@ def _trapezoid(points: FitPoints, tail: str | None, half_life_s: float | None) -
         tuple(warnings),
         ("Straight lines through all points: nothing was fitted but, if asked for, the tail.", *common_words(points)),
         common_relative_std=points.common_relative_std,
+        own_std_known=result.tia_std_bq_s is not None,
     )
 
 
@@ -286,10 +289,15 @@ def _single_estimate(
 
 def _tail_warnings(points: FitPoints, fit: CurveFit) -> list[str]:
     """What is assumed after the last point."""
-    if fit.model in SINGLE_POINT_METHODS:
-        return []
     found = []
     final_h = half_life_of_rate_s(fit.curve.final_rate_per_s) / SECONDS_PER_HOUR
+    if fit.model in SINGLE_POINT_METHODS:
+        if points.rises_at_the_end:
+            found.append(
+                f"The activity still rises at the last point ({points.last_h:.4g} h), where {fit.model} takes it to "
+                f"have fallen all along (half-life {final_h:.4g} h): a tail cannot be told from it."
+            )
+        return found
     is_physical = fit.curve.final_rate_per_s <= points.decay_constant_per_s * (1.0 + 1e-6)
     if points.rises_at_the_end:
         assumed = "a physical tail" if is_physical else f"the final phase of {fit.model}"

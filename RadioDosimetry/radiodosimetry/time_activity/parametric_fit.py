@@ -64,6 +64,7 @@ def fit_parametric(points: FitPoints, name: str) -> CurveFit:
         solution,
         model,
         points.common_relative_std,
+        solution.covariance is not None,
     )
 
 
@@ -75,6 +76,11 @@ def common_words(points: FitPoints) -> tuple[str, ...]:
         f"An uncertainty of {100 * points.common_relative_std:.2g} % that all points share (calibration, recovery, "
         "volume) is added to the whole.",
     )
+
+
+def only_common_words(points: FitPoints) -> str:
+    """What a warning of an unknown uncertainty adds where the part that all points share is known."""
+    return ", but for the part that all points share" if points.common_relative_std > 0 else ""
 
 
 def solve_parametric(
@@ -185,7 +191,7 @@ def _fit_warnings(
     elif solution.covariance is None:
         found.append(
             f"As many parameters as points ({points.count}) and no stated uncertainties: the curve interpolates and "
-            "its uncertainty is not known."
+            f"its uncertainty is not known{only_common_words(points)}."
         )
     freedom = solution.degrees_of_freedom
     if solution.weighted and freedom > 0 and solution.sum_of_squares / freedom > LARGEST_REDUCED_CHI_SQUARE:
