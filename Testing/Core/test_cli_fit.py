@@ -199,6 +199,15 @@ def test_what_the_record_beside_the_curves_says_all_points_share_is_not_averaged
     assert run(curves, tmp_path) == 2
 
 
+def test_curves_of_another_nuclide_are_refused(tmp_path, capsys):
+    curves = write_curves(tmp_path / "curves.csv", [f"liver,{time},{300 * math.exp(-0.01 * time)}" for time in TIMES_H])
+    (tmp_path / "curves.csv.json").write_text('{"parameters": {"nuclide": "I-131", "regions": {}}}')
+    assert run(curves, tmp_path, "--model", "mono") == 2
+    assert "the curves are of I-131, asked for is Lu-177" in capsys.readouterr().err
+    assert left_behind(tmp_path) == ["curves.csv", "curves.csv.json"]
+    assert run(curves, tmp_path, "--model", "mono", nuclide="I-131") == 0
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     with OutputTransaction(*outputs):
         pass  # every folder takes files; found out before the work rather than after it
     nuclide = Radionuclide(arguments.nuclide)
-    curves = read_measured_curves(arguments.curves)
+    curves = read_measured_curves(arguments.curves, nuclide)
     half_life_h = arguments.effective_half_life_h
     administered_mbq = arguments.administered_mbq
     with terminal_progress(arguments, "Fits") as progress:

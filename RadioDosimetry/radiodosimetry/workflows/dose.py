@@ -298,8 +298,8 @@ def _labels_on_grid(label_map: LabelMap, geometry: VolumeGeometry) -> LabelMap:
     vanished = [name for name in resampled.absent if name not in before]
     if vanished:
         raise RegionError(
-            f"No voxel of the dose grid belongs to: {', '.join(vanished)}. The region lies outside the dose grid or is "
-            "smaller than its voxels; leave it out."
+            f"No voxel of the image belongs to: {', '.join(vanished)}. The region lies outside the image or is smaller "
+            "than its voxels; leave it out."
         )
     return resampled
 

@@ -96,7 +96,7 @@ def fit_curves(
     return FitSet(known.name, fits, administered_bq, record.with_warnings(*inherited, *own))
 
 
-def read_measured_curves(path: Path) -> list[TimeActivityCurve]:
+def read_measured_curves(path: Path, nuclide: Radionuclide | None = None) -> list[TimeActivityCurve]:
     """Curves from a table, with what the record beside it says of the parts of their uncertainties.
 
     The record that `radiodosimetry curves` writes tells which part of `std_mbq` all times share (calibration, recovery,
@@ -106,20 +106,23 @@ def read_measured_curves(path: Path) -> list[TimeActivityCurve]:
     ----------
     path
         The table; its record is `path` + ".json".
+    nuclide
+        What the curves are taken for; None takes them for what they are.
 
     Raises
     ------
     FileFormatError, InputError
-        As `read_curves`; or the record cannot be read.
+        As `read_curves`; or the record cannot be read, or names another nuclide.
     """
     curves = read_curves(path)
     beside = sidecar_path(path)
     if not beside.exists():
         return curves
     try:
-        regions = json.loads(beside.read_text(encoding="utf-8-sig"))["parameters"]["regions"]
+        parameters = json.loads(beside.read_text(encoding="utf-8-sig"))["parameters"]
+        measured, regions = parameters.get("nuclide"), parameters["regions"]
         parts = {curve.region: (regions.get(curve.region) or {}).get("relative_std") or {} for curve in curves}
-        return [
+        curves = [
             replace(curve, record=curve.record.with_parameters(relative_std=_checked_parts(parts[curve.region], curve)))
             for curve in curves
         ]
@@ -128,6 +131,12 @@ def read_measured_curves(path: Path) -> list[TimeActivityCurve]:
             f"The record {beside} is not that of a curve table ({type(error).__name__}: {error}); remove it, or "
             "write the curves anew."
         ) from error
+    if nuclide is not None and measured is not None and measured != nuclide.name:
+        raise InputError(
+            f"The record {beside} says that the curves are of {measured}, asked for is {nuclide.name}; fit the nuclide "
+            "that was measured (organ-dose converts to another), or remove the record if it is of other curves."
+        )
+    return curves
 
 
 def _checked_parts(parts: Mapping[str, Any], curve: TimeActivityCurve) -> dict[str, list[float]]:
