@@ -254,6 +254,8 @@ def test_the_mean_of_both_sexes_is_not_flagged_as_one() -> None:
     assert both.value_sv_per_bq == pytest.approx(0.99)
     assert both.value_sv == pytest.approx(0.099)
     assert both.flags == ()
+    nothing = effective_dose(uniform_doses(0.0, "F-18", 0.1), "male")
+    assert sex_averaged(nothing, nothing).value_sv == 0.0
 
 
 def test_effective_dose_of_another_word_than_a_sex_is_refused() -> None:

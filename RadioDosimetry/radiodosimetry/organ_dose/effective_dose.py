@@ -7,7 +7,7 @@ therapy it says nothing of effect or side effect of the treatment; the result is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -207,8 +207,10 @@ def sex_averaged(male: EffectiveDose, female: EffectiveDose) -> EffectiveDose:
     }
     alone = "ICRP 103 takes the mean of both sexes."
     flags = tuple(flag for flag in dict.fromkeys((*male.flags, *female.flags)) if not flag.endswith(alone))
-    administered = None if male.value_sv is None else male.value_sv / male.value_sv_per_bq
-    return _weighted(tissues, administered, flags)
+    of_both = _weighted(tissues, None, flags)
+    if male.value_sv is None or female.value_sv is None:
+        return of_both
+    return replace(of_both, value_sv=0.5 * (male.value_sv + female.value_sv))
 
 
 def is_therapy_nuclide(nuclide: str) -> bool:
