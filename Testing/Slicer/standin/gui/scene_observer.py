@@ -8,7 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import shiboken6
+import slicer
 import vtk
+
+NODE_EVENTS = (
+    slicer.vtkMRMLScene.NodeAddedEvent,
+    slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent,
+    slicer.vtkMRMLScene.NodeRemovedEvent,
+)
+"""Events that come with a node; those of segments come with a text, which must not be read as an object."""
 
 
 class SceneObserver:
@@ -19,15 +27,16 @@ class SceneObserver:
         self._tags: list[tuple[Any, int]] = []
 
     def observe(self, subject: Any, event: int, method: Callable[[Any, Any], None]) -> None:
-        """Call `method(widget, calldata)` on an event of a node or scene."""
+        """Call `method(widget, node)` on an event; the node is what the scene tells of, None for all other events."""
         reference = self._widget
 
-        @vtk.calldata_type(vtk.VTK_OBJECT)
         def onEvent(caller: Any, eventName: str, data: Any = None) -> None:
             widget = reference()
             if widget is not None and shiboken6.isValid(widget):
                 method(widget, data)
 
+        if event in NODE_EVENTS:
+            onEvent.CallDataType = vtk.VTK_OBJECT  # type: ignore[attr-defined]
         self._tags.append((subject, subject.AddObserver(event, onEvent)))
 
     def stop(self, subject: Any = None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from . import ctk_widgets, module_widget, node_combo_box
+from . import ctk_widgets, module_widget, node_combo_box, plot_widget, segment_widgets, table_view
 from .conventions import CLASSES, define
 
 
@@ -80,6 +80,41 @@ def _widgets() -> None:
         "nodeActivated(vtkMRMLNode*) nodeAdded(vtkMRMLNode*) nodeAddedByUser(vtkMRMLNode*) "
         "nodeAddedByUserAction(vtkMRMLNode*) nodeAboutToBeRemoved(vtkMRMLNode*) currentNodeRenamed(QString) "
         "nodeAboutToBeEdited(vtkMRMLNode*)",
+    )
+    define(
+        "qMRMLTableView", table_view.qMRMLTableView, "QTableView",
+        "transposed:bool firstRowLocked:bool firstColumnLocked:bool",
+        "mrmlScene() mrmlTableNode() setMRMLScene(vtkMRMLScene) setMRMLTableNode(vtkMRMLNode) setTransposed(bool) "
+        "setFirstRowLocked(bool) setFirstColumnLocked(bool)",
+        "mrmlSceneChanged(vtkMRMLScene*) selectionChanged()=selectionChangedSignal",
+    )
+    define(
+        "qMRMLSegmentsTableView", segment_widgets.qMRMLSegmentsTableView, "qMRMLWidget",
+        "selectionMode:int headerVisible:bool visibilityColumnVisible:bool colorColumnVisible:bool "
+        "opacityColumnVisible:bool statusColumnVisible:bool layerColumnVisible:bool readOnly:bool "
+        "filterBarVisible:bool textFilter:str jumpToSelectedSegmentEnabled:bool segmentCount:int!",
+        "segmentationNode() tableWidget() selectedSegmentIDs() setSelectedSegmentIDs(strings) clearSelection() "
+        "setHideSegments(strings) hideSegments() displayedSegmentIDs() rowForSegmentID(str) segmentIDForRow(int) "
+        "setSegmentationNode(vtkMRMLNode) setMRMLScene(vtkMRMLScene) setSelectionMode(int)",
+        "selectionChanged(QItemSelection,QItemSelection) segmentAboutToBeModified(QString)",
+    )
+    define(
+        "qMRMLSegmentSelectorWidget", segment_widgets.qMRMLSegmentSelectorWidget, "qMRMLWidget",
+        "noneEnabled:bool editEnabled:bool multiSelection:bool segmentationNodeSelectorVisible:bool",
+        "currentNode() currentNodeID() currentSegmentID() selectedSegmentIDs() segmentIDs() "
+        "setCurrentNode(vtkMRMLNode) setCurrentNodeID(str) setCurrentSegmentID(str) setMRMLScene(vtkMRMLScene)",
+        "currentNodeChanged(vtkMRMLNode*) currentNodeChanged(bool)=currentNodeValid currentSegmentChanged(QString) "
+        "segmentSelectionChanged(QStringList) nodeAboutToBeEdited(vtkMRMLNode*)",
+    )
+    define(
+        "qMRMLPlotView", plot_widget.qMRMLPlotView, "QWidget", "",
+        "setMRMLScene(vtkMRMLScene) setMRMLPlotViewNode(vtkMRMLPlotViewNode) fitToContent()",
+        "mrmlSceneChanged(vtkMRMLScene*)",
+    )
+    define(
+        "qMRMLPlotWidget", plot_widget.qMRMLPlotWidget, "qMRMLWidget", "viewLabel:str",
+        "mrmlPlotViewNode() plotView() viewWidget() setMRMLPlotViewNode(vtkMRMLPlotViewNode) "
+        "setMRMLScene(vtkMRMLScene)",
     )
     define(
         "qSlicerScriptedLoadableModuleWidget", module_widget.qSlicerScriptedLoadableModuleWidget, "qMRMLWidget",
