@@ -1,0 +1,335 @@
+# ruff: noqa: N802, N815, N999, PT009, PT027 (camelCase and unittest, as everywhere in Slicer)
+"""DelayedPETSynthesis: later PET volumes from one early scan, by an installed model.
+
+Module, panel, logic, self-test.
+"""
+
+from typing import Annotated
+
+import slicer
+import vtk
+from slicer import (
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLSequenceNode,
+    vtkMRMLTableNode,
+)
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+
+class DelayedPETSynthesis(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Delayed PET Synthesis")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["RadioDosimetry maintainers"]
+        self.parent.helpText = _(
+            "Synthesises the PET volumes of later times from one early scan with an installed model, states their "
+            "uncertainty where the model gives it, compares them with a scan that was acquired, and hands the series "
+            "over to TimeActivityFit. What a model was trained on and where it must not be used stands on its card. "
+            "Synthetic volumes were never measured. Research software, not a medical device."
+        )
+        self.parent.acknowledgementText = _(
+            "Physical decay: ICRP Publication 107. Each model names its own sources and licence on its card."
+        )
+
+
+@parameterNodeWrapper
+class DelayedPETSynthesisParameterNode:
+    """Choices of the user; the names are kept in scene files.
+
+    `modelName` and `nuclide` are wired by hand: what can be chosen depends on the installed models.
+    """
+
+    modelName: str
+    earlyVolume: vtkMRMLScalarVolumeNode
+    earlyTimeH: Annotated[float, WithinRange(0.0, 1000.0)] = 1.0
+    nuclide: str
+    ctVolume: vtkMRMLScalarVolumeNode
+    targetTimesH: Annotated[str, Default("24, 48")]
+    withUncertainty: bool = True
+    oneSequence: bool = False
+    outputSequence: vtkMRMLSequenceNode
+    acquiredVolume: vtkMRMLScalarVolumeNode
+    acquiredTimeH: Annotated[float, WithinRange(0.0, 1000.0)] = 24.0
+    segmentation: vtkMRMLSegmentationNode
+    comparisonTable: vtkMRMLTableNode
+
+
+HAND_WIRED_PARAMETERS = ("modelName", "nuclide")
+"""Parameters that are not bound through `connectGui`."""
+
+
+class DelayedPETSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: it reads choices, starts the logic in the background, and shows results and messages."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._panel = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self) -> None:
+        """Load the panel and wire it."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from RadioDosimetryLib.delayedPetPanel import DelayedPetPanel
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/DelayedPETSynthesis.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = DelayedPETSynthesisLogic()
+        self._panel = DelayedPetPanel(self.ui, self.logic)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.ui.applyButton.connect("clicked(bool)", self._panel.onApply)
+        self.ui.cancelButton.connect("clicked(bool)", self._panel.onCancel)
+        self.ui.compareButton.connect("clicked(bool)", self._panel.onCompare)
+        self.ui.showButton.connect("clicked(bool)", self._panel.onShow)
+        self.ui.handOverButton.connect("clicked(bool)", self._panel.onHandOver)
+        self.ui.modelTimesButton.connect("clicked(bool)", self._panel.onModelTimes)
+        self.ui.earlyTimeButton.connect("clicked(bool)", self._panel.onEarlyTime)
+        self.ui.modelComboBox.connect("currentIndexChanged(int)", self._panel.onModelChosen)
+        self.ui.nuclideComboBox.connect("currentIndexChanged(int)", self._panel.onNuclideChosen)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Stop what runs and let go of the scene."""
+        if self._panel is not None:
+            self._panel.abandon()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Called when the user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Called when the user opens another module; a run goes on."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """Let go of the nodes before they vanish, and stop the run that would write beside them."""
+        self._panel.abandon()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event) -> None:
+        """Begin anew in the empty scene."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Take the scene's choices, with the models that are installed now."""
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: DelayedPETSynthesisParameterNode | None) -> None:
+        """Bind the panel to a parameter node, or to none."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        if self._panel is not None:
+            self._panel.setParameterNode(parameterNode)
+
+    def onParameterNodeModified(self, caller=None, event=None) -> None:
+        """Bring what `connectGui` does not reach up to date."""
+        self._panel.update()
+
+
+class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
+    """Later PET volumes from nodes to nodes; usable from the console and in batch, without the panel."""
+
+    def getParameterNode(self) -> DelayedPETSynthesisParameterNode:
+        """Choices kept in the scene."""
+        return DelayedPETSynthesisParameterNode(super().getParameterNode())
+
+    def models(self) -> dict:
+        """Installed models by name; none is installed until one registers itself (`RadioDosimetryLib.delayedPet`)."""
+        from RadioDosimetryLib.delayedPet import installedModels
+
+        return installedModels()
+
+    def request(self, parameterNode: DelayedPETSynthesisParameterNode):
+        """The choices as a request of core values.
+
+        Raises
+        ------
+        radiodosimetry.errors.InputError
+            A choice is missing or cannot be used.
+        """
+        from RadioDosimetryLib.delayedPet import hoursFromText, installedModel
+        from RadioDosimetryLib.delayedPetNodes import requestFromNodes
+
+        return requestFromNodes(
+            installedModel(parameterNode.modelName),
+            parameterNode.earlyVolume,
+            parameterNode.nuclide,
+            parameterNode.earlyTimeH,
+            hoursFromText(parameterNode.targetTimesH),
+            parameterNode.ctVolume,
+        )
+
+    def synthesise(
+        self,
+        modelName: str,
+        earlyNode,
+        nuclide: str,
+        earlyHours: float,
+        targetHours,
+        ctNode=None,
+        withUncertainty: bool = True,
+        oneSequence: bool = False,
+        sequenceNode=None,
+        progress=None,
+    ) -> list:
+        """Make the later volumes and leave them in the scene.
+
+        >>> import DelayedPETSynthesis
+        >>> logic = DelayedPETSynthesis.DelayedPETSynthesisLogic()
+        >>> volumes = logic.synthesise(list(logic.models())[0], earlyNode, "Cu-64", 1.0, [24.0, 48.0])
+
+        Parameters
+        ----------
+        modelName
+            One of `models()`.
+        earlyNode
+            Activity concentration present at the early scan [Bq/mL].
+        nuclide
+            Nuclide of the tracer, one of the model's.
+        earlyHours, targetHours
+            Times after injection of the early scan and of the volumes wanted [h].
+        ctNode
+            CT of the early scan, where the model needs it.
+        withUncertainty
+            Whether the standard uncertainty is left in the scene too, where the model gives it.
+        oneSequence, sequenceNode
+            One sequence of early and synthetic scans instead of volumes; the node to fill, a new one if None.
+        progress
+            `report(fraction, message)` and `cancelled()`; None: nobody watches.
+
+        Returns
+        -------
+        list of vtkMRMLScalarVolumeNode, or of one vtkMRMLSequenceNode
+            What was made.
+
+        Raises
+        ------
+        radiodosimetry.errors.RadioDosimetryError
+            With a text that says what to do; the scene is then as it was.
+        """
+        from RadioDosimetryLib.delayedPet import installedModel
+        from RadioDosimetryLib.delayedPetNodes import requestFromNodes
+        from RadioDosimetryLib.delayedPetWork import runSynthesis
+
+        request = requestFromNodes(installedModel(modelName), earlyNode, nuclide, earlyHours, targetHours, ctNode)
+        results = runSynthesis(request, progress)
+        return self.store(results, request, earlyNode, withUncertainty, oneSequence, sequenceNode)
+
+    def store(self, results, request, earlyNode, withUncertainty=True, oneSequence=False, sequenceNode=None) -> list:
+        """Leave synthetic volumes in the scene, as volumes or as one sequence, and remember them there."""
+        from RadioDosimetryLib.delayedPetNodes import nodesFromResults, rememberResults, sequenceFromResults
+
+        if oneSequence:
+            nodes = [sequenceFromResults(results, request, earlyNode, withUncertainty, sequenceNode)]
+        else:
+            nodes = nodesFromResults(results, earlyNode, withUncertainty)
+        rememberResults(self.getParameterNode().parameterNode, nodes)
+        return nodes
+
+    def results(self) -> list:
+        """What the last run made and is still in the scene: volumes, or one sequence."""
+        from RadioDosimetryLib.delayedPetNodes import rememberedResults
+
+        return rememberedResults(self.getParameterNode().parameterNode)
+
+    def compare(self, acquiredNode, acquiredHours: float, nuclide: str, segmentationNode=None, tableNode=None):
+        """Table of how close the last results are to an acquired scan, for the whole image and each segment.
+
+        Raises
+        ------
+        radiodosimetry.errors.InputError
+            There are no results, none is near in time, or a node cannot be used.
+        """
+        from RadioDosimetryLib.delayedPetNodes import comparisonOf, comparisonTable
+
+        _synthetic, rows = comparisonOf(self.results(), acquiredNode, acquiredHours, nuclide, segmentationNode)
+        return comparisonTable(rows, node=tableNode)
+
+    def handOver(self, nuclide: str, earlyHours: float, segmentationNode=None) -> None:
+        """Put the early scan and the last results into TimeActivityFit's table of scans, in the order of their times.
+
+        Raises
+        ------
+        radiodosimetry.errors.InputError
+            There are no results.
+        """
+        from RadioDosimetryLib.delayedPetNodes import handOverTo
+        from TimeActivityFit import TimeActivityFitLogic
+
+        handOverTo(TimeActivityFitLogic().getParameterNode(), self.results(), nuclide, earlyHours, segmentationNode)
+
+
+class DelayedPETSynthesisTest(ScriptedLoadableModuleTest):
+    """Self-test with a model of known output; no download."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """All tests."""
+        for test in (self.test_decayed_scan_is_synthesised, self.test_unknown_model_is_refused):
+            self.setUp()
+            test()
+
+    def test_decayed_scan_is_synthesised(self) -> None:
+        """A model that decays the early scan leaves the decayed voxels in the scene, marked as synthetic."""
+        import numpy as np
+
+        from RadioDosimetryLib.delayedPet import registerModel, unregisterModel
+        from RadioDosimetryLib.delayedPetSample import DecayOnly, sampleEarlyScan
+
+        model = DecayOnly()
+        registerModel(model)
+        try:
+            early = sampleEarlyScan()
+            logic = DelayedPETSynthesisLogic()
+            volumes = logic.synthesise(model.card.name, early, "Cu-64", 1.0, [24.0, 48.0])
+        finally:
+            unregisterModel(model.card.name)
+        voxels = slicer.util.arrayFromVolume(early)
+        for hours, volume in zip((24.0, 48.0), volumes, strict=True):
+            decayed = voxels * 2.0 ** (-(hours - 1.0) / 12.7)
+            np.testing.assert_allclose(slicer.util.arrayFromVolume(volume), decayed, rtol=0.01)
+            self.assertEqual(volume.GetAttribute("RadioDosimetry.Synthetic"), "1")
+            self.assertIn("synthetic", volume.GetName())
+        self.delayDisplay("Synthetic volumes of the model are in the scene")
+
+    def test_unknown_model_is_refused(self) -> None:
+        """Without the model nothing is made."""
+        from radiodosimetry.errors import InputError
+        from RadioDosimetryLib.delayedPetSample import sampleEarlyScan
+
+        early = sampleEarlyScan()
+        count = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaises(InputError):
+            DelayedPETSynthesisLogic().synthesise("no such model", early, "Cu-64", 1.0, [24.0])
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), count)

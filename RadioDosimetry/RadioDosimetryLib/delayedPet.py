@@ -1,0 +1,255 @@
+# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
+"""What the panel of delayed PET knows of a model: its card, its interface, and which models are installed.
+
+Nothing here needs Slicer. A model's own names are those of the core (PEP 8, base units); no model is installed until
+one registers itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from radiodosimetry.images.volume import QuantitativeVolume
+    from radiodosimetry.progress import Progress
+
+INTERFACE_VERSION = 1
+"""Version of `DelayedPetModel`; a model made for another one is refused."""
+
+TIME_TOLERANCE_S = 1.0
+"""Times after injection closer than this are the same: panels show minutes."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is for, was made from and must not be used for.
+
+    Attributes
+    ----------
+    name, version
+        What the user chooses and what is written into results.
+    summary
+        One sentence: the method.
+    trained_on
+        One sentence: whose images, how many.
+    nuclides
+        Nuclides of the tracers it was trained on ("Cu-64").
+    tracer
+        The tracer, in words ("antibody"); a nuclide alone does not say how the body handles it.
+    early_time_range_s
+        Earliest and latest time of the early scan after injection [s].
+    target_time_ranges_s
+        Ranges of times it can synthesise [s]; a single time is a range of no length.
+    spacing_range_mm
+        Smallest and largest voxel edge of the early scan [mm].
+    gives_uncertainty
+        Whether each synthesised volume comes with its standard uncertainty.
+    needs_ct
+        Whether it reads the CT too.
+    largest_concentration_bq_per_ml
+        Largest voxel of the early scans it was trained on [Bq/mL]; None if it does not depend on it.
+    limits
+        Sentences that a reader must see before believing a result.
+    licence, reference
+        Of the model; "" if not stated.
+    interface_version
+        The `INTERFACE_VERSION` it was made for.
+    """
+
+    name: str
+    version: str
+    summary: str
+    trained_on: str
+    nuclides: tuple[str, ...]
+    tracer: str
+    early_time_range_s: tuple[float, float]
+    target_time_ranges_s: tuple[tuple[float, float], ...]
+    spacing_range_mm: tuple[float, float]
+    gives_uncertainty: bool = False
+    needs_ct: bool = False
+    largest_concentration_bq_per_ml: float | None = None
+    limits: tuple[str, ...] = ()
+    licence: str = ""
+    reference: str = ""
+    interface_version: int = INTERFACE_VERSION
+
+    def __post_init__(self) -> None:
+        from radiodosimetry.errors import InputError
+
+        if not self.name.strip():
+            raise InputError("A model card has no name; expected the name that the user chooses.")
+        if not self.nuclides or not self.target_time_ranges_s:
+            raise InputError(f"The card of the model '{self.name}' names no nuclide or no target time; it needs both.")
+        ranges = (self.early_time_range_s, *self.target_time_ranges_s, self.spacing_range_mm)
+        if any(not 0 <= low <= high < float("inf") for low, high in ranges):
+            raise InputError(
+                f"The card of the model '{self.name}' has a range that does not rise from zero or later: {ranges}."
+            )
+
+    def targetProblem(self, time_s: float) -> str | None:
+        """Why the model cannot synthesise this time after injection [s]; None if it can."""
+        if any(low - TIME_TOLERANCE_S <= time_s <= high + TIME_TOLERANCE_S for low, high in self.target_time_ranges_s):
+            return None
+        known = ", ".join(rangeText(*limits) for limits in self.target_time_ranges_s)
+        return f"'{self.name}' cannot synthesise {time_s / 3600:g} h after injection, only {known}."
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticVolume:
+    """One volume that a model made.
+
+    Attributes
+    ----------
+    time_s
+        Time after injection [s].
+    volume
+        Activity concentration present at that time [Bq/mL], on the grid of the early scan.
+    uncertainty
+        Standard uncertainty of each voxel [Bq/mL], same grid; None if the model gives none.
+    """
+
+    time_s: float
+    volume: QuantitativeVolume
+    uncertainty: QuantitativeVolume | None = None
+
+
+@runtime_checkable
+class DelayedPetModel(Protocol):
+    """A model that makes later PET volumes from an early one."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model is for."""
+
+    def synthesise(
+        self,
+        early: QuantitativeVolume,
+        *,
+        nuclide: str,
+        early_time_s: float,
+        times_s: Sequence[float],
+        ct: QuantitativeVolume | None = None,
+        progress: Progress | None = None,
+    ) -> Sequence[SyntheticVolume]:
+        """Volumes at the times asked for, in their order.
+
+        Parameters
+        ----------
+        early
+            Activity concentration present at the early scan [Bq/mL].
+        nuclide
+            Nuclide of the tracer.
+        early_time_s, times_s
+            Times after injection of the early scan and of the volumes wanted [s].
+        ct
+            CT of the same session on any grid, if there is one.
+        progress
+            Who watches, and may cancel (`CancelledError`).
+        """
+
+
+_installed: dict[str, DelayedPetModel] = {}
+
+
+def registerModel(model: DelayedPetModel) -> None:
+    """Install a model under the name of its card; one of the same name is replaced.
+
+    Raises
+    ------
+    InputError
+        It lacks a card or `synthesise`, or was made for another version of the interface.
+    """
+    from radiodosimetry.errors import InputError
+
+    if not isinstance(model, DelayedPetModel) or not isinstance(model.card, ModelCard):
+        raise InputError(f"{type(model).__name__} is no model of delayed PET; expected a `card` and `synthesise`.")
+    if model.card.interface_version != INTERFACE_VERSION:
+        raise InputError(
+            f"The model '{model.card.name}' was made for version {model.card.interface_version} of the interface, "
+            f"expected {INTERFACE_VERSION}; install a model file of this release."
+        )
+    _installed[model.card.name] = model
+
+
+def unregisterModel(name: str) -> None:
+    """Forget a model; nothing happens if there is none of this name."""
+    _installed.pop(name, None)
+
+
+def installedModels() -> dict[str, DelayedPetModel]:
+    """Installed models by name, in the order of their names."""
+    return dict(sorted(_installed.items()))
+
+
+def installedModel(name: str) -> DelayedPetModel:
+    """The installed model of this name.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    from radiodosimetry.errors import InputError
+
+    try:
+        return _installed[name]
+    except KeyError:
+        known = ", ".join(installedModels()) or "none is installed"
+        raise InputError(f"The model '{name}' is not installed; choose another one ({known}).") from None
+
+
+def cardText(card: ModelCard) -> str:
+    """The card as lines to read before choosing the model."""
+    low, high = card.spacing_range_mm
+    uncertainty = "with each volume" if card.gives_uncertainty else "none: the error of a voxel is not known"
+    lines = [
+        f"{card.name} {card.version}",
+        card.summary,
+        f"Trained on: {card.trained_on}",
+        f"Tracer: {card.tracer} ({', '.join(card.nuclides)})",
+        f"Early scan: {rangeText(*card.early_time_range_s)} after injection, voxel edges {low:g} to {high:g} mm",
+        f"Synthesises: {', '.join(rangeText(*limits) for limits in card.target_time_ranges_s)} after injection",
+        f"Uncertainty: {uncertainty}",
+    ]
+    if card.needs_ct:
+        lines.append("Needs the CT of the early scan.")
+    if card.largest_concentration_bq_per_ml is not None:
+        lines.append(f"Largest voxel in training: {card.largest_concentration_bq_per_ml / 1e3:g} kBq/mL")
+    lines += [f"Limit: {limit}" for limit in card.limits]
+    if card.reference:
+        lines.append(f"Reference: {card.reference}")
+    if card.licence:
+        lines.append(f"Licence: {card.licence}")
+    return "\n".join(lines)
+
+
+def rangeText(low_s: float, high_s: float) -> str:
+    """A range of times in hours: "24 h", "0.5 to 2 h"."""
+    low, high = low_s / 3600, high_s / 3600
+    return f"{low:g} h" if high - low < TIME_TOLERANCE_S / 3600 else f"{low:g} to {high:g} h"
+
+
+def hoursFromText(text: str) -> tuple[float, ...]:
+    """Times in hours as a user writes them: "24, 48" or "24; 48" or "24 48"; "1,5" is refused as two times that fall.
+
+    Raises
+    ------
+    InputError
+        There is no time, one is no positive number, or they do not rise.
+    """
+    from radiodosimetry.errors import InputError
+
+    words = text.replace(";", " ").replace(",", " ").split()
+    try:
+        hours = tuple(float(word) for word in words)
+    except ValueError:
+        raise InputError(f"Target times '{text}' are not numbers of hours; write them like 24, 48.") from None
+    if not hours:
+        raise InputError("There is no target time; write hours after injection like 24, 48.")
+    if not all(0 < hour < float("inf") for hour in hours):
+        raise InputError(f"Target times must be hours after injection above zero, found '{text}'.")
+    if any(later <= earlier for earlier, later in zip(hours, hours[1:], strict=False)):
+        raise InputError(f"Target times must rise, found '{text}'; write each once, in order, with a decimal point.")
+    return hours

@@ -1,0 +1,302 @@
+# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
+"""Delayed PET on core values: what speaks against a request, the run itself, its checks, the comparison with a scan.
+
+Nothing here needs Slicer; a run may be long and goes to a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .delayedPet import TIME_TOLERANCE_S, DelayedPetModel, SyntheticVolume, rangeText
+
+if TYPE_CHECKING:
+    from radiodosimetry.images.regions import Region
+    from radiodosimetry.images.volume import QuantitativeVolume
+    from radiodosimetry.progress import Progress
+
+SYNTHETIC_WARNING = "This volume is synthetic: it was made by a model from an early scan and was never measured."
+"""First warning of every record."""
+
+LARGEST_DECAY_STEP_S = 2 * 3600.0
+"""An acquired scan is compared with a synthetic volume at most this far from its time [s]: between the two it is only
+decayed physically, which leaves the tracer's own motion out."""
+
+
+@dataclass(frozen=True, eq=False)
+class SynthesisRequest:
+    """What to synthesise from what.
+
+    Attributes
+    ----------
+    model
+        An installed model.
+    early
+        Activity concentration of the early scan [Bq/mL].
+    nuclide
+        Nuclide of the tracer ("Cu-64").
+    early_time_s, times_s
+        Times after injection of the early scan and of the volumes wanted [s].
+    ct
+        CT of the early scan; None without.
+    """
+
+    model: DelayedPetModel
+    early: QuantitativeVolume
+    nuclide: str
+    early_time_s: float
+    times_s: tuple[float, ...]
+    ct: QuantitativeVolume | None = None
+
+
+def requestProblems(request: SynthesisRequest) -> list[str]:
+    """Everything that speaks against a request, a sentence each: what the model's card does not cover."""
+    card, early = request.model.card, request.early
+    problems = []
+    if request.nuclide not in card.nuclides:
+        problems.append(f"'{card.name}' was made for {', '.join(card.nuclides)}, found {request.nuclide}.")
+    low, high = card.early_time_range_s
+    if not low - TIME_TOLERANCE_S <= request.early_time_s <= high + TIME_TOLERANCE_S:
+        problems.append(
+            f"'{card.name}' expects the early scan {rangeText(low, high)} after injection, "
+            f"found {request.early_time_s / 3600:g} h."
+        )
+    for time_s in request.times_s:
+        problem = card.targetProblem(time_s)
+        if problem:
+            problems.append(problem)
+        elif time_s <= request.early_time_s:
+            problems.append(f"The target time {time_s / 3600:g} h is not after the early scan.")
+    smallest, largest = card.spacing_range_mm
+    edges = early.geometry.spacing_mm
+    if min(edges) < smallest or max(edges) > largest:
+        found = " × ".join(f"{edge:g}" for edge in edges)
+        problems.append(
+            f"'{card.name}' expects voxel edges of {smallest:g} to {largest:g} mm, found {found} mm; resample the scan."
+        )
+    if card.needs_ct and request.ct is None:
+        problems.append(f"'{card.name}' needs the CT of the early scan; choose it.")
+    problems += _voxelProblems(request)
+    return problems
+
+
+def runSynthesis(request: SynthesisRequest, progress: Progress | None = None) -> list[SyntheticVolume]:
+    """The volumes of a request, checked and marked as synthetic.
+
+    Raises
+    ------
+    InputError
+        The card does not cover the request.
+    RadioDosimetryError
+        The model returned something other than was asked for.
+    CancelledError
+        `progress` says that the user asked to stop.
+    """
+    from radiodosimetry.errors import InputError
+    from radiodosimetry.images.resampling import total_activity
+    from radiodosimetry.progress import report_progress
+
+    problems = requestProblems(request)
+    if problems:
+        raise InputError(" ".join(problems))
+    report_progress(progress, 0.0, "synthesising delayed PET")
+    made = list(
+        request.model.synthesise(
+            request.early,
+            nuclide=request.nuclide,
+            early_time_s=request.early_time_s,
+            times_s=request.times_s,
+            ct=request.ct,
+            progress=progress,
+        )
+    )
+    _requireAsAsked(request, made)
+    report_progress(progress, 1.0, "checking the volumes")
+    early_bq = total_activity(request.early)
+    return [_marked(request, item, early_bq) for item in made]
+
+
+@dataclass(frozen=True)
+class ScanComparison:
+    """A synthetic volume against an acquired scan, in the whole image or one region.
+
+    Attributes
+    ----------
+    region
+        Name of the region; "whole image" first.
+    acquired_mean_bq_per_ml, synthetic_mean_bq_per_ml
+        Mean activity concentrations [Bq/mL].
+    acquired_bq, synthetic_bq
+        Activities [Bq].
+    error_percent
+        Error of the synthetic activity [%]; None where the acquired one is zero.
+    nrmse
+        Root mean square of the voxel differences over that of the acquired voxels; None where those are zero.
+    correlation
+        Pearson's of the voxels; None where one of the images does not vary.
+    """
+
+    region: str
+    acquired_mean_bq_per_ml: float
+    synthetic_mean_bq_per_ml: float
+    acquired_bq: float
+    synthetic_bq: float
+    error_percent: float | None
+    nrmse: float | None
+    correlation: float | None
+
+
+def nearestInTime(volumes: Sequence[SyntheticVolume], time_s: float) -> SyntheticVolume:
+    """The synthetic volume to compare an acquired scan at `time_s` [s] with.
+
+    Raises
+    ------
+    InputError
+        None lies within `LARGEST_DECAY_STEP_S`.
+    """
+    from radiodosimetry.errors import InputError
+
+    nearest = min(volumes, key=lambda item: abs(item.time_s - time_s), default=None)
+    if nearest is None or abs(nearest.time_s - time_s) > LARGEST_DECAY_STEP_S:
+        known = ", ".join(f"{item.time_s / 3600:g}" for item in volumes) or "none"
+        raise InputError(
+            f"The acquired scan lies {time_s / 3600:g} h after injection, the synthetic volumes at {known} h; "
+            f"expected one within {LARGEST_DECAY_STEP_S / 3600:g} h. Add its time to the target times."
+        )
+    return nearest
+
+
+def compareWithAcquired(
+    synthetic: SyntheticVolume,
+    acquired: QuantitativeVolume,
+    acquired_time_s: float,
+    nuclide: str,
+    regions: Sequence[Region] = (),
+) -> list[ScanComparison]:
+    """How close a synthetic volume is to the scan that was acquired.
+
+    The acquired scan is brought onto the synthetic grid with its activity conserved, and decayed physically to the
+    synthetic time where the two differ.
+
+    Parameters
+    ----------
+    synthetic
+        The volume.
+    acquired
+        Activity concentration [Bq/mL], on any grid of the same space.
+    acquired_time_s
+        Its time after injection [s].
+    nuclide
+        Nuclide of the tracer.
+    regions
+        Regions on the synthetic grid.
+
+    Raises
+    ------
+    InputError
+        The two lie more than `LARGEST_DECAY_STEP_S` apart, or in different spaces.
+    """
+    from radiodosimetry.images.resampling import resample_activity
+    from radiodosimetry.nuclides import Radionuclide
+
+    synthetic = nearestInTime([synthetic], acquired_time_s)
+    half_life_s = Radionuclide(nuclide).half_life_s
+    decay = 2.0 ** (-(synthetic.time_s - acquired_time_s) / half_life_s)
+    geometry = synthetic.volume.geometry
+    expected = resample_activity(acquired, geometry).array_kji.astype(np.float64) * decay
+    found = synthetic.volume.array_kji.astype(np.float64)
+    everywhere = np.ones(found.shape, dtype=bool)
+    parts = [("whole image", everywhere), *((region.name, region.mask_kji) for region in regions)]
+    return [_comparison(name, expected[mask], found[mask], geometry.voxel_volume_ml) for name, mask in parts]
+
+
+def _comparison(region: str, expected: np.ndarray, found: np.ndarray, voxel_ml: float) -> ScanComparison:
+    from radiodosimetry.evaluation import normalized_root_mean_square_error, pearson_correlation
+
+    acquired_bq, synthetic_bq = float(expected.sum()) * voxel_ml, float(found.sum()) * voxel_ml
+    return ScanComparison(
+        region=region,
+        acquired_mean_bq_per_ml=float(expected.mean()),
+        synthetic_mean_bq_per_ml=float(found.mean()),
+        acquired_bq=acquired_bq,
+        synthetic_bq=synthetic_bq,
+        error_percent=100.0 * (synthetic_bq - acquired_bq) / acquired_bq if acquired_bq > 0 else None,
+        nrmse=normalized_root_mean_square_error(expected, found),
+        correlation=pearson_correlation(expected, found),
+    )
+
+
+def _voxelProblems(request: SynthesisRequest) -> list[str]:
+    """What is wrong with the voxels of the early scan."""
+    largest = float(request.early.array_kji.max())
+    if largest <= 0:
+        return ["The early scan holds no activity: no voxel is above zero."]
+    limit = request.model.card.largest_concentration_bq_per_ml
+    if limit is not None and largest > limit:
+        return [
+            f"The early scan reaches {largest / 1e3:.4g} kBq/mL, more than the {limit / 1e3:.4g} kBq/mL that "
+            f"'{request.model.card.name}' was trained on; check its unit."
+        ]
+    return []
+
+
+def _requireAsAsked(request: SynthesisRequest, made: Sequence[SyntheticVolume]) -> None:
+    """Refuse what a model returns at other times, on another grid, of another quantity or below zero."""
+    from radiodosimetry.errors import RadioDosimetryError
+    from radiodosimetry.units import Quantity
+
+    name = request.model.card.name
+    times = [item.time_s for item in made]
+    asked = list(request.times_s)
+    if len(times) != len(asked) or any(abs(a - b) > TIME_TOLERANCE_S for a, b in zip(times, asked, strict=True)):
+        raise RadioDosimetryError(f"The model '{name}' returned the times {times} s, expected {asked} s; report this.")
+    for item in made:
+        for part in (item.volume, item.uncertainty):
+            if part is None:
+                continue
+            if part.quantity is not Quantity.ACTIVITY_CONCENTRATION:
+                raise RadioDosimetryError(
+                    f"The model '{name}' returned {part.quantity.value}, expected activity concentration; report this."
+                )
+            if not part.geometry.same_grid(request.early.geometry):
+                raise RadioDosimetryError(f"The model '{name}' left the grid of the early scan; report this.")
+            if part.array_kji.min() < 0:
+                raise RadioDosimetryError(f"The model '{name}' returned activity below zero; report this.")
+
+
+def _marked(request: SynthesisRequest, item: SyntheticVolume, early_bq: float) -> SyntheticVolume:
+    """The volume with a record that says what it is, and a warning where it holds more than decay leaves."""
+    from radiodosimetry.images.resampling import total_activity
+    from radiodosimetry.nuclides import Radionuclide
+    from radiodosimetry.provenance import Record
+
+    card = request.model.card
+    warnings = [SYNTHETIC_WARNING, *item.volume.record.warnings, *card.limits]
+    step_s = item.time_s - request.early_time_s
+    left = early_bq * 2.0 ** (-step_s / Radionuclide(request.nuclide).half_life_s)
+    if total_activity(item.volume) > left:
+        warnings.append(
+            f"The volume holds {total_activity(item.volume) / 1e6:.4g} MBq, more than the {left / 1e6:.4g} MBq that "
+            "decay leaves of the early scan: activity must have moved into the field of view, or the model is wrong."
+        )
+    if item.uncertainty is None:
+        warnings.append("The model gives no uncertainty.")
+    record = Record(
+        operation="delayed PET synthesis",
+        parameters={
+            "model": card.name,
+            "model_version": card.version,
+            "nuclide": request.nuclide,
+            "early_time_s": request.early_time_s,
+            "time_s": item.time_s,
+        },
+        inputs={"early": request.early.record.as_dict()},
+    ).with_warnings(*warnings)
+    uncertainty = item.uncertainty
+    if uncertainty is not None:
+        uncertainty = replace(uncertainty, record=record)
+    return replace(item, volume=replace(item.volume, record=record), uncertainty=uncertainty)

@@ -1,0 +1,308 @@
+"""Delayed PET without its panel: what a card refuses, what is left in the scene, and the comparison with a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
+
+from radiodosimetry.errors import InputError, RadioDosimetryError, UnitError
+
+HALF_LIFE_H = 12.7006
+"""Of Cu-64, ICRP Publication 107 [h]."""
+
+CARD: dict[str, Any] = {
+    "name": "Test model",
+    "version": "0.1",
+    "summary": "Decays the scan and moves one half of the activity into the next slice.",
+    "trained_on": "Nothing; it was written for this test.",
+    "nuclides": ("Cu-64",),
+    "tracer": "antibody",
+    "early_time_range_s": (0.5 * 3600, 2 * 3600),
+    "target_time_ranges_s": ((24 * 3600, 24 * 3600), (48 * 3600, 48 * 3600)),
+    "spacing_range_mm": (2.0, 6.0),
+    "gives_uncertainty": True,
+    "limits": ("Made up.",),
+}
+
+
+class HalfMoves:
+    """A model whose output follows from its input: decay, and one half of each slice goes to the next."""
+
+    def __init__(self, **changes: Any) -> None:
+        from RadioDosimetryLib.delayedPet import ModelCard
+
+        self.card = ModelCard(**{**CARD, **changes})
+        self.spoil = lambda made: made
+
+    def synthesise(self, early, *, nuclide, early_time_s, times_s, ct=None, progress=None):
+        from radiodosimetry.progress import report_progress
+        from RadioDosimetryLib.delayedPet import SyntheticVolume
+
+        made = []
+        for time_s in times_s:
+            report_progress(progress, 0.5, "moving")
+            array = self.expected(early.array_kji, (time_s - early_time_s) / 3600)
+            made.append(SyntheticVolume(time_s, early.with_array(array), early.with_array(0.1 * array)))
+        return self.spoil(made)
+
+    @staticmethod
+    def expected(array: np.ndarray, hours: float) -> np.ndarray:
+        return 0.5 * (array + np.roll(array, 1, axis=0)) * 2.0 ** (-hours / HALF_LIFE_H)
+
+
+def _scaled(made: Any, factor: float) -> Any:
+    return replace(made, volume=made.volume.with_array(factor * made.volume.array_kji))
+
+
+@pytest.fixture
+def model(scene: Any) -> Iterator[HalfMoves]:
+    from RadioDosimetryLib.delayedPet import registerModel, unregisterModel
+
+    model = HalfMoves()
+    registerModel(model)
+    yield model
+    unregisterModel(model.card.name)
+
+
+@pytest.fixture
+def early(scene: Any) -> Any:
+    from RadioDosimetryLib.delayedPetSample import sampleEarlyScan
+
+    return sampleEarlyScan()
+
+
+@pytest.fixture
+def logic(scene: Any) -> Any:
+    from DelayedPETSynthesis import DelayedPETSynthesisLogic
+
+    return DelayedPETSynthesisLogic()
+
+
+def test_no_model_is_installed_by_itself(logic: Any) -> None:
+    assert logic.models() == {}
+
+
+def test_volumes_hold_what_the_model_made_and_say_that_they_are_synthetic(
+    logic: Any, model: HalfMoves, early: Any
+) -> None:
+    import slicer
+
+    before = slicer.util.arrayFromVolume(early).copy()
+    nodes = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0, 48.0])
+    assert [node.GetName() for node in nodes] == ["Early PET synthetic 24 h", "Early PET synthetic 48 h"]
+    for node, hours in zip(nodes, (24.0, 48.0), strict=True):
+        expected = model.expected(before, hours - 1.0)
+        np.testing.assert_allclose(slicer.util.arrayFromVolume(node), expected, rtol=1e-5)
+        assert node.GetVoxelValueUnits().GetCodeValue() == "Bq/ml"
+        assert node.GetAttribute("RadioDosimetry.Synthetic") == "1"
+        assert node.GetAttribute("RadioDosimetry.HoursAfterInjection") == f"{hours:g}"
+        assert "never measured" in node.GetAttribute("RadioDosimetry.Record")
+        assert "Made up." in node.GetAttribute("RadioDosimetry.Record")
+        uncertainty = slicer.util.getNode(f"{node.GetName()} uncertainty")
+        np.testing.assert_allclose(slicer.util.arrayFromVolume(uncertainty), 0.1 * expected, rtol=1e-5)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(early), before)
+    assert logic.results() == nodes
+
+
+def test_one_sequence_holds_the_early_scan_and_the_synthetic_ones_over_hours(
+    logic: Any, model: HalfMoves, early: Any
+) -> None:
+    from RadioDosimetryLib.delayedPetNodes import timedResults
+    from RadioDosimetryLib.sequences import volumesFromSequence
+
+    (sequence,) = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0, 48.0], oneSequence=True)
+    assert [hours for hours, _ in volumesFromSequence(sequence)] == [1.0, 24.0, 48.0]
+    assert [hours for hours, _ in timedResults(logic.results())] == [24.0, 48.0]
+    again = logic.synthesise(
+        "Test model", early, "Cu-64", 1.0, [24.0], oneSequence=True, sequenceNode=sequence
+    )
+    assert again == [sequence]
+    assert [hours for hours, _ in volumesFromSequence(sequence)] == [1.0, 24.0]
+
+
+def test_a_sequence_of_measured_scans_is_not_overwritten(logic: Any, model: HalfMoves, early: Any) -> None:
+    from RadioDosimetryLib.sequences import sequenceFromVolumes
+    from RadioDosimetryLib.volumes import volumeFromNode
+
+    measured = sequenceFromVolumes([(1.0, volumeFromNode(early))], "Measured")
+    with pytest.raises(InputError, match="'Measured' holds scans that were not made here"):
+        logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0], oneSequence=True, sequenceNode=measured)
+    assert measured.GetNumberOfDataNodes() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "nuclide", "early_h", "target_h", "words"),
+    [
+        ({}, "Lu-177", 1.0, [24.0], "was made for Cu-64, found Lu-177"),
+        ({}, "Cu-64", 4.0, [24.0], "expects the early scan 0.5 to 2 h after injection, found 4 h"),
+        ({}, "Cu-64", 1.0, [24.0, 36.0], "cannot synthesise 36 h after injection, only 24 h, 48 h"),
+        ({"spacing_range_mm": (1.0, 3.0)}, "Cu-64", 1.0, [24.0], "voxel edges of 1 to 3 mm, found 4 × 4 × 4 mm"),
+        ({"needs_ct": True}, "Cu-64", 1.0, [24.0], "needs the CT of the early scan"),
+        ({"largest_concentration_bq_per_ml": 1e4}, "Cu-64", 1.0, [24.0], "reaches 35 kBq/mL, more than the 10 kBq/mL"),
+    ],
+)
+def test_what_the_card_does_not_cover_is_refused_and_changes_nothing(
+    logic: Any, early: Any, changes: dict[str, Any], nuclide: str, early_h: float, target_h: list[float], words: str
+) -> None:
+    import slicer
+
+    from RadioDosimetryLib.delayedPet import registerModel, unregisterModel
+
+    registerModel(HalfMoves(**changes))
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)  # made when first asked for
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    try:
+        with pytest.raises(InputError, match=words):
+            logic.synthesise("Test model", early, nuclide, early_h, target_h)
+    finally:
+        unregisterModel("Test model")
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+
+
+def test_an_empty_scan_and_suv_are_refused(logic: Any, model: HalfMoves, early: Any) -> None:
+    import slicer
+
+    slicer.util.updateVolumeFromArray(early, np.zeros_like(slicer.util.arrayFromVolume(early)))
+    with pytest.raises(InputError, match="no voxel is above zero"):
+        logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0])
+    suv = slicer.vtkCodedEntry()
+    suv.SetValueSchemeMeaning("g/ml{SUVbw}", "UCUM", "SUVbw")
+    early.SetVoxelValueUnits(suv)
+    with pytest.raises(UnitError, match="SUVbw"):
+        logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda made: made[:1], "returned the times"),
+        (lambda made: [replace(made[0], time_s=1.0), *made[1:]], "returned the times"),
+        (lambda made: [_scaled(made[0], -1.0), made[1]], "below zero"),
+    ],
+)
+def test_a_model_that_returns_something_else_is_found_out(
+    logic: Any, model: HalfMoves, early: Any, spoil: Any, words: str
+) -> None:
+    model.spoil = spoil
+    with pytest.raises(RadioDosimetryError, match=words):
+        logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0, 48.0])
+
+
+def test_more_activity_than_decay_leaves_is_warned_of(logic: Any, model: HalfMoves, early: Any) -> None:
+    model.spoil = lambda made: [_scaled(made[0], 3.0)]
+    (node,) = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0])
+    assert "more than the" in node.GetAttribute("RadioDosimetry.Record")
+
+
+def test_a_model_of_another_interface_or_without_a_card_is_not_installed(scene: Any) -> None:
+    from RadioDosimetryLib.delayedPet import installedModels, registerModel
+
+    with pytest.raises(InputError, match="was made for version 99 of the interface, expected 1"):
+        registerModel(HalfMoves(interface_version=99))
+    with pytest.raises(InputError, match="is no model of delayed PET"):
+        registerModel(SimpleNamespace())
+    assert installedModels() == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "There is no target time"), ("24, x", "not numbers"), ("48, 24", "must rise"), ("0, 24", "above zero")],
+)
+def test_times_that_cannot_be_read_are_refused(scene: Any, text: str, words: str) -> None:
+    from RadioDosimetryLib.delayedPet import hoursFromText
+
+    with pytest.raises(InputError, match=words):
+        hoursFromText(text)
+
+
+def test_times_are_read_with_commas_semicolons_or_spaces(scene: Any) -> None:
+    from RadioDosimetryLib.delayedPet import hoursFromText
+
+    assert hoursFromText("24, 48") == hoursFromText("24;48") == hoursFromText(" 24 48 ") == (24.0, 48.0)
+
+
+def test_the_comparison_states_the_error_that_was_put_in(logic: Any, model: HalfMoves, early: Any) -> None:
+    """An acquired scan 20 % below the synthetic one, two hours earlier: the decay between is taken out."""
+    import slicer
+
+    from RadioDosimetryLib.tables import columnsOf
+    from RadioDosimetryLib.volumes import nodeFromVolume, volumeFromNode
+
+    (synthetic,) = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0])
+    volume = volumeFromNode(synthetic)
+    undecayed = volume.array_kji / 1.2 * 2.0 ** (1.5 / HALF_LIFE_H)
+    acquired = nodeFromVolume(volume.with_array(undecayed), "Acquired")
+    table = columnsOf(logic.compare(acquired, 22.5, "Cu-64"))
+    assert table["Region"] == ["whole image"]
+    assert table["Error (%)"][0] == pytest.approx(20.0, abs=0.01)
+    assert table["NRMSE (%)"][0] == pytest.approx(20.0, abs=0.01)
+    assert table["Correlation"][0] == pytest.approx(1.0)
+    total_mbq = slicer.util.arrayFromVolume(synthetic).sum() * 0.064e-6
+    assert table["Synthetic (MBq)"][0] == pytest.approx(total_mbq, rel=1e-5)
+    with pytest.raises(InputError, match="expected one within 2 h"):
+        logic.compare(acquired, 30.0, "Cu-64")
+
+
+def test_regions_are_compared_each_by_itself(logic: Any, model: HalfMoves, early: Any) -> None:
+    from radiodosimetry.images.regions import Region
+    from RadioDosimetryLib.segmentations import segmentationFromRegions
+    from RadioDosimetryLib.tables import columnsOf
+    from RadioDosimetryLib.volumes import nodeFromVolume, volumeFromNode
+
+    (synthetic,) = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0])
+    volume = volumeFromNode(synthetic)
+    left = np.zeros(volume.array_kji.shape, dtype=bool)
+    left[8:16, 8:24, :20] = True
+    changed = np.where(left, 2.0 * volume.array_kji, volume.array_kji)
+    acquired = nodeFromVolume(volume.with_array(changed), "Acquired")
+    regions = [Region("left", left, "left"), Region("right", np.roll(left, 20, axis=2), "right")]
+    segmentation = segmentationFromRegions(regions, volume.geometry, "Halves")
+    table = columnsOf(logic.compare(acquired, 24.0, "Cu-64", segmentation))
+    assert table["Region"] == ["whole image", "left", "right"]
+    assert table["Error (%)"][1:] == pytest.approx([-50.0, 0.0], abs=1e-3)
+
+
+def test_results_are_remembered_in_a_saved_scene(logic: Any, model: HalfMoves, early: Any, tmp_path: Any) -> None:
+    import slicer
+
+    logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0])
+    file = tmp_path / "scene.mrb"
+    assert slicer.util.saveScene(str(file))
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(file))
+    (node,) = logic.results()
+    assert node.GetName() == "Early PET synthetic 24 h"
+    assert node.GetVoxelValueUnits().GetCodeValue() == "Bq/ml"
+
+
+def test_the_series_goes_to_time_activity_fit_in_the_order_of_its_times(
+    logic: Any, model: HalfMoves, early: Any
+) -> None:
+    fit_module = pytest.importorskip("TimeActivityFit")
+    nodes = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0, 48.0])
+    logic.handOver("Cu-64", 1.0)
+    fit = fit_module.TimeActivityFitLogic().getParameterNode()
+    assert list(fit.scanNodes) == [early, *nodes]
+    assert list(fit.scanHours) == [1.0, 24.0, 48.0]
+    assert fit.nuclide == "Cu-64"
+
+
+def test_nothing_is_handed_over_before_there_are_results(logic: Any) -> None:
+    pytest.importorskip("TimeActivityFit")
+    with pytest.raises(InputError, match="no synthetic volumes"):
+        logic.handOver("Cu-64", 1.0)
+
+
+def test_the_self_test_of_the_module_passes(scene: Any) -> None:
+    from DelayedPETSynthesis import DelayedPETSynthesisTest
+
+    test = DelayedPETSynthesisTest()
+    test.delayDisplay = lambda *words: None
+    test.runTest()
