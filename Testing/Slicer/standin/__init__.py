@@ -15,7 +15,7 @@ from typing import Any
 
 from .core.reports import forgetProblems, problems, report
 
-__all__ = ["forgetProblems", "loadModule", "problems", "report", "screenshot", "start"]
+__all__ = ["forgetProblems", "isStandin", "loadModule", "problems", "report", "screenshot", "start"]
 
 
 def start(gui: bool = True) -> Any:
@@ -34,16 +34,41 @@ def start(gui: bool = True) -> Any:
     return application
 
 
+def isStandin() -> bool:
+    """Whether the running application is the stand-in: False inside a real Slicer and before the start."""
+    import slicer
+
+    from .core import session
+
+    return isinstance(getattr(slicer, "app", None), session.Application)
+
+
 def loadModule(name: str) -> tuple[Any, Any]:
-    """Load the module script `RadioDosimetry/<name>.py` as Slicer does: the module, and its widget representation."""
+    """Load the module script `RadioDosimetry/<name>.py` as Slicer does: the module, and its widget representation.
+
+    Inside a real Slicer, which has loaded its modules already, the module is opened.
+    """
+    start(gui=True)
+    if not isStandin():
+        import slicer
+
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule(name)
+        module = slicer.util.getModule(name)
+        return module, module.widgetRepresentation()
     from . import gui as widgets
 
-    start(gui=True)
     return widgets.loadModule(name)
 
 
 def screenshot(widget: Any, path: Path | str) -> Path:
-    """Save a picture of a panel with the slice views beside it."""
+    """Save a picture of a panel with the slice views beside it; inside a real Slicer, of its main window."""
+    if not isStandin():
+        import slicer
+
+        slicer.app.processEvents()
+        slicer.util.mainWindow().grab().save(str(path))
+        return Path(path)
     from . import gui as widgets
 
     return widgets.screenshot(widget, Path(path))

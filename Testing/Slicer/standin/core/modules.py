@@ -137,7 +137,10 @@ class ModuleManager(Signals):
         self._emit("moduleLoaded(QString)", module.name)
 
     def loadScript(self, path: Path) -> ScriptedModule:
-        """Load a module script as Slicer does: run it once, make its module object (the stand-in's own)."""
+        """Load a module script as Slicer does: run it once, make its module object (the stand-in's own).
+
+        Slicer loads all modules and then tells them that its start is complete; here that follows each module.
+        """
         name = path.stem
         known = self._modules.get(name)
         if isinstance(known, ScriptedModule):
@@ -154,6 +157,7 @@ class ModuleManager(Signals):
             raise RuntimeError(f"found no title of the module {name}, expected parent.title to be set by its class")
         self.register(module)
         setattr(slicer.modules, f"{name}Instance", module._instance)
+        slicer.app.completeStartup()
         return module
 
 
