@@ -147,7 +147,7 @@ def _addPoints(chart, table, xColumn: str, yColumn: str, name: str, color: Seque
 
 
 def _series(chart, table, xColumn: str, yColumn: str, name: str, color: Sequence[float]):
-    series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", slicer.mrmlScene.GenerateUniqueName(name))
+    series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)  # what the legend says
     series.SetAndObserveTableNodeID(table.GetID())
     series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
     series.SetXColumnName(xColumn)

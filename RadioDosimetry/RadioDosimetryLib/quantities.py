@@ -49,9 +49,13 @@ _QUANTITY_CODES = {
 _UCUM_OF_UNIT = {
     "HU": ("[hnsf'U]", "Hounsfield unit"),
     "g/cm3": ("g/cm3", "g/cm3"),
+    "g/mL": ("g/ml", "g/mL"),
+    "kg/m3": ("kg/m3", "kg/m3"),
     "Bq/mL": ("Bq/ml", "Becquerels/milliliter"),
     "kBq/mL": ("kBq/ml", "kBq/mL"),
     "MBq/mL": ("MBq/ml", "MBq/mL"),
+    "Bq/cm3": ("Bq/cm3", "Bq/cm3"),
+    "Bq/L": ("Bq/l", "Bq/L"),
     "Bq s/mL": ("Bq.s/ml", "Bq s/mL"),
     "MBq s/mL": ("MBq.s/ml", "MBq s/mL"),
     "Bq h/mL": ("Bq.h/ml", "Bq h/mL"),
@@ -71,6 +75,8 @@ _UCUM_OF_UNIT = {
     "%": ("%", "%"),
 }
 """Units of the core to UCUM's code and its meaning."""
+
+_ACTIVITY_UNITS = frozenset({"Bq/mL", "kBq/mL", "MBq/mL", "Bq/cm3", "Bq/L"})
 
 _UNIT_OF_UCUM = {code: unit for unit, (code, _) in _UCUM_OF_UNIT.items()}
 
@@ -94,7 +100,7 @@ def codedEntries(quantity: Quantity, unit: str | None = None) -> tuple[Code, Cod
 
     unit = quantity.unit if unit is None else unit
     factor_to_core_unit(quantity, unit)
-    code, meaning = _UCUM_OF_UNIT.get(unit, (unit, unit))
+    code, meaning = _UCUM_OF_UNIT[unit]
     return _QUANTITY_CODES[quantity.value], Code(code, "UCUM", meaning)
 
 
@@ -128,7 +134,7 @@ def quantityOf(node) -> Quantity | None:
     unit = unitOf(node)
     if unit == "HU":
         return Quantity.CT_NUMBER
-    if unit is not None and unit.endswith("Bq/mL"):
+    if unit in _ACTIVITY_UNITS:
         return Quantity.ACTIVITY_CONCENTRATION
     return None
 
