@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.images.regions import Region
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.provenance import Record
 from radiodosimetry.units import Quantity
-from scipy.spatial.transform import Rotation
 
 FRAME = "1.2.826.0.1.3680043.8.498.1"
 

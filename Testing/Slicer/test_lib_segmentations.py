@@ -9,6 +9,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed, and this is 
 
 import slicer  # noqa: E402
 from lib_samples import OBLIQUE, STRAIGHT, ball, dose_volume, region, rotation  # noqa: E402
+
 from radiodosimetry.errors import InputError, RegionError  # noqa: E402
 from radiodosimetry.images.geometry import VolumeGeometry  # noqa: E402
 from radiodosimetry.images.regions import LabelMap, Region, regions_of  # noqa: E402

@@ -11,6 +11,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed, and this is 
 
 import slicer  # noqa: E402
 from lib_samples import STRAIGHT, dose_volume, region  # noqa: E402
+
 from radiodosimetry.errors import InputError  # noqa: E402
 from radiodosimetry.organ_dose.residence_times import ResidenceTime  # noqa: E402
 from radiodosimetry.time_activity.fit_files import FitSet  # noqa: E402

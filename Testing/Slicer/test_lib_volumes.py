@@ -15,6 +15,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed, and this is 
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 from lib_samples import FRAME, MIRRORED, OBLIQUE, PERMUTED, STRAIGHT, dose_volume, rotation  # noqa: E402
+
 from radiodosimetry.errors import InputError, UnitError  # noqa: E402
 from radiodosimetry.images.geometry import VolumeGeometry  # noqa: E402
 from radiodosimetry.images.readers import read_volume  # noqa: E402
