@@ -353,3 +353,11 @@ def test_a_table_is_checked_at_birth() -> None:
         SValueTable(("a",), ("b",), np.ones((1, 1)), np.full((1, 1), np.nan), "F-18", record)
     with pytest.raises(InputError, match="cannot be more than the whole"):
         SValueTable(("a",), ("b",), np.ones((1, 1)), np.ones((1, 1)), "F-18", record, np.full((1, 1), 2.0))
+
+
+def test_bremsstrahlung_that_other_organs_lack_is_warned_of(safs) -> None:
+    """Y-90: 4 of the 933 keV that its electrons carry per decay are radiated, thousands of times its photons."""
+    (warning,) = [text for text in s_values_of_safs("Y-90", safs).record.warnings if "bremsstrahlung" in text]
+    assert "The electrons of Y-90 radiate 4 keV per decay as bremsstrahlung, its photons carry 0.0012 keV" in warning
+    for nuclide in ("Lu-177", "I-131", "Cu-64"):
+        assert not any("bremsstrahlung" in text for text in s_values_of_safs(nuclide, safs).record.warnings)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, RegionError
+from ..media import electron_table, named_material
 from ..nuclides import EmissionSpectrum, Radionuclide
 from ..provenance import Record
 from ..units import JOULE_PER_MEV
@@ -46,8 +47,13 @@ GRAM_PER_KG = 1e3
 SOFT_PHOTON_KEV = 10.0
 """Energy that the absorbed fractions of marrow and bone are taken at where nothing but soft photons stays [keV]."""
 
+LARGEST_RADIATED_SHARE = 0.1
+"""Energy of bremsstrahlung, which the S-values leave in the source, over that of the photons, from which the record
+warns."""
+
 METHODS: Mapping[str, str] = {
     "photons": "SAFs of the phantom's regions, by our Monte Carlo, times the lines",
+    "bremsstrahlung": "absorbed in the source, as the electrons that make it",
     "electrons": "absorbed in their source; walls half the dose of their contents; total body by mass",
     "alphas": f"as electrons, walls {ALPHA_WALL_FACTOR:g} of that (ICRP 30); recoils included",
     "red marrow, photons": "soft-tissue kerma in each bone by its share of the marrow (Cristy 1981)",
@@ -141,7 +147,12 @@ def s_values_of_safs(
             **PHANTOM_DATASET,
             **SKELETON_DATASET,
         },
-        warnings=(*(nuclide.warnings if include_progeny else ()), *photons.warnings, *_alpha_warnings(alphas)),
+        warnings=(
+            *(nuclide.warnings if include_progeny else ()),
+            *photons.warnings,
+            *_alpha_warnings(alphas),
+            *_bremsstrahlung_warnings(nuclide.name, emissions),
+        ),
     )
     return SValueTable(
         STYLISED_TARGETS,
@@ -213,4 +224,25 @@ def _alpha_warnings(alphas: Floats) -> tuple[str, ...]:
     return (
         "Alpha particles from contents give their walls one hundredth of the electrons' share (ICRP Publication 30): "
         "the mucus holds them back.",
+    )
+
+
+def _bremsstrahlung_warnings(name: str, emissions: EmissionSpectrum) -> tuple[str, ...]:
+    """Whether what electrons radiate would matter to other organs than their source."""
+    yields = electron_table(named_material("soft-tissue"))
+    lowest, highest = yields.energy_kev[[0, -1]]
+    radiated_kev = sum(
+        float(
+            (spectrum.energy_kev * spectrum.yield_per_decay)
+            @ yields.at("radiation_yield", np.clip(spectrum.energy_kev, lowest, highest))
+        )
+        for spectrum in (emissions.electron_spectrum(), emissions.positron_spectrum())
+    )
+    photons_kev = emissions.photon_spectrum().energy_per_decay_kev
+    if radiated_kev <= LARGEST_RADIATED_SHARE * photons_kev:
+        return ()
+    return (
+        f"The electrons of {name} radiate {radiated_kev:.2g} keV per decay as bremsstrahlung, its photons carry "
+        f"{photons_kev:.2g} keV: bremsstrahlung is absorbed in the source here, so that doses of other organs are too "
+        "low. S-values of a patient's CT follow it.",
     )
