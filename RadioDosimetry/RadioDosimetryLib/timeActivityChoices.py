@@ -1,0 +1,88 @@
+# ruff: noqa: N999 (camelCase, as everywhere in Slicer)
+"""Choices of TimeActivityFit's panel: scenes keep the names of the members, the core takes their values."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from slicer.i18n import tr as _
+
+
+class FitModel(Enum):
+    """Models of the curves; scenes keep the names, the core the values."""
+
+    AUTOMATIC = "auto"
+    MONO = "mono"
+    BI = "bi"
+    TRI = "tri"
+    UPTAKE = "uptake-clearance"
+    TRAPEZOID = "trapezoid"
+    HANSCHEID = "hanscheid"
+    MADSEN = "madsen"
+    PHYSICAL = "physical"
+
+    def label(self) -> str:
+        """Text of the model in the panel."""
+        return {
+            "auto": _("Automatic"),
+            "mono": _("One exponential"),
+            "bi": _("Two exponentials"),
+            "tri": _("Three exponentials"),
+            "uptake-clearance": _("Uptake and clearance"),
+            "trapezoid": _("Trapezoids"),
+            "hanscheid": _("One scan: Hänscheid"),
+            "madsen": _("One scan: Madsen, known half-life"),
+            "physical": _("Physical decay alone"),
+        }[self.value]
+
+
+class TrapezoidTail(Enum):
+    """How trapezoids go on after the last scan; scenes keep the names."""
+
+    DEFAULT = ""
+    PHYSICAL = "physical"
+    FITTED = "mono"
+    HALF_LIFE = "half-life"
+
+    def label(self) -> str:
+        """Text of the tail in the panel."""
+        return {
+            "": _("Effective half-life where given, else physical decay"),
+            "physical": _("Physical decay"),
+            "mono": _("Exponential through the last scans"),
+            "half-life": _("Effective half-life given"),
+        }[self.value]
+
+
+class SValueSource(Enum):
+    """Whose S-values organ doses are computed with; scenes keep the names."""
+
+    ADULT_MALE = "adult-male"
+    ADULT_FEMALE = "adult-female"
+    PATIENT = "patient"
+
+    def label(self) -> str:
+        """Text of the choice in the panel."""
+        return {
+            "adult-male": _("Stylised adult, male"),
+            "adult-female": _("Stylised adult, female"),
+            "patient": _("Patient: Monte Carlo in the CT"),
+        }[self.value]
+
+
+class TiaMethod(Enum):
+    """How time-integrated activity is found in every voxel; scenes keep the names."""
+
+    MONO = "mono"
+    BI = "bi"
+    TRAPEZOID = "trapezoid"
+    ORGAN_SHAPE = "organ-shape"
+
+    def label(self) -> str:
+        """Text of the method in the panel."""
+        return {
+            "mono": _("One exponential per voxel"),
+            "bi": _("Two exponentials per voxel"),
+            "trapezoid": _("Trapezoids"),
+            "organ-shape": _("Shape of the organ's fitted curve"),
+        }[self.value]

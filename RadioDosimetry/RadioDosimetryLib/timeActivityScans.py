@@ -1,0 +1,303 @@
+# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
+"""Scans of a time series as nodes: which image, when, moved by which transform; and what the core makes of them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import slicer
+import vtk
+
+from .geometries import RIGID_TOLERANCE
+from .timeActivityWork import TimedVolume
+from .volumes import volumeFromNode
+
+if TYPE_CHECKING:
+    from radiodosimetry.images.geometry import VolumeGeometry
+    from radiodosimetry.images.registered import Registration
+    from radiodosimetry.images.volume import QuantitativeVolume
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class ScanNode:
+    """One row of the table of scans.
+
+    Attributes
+    ----------
+    node
+        Volume node, or a sequence node of volumes whose index values are times after injection.
+    hours
+        Time after injection [h]; None for a sequence, which has its own.
+    ct
+        CT of the same session, for registration; None without.
+    transform
+        Transform node from this scan to the reference scan (Slicer's direction: to parent); None where they fit.
+    """
+
+    node: Any
+    hours: float | None = None
+    ct: Any = None
+    transform: Any = None
+
+    @classmethod
+    def of(cls, scan) -> ScanNode:
+        """The row that a row, a pair (volume node, hours) or a sequence node means."""
+        return scan if isinstance(scan, cls) else cls(*scan) if isinstance(scan, tuple | list) else cls(scan)
+
+
+@dataclass(frozen=True)
+class ImageUnits:
+    """How voxels of images that do not say their unit are read.
+
+    Attributes
+    ----------
+    unit
+        Unit of activity concentration.
+    bqPerMlPerCount
+        Calibration factor of images that hold counts [Bq/mL per count]; None if they are calibrated.
+    """
+
+    unit: str = "Bq/mL"
+    bqPerMlPerCount: float | None = None
+
+
+def isSequence(node) -> bool:
+    """Whether a row holds a sequence."""
+    return node is not None and node.IsA("vtkMRMLSequenceNode")
+
+
+def timedVolumes(rows: Sequence[ScanNode], units: ImageUnits, referenceScan: int = 0) -> list[TimedVolume]:
+    """The scans of all rows as core values, sequences taken apart, each moved to the reference scan.
+
+    Parameters
+    ----------
+    rows
+        The table.
+    units
+        How images without a unit are read.
+    referenceScan
+        Index of the scan onto whose grid deformed scans are brought.
+
+    Raises
+    ------
+    InputError
+        A time is missing, an image cannot be used, or a sequence holds no volumes.
+    """
+    from radiodosimetry.errors import InputError
+
+    found: list[TimedVolume] = []
+    transforms: list[Any] = []
+    for row in rows:
+        for name, hours, node in volumesOfRow(row):
+            if hours is None:
+                raise InputError(f"The scan {name} has no time; give the hours from the injection to it.")
+            found.append(TimedVolume(name, float(hours), activityOf(node, units)))
+            transforms.append(row.transform)
+    if not found:
+        raise InputError("There is no scan; add at least one volume or a sequence.")
+    if not 0 <= referenceScan < len(found):
+        raise InputError(f"There is no scan {referenceScan + 1} to be the reference; found {len(found)} scans.")
+    reference = found[referenceScan].volume.geometry
+    return [
+        scan if transform is None else replace(scan, volume=movedBy(scan.volume, transform, reference))
+        for scan, transform in zip(found, transforms, strict=True)
+    ]
+
+
+def activityOf(node, units: ImageUnits) -> QuantitativeVolume:
+    """Activity concentration of a volume node [Bq/mL]; counts are calibrated.
+
+    Raises
+    ------
+    InputError
+        The node holds something else, or a calibration factor is given for a calibrated image.
+    """
+    from radiodosimetry.units import Quantity
+
+    from .quantities import unitOf
+
+    if units.bqPerMlPerCount is None:
+        return volumeFromNode(node, Quantity.ACTIVITY_CONCENTRATION, None if unitOf(node) else units.unit)
+    counts = volumeFromNode(node, Quantity.COUNTS, "counts")
+    factor = float(units.bqPerMlPerCount)
+    record = counts.record.with_parameters(calibration=f"{factor:g} Bq/mL per count")
+    return counts.with_array(counts.array_kji * factor, Quantity.ACTIVITY_CONCENTRATION, record)
+
+
+def movedBy(volume: QuantitativeVolume, transform, reference: VolumeGeometry) -> QuantitativeVolume:
+    """An activity image moved by a transform node: its grid where the motion is rigid, else its voxels.
+
+    Parameters
+    ----------
+    volume
+        The image.
+    transform
+        Transform node from the image to the reference.
+    reference
+        Grid onto which a deformed image is brought, its activity conserved.
+    """
+    matrix = _rigidMatrix(transform)
+    words = {"moved_by_transform": transform.GetName()}
+    if matrix is not None:
+        toLps = _LPS_TO_RAS @ matrix @ _LPS_TO_RAS
+        grid = volume.geometry
+        origin = toLps[:3, :3] @ np.array(grid.origin_mm) + toLps[:3, 3]
+        moved = replace(
+            grid,
+            origin_mm=tuple(origin),
+            direction=toLps[:3, :3] @ grid.direction,
+            frame_of_reference_uid=reference.frame_of_reference_uid,
+        )
+        return replace(volume, geometry=moved, record=volume.record.with_parameters(**words))
+    deformed = _registrationOf(transform, reference, volume.geometry).apply_to_activity(volume)
+    return replace(deformed, record=deformed.record.with_parameters(**words))
+
+
+def transformFromRegistration(registration: Registration, name: str, node=None):
+    """A linear transform node that takes the moving scan to the fixed one, from a rigid registration.
+
+    Slicer's transforms take the moved node to its parent, ITK's take points of the fixed scan to the moving one: the
+    node holds the inverse, in RAS.
+    """
+    euler = registration.transform
+    toMoving = np.eye(4)
+    toMoving[:3, :3] = np.array(euler.GetMatrix()).reshape(3, 3)
+    toMoving[:3, 3] = euler.TransformPoint((0.0, 0.0, 0.0))
+    toFixedRas = _LPS_TO_RAS @ np.linalg.inv(toMoving) @ _LPS_TO_RAS
+    if node is None:
+        unique = slicer.mrmlScene.GenerateUniqueName(name)
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", unique)
+    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(toFixedRas))
+    return node
+
+
+def hoursFromDicom(node, injection: datetime | None = None) -> tuple[float, tuple[str, ...]]:
+    """Hours from the injection to a scan that was loaded from DICOM, and what is doubtful about them.
+
+    Parameters
+    ----------
+    node
+        Volume node with the attribute `DICOM.instanceUIDs`, its files in Slicer's DICOM database; or one that the core
+        made, whose record tells both times.
+    injection
+        Moment of the injection, local time of the scanner; that of the header if None.
+
+    Raises
+    ------
+    InputError
+        The node is not from DICOM, or its header lacks one of the times.
+    """
+    from radiodosimetry.errors import InputError
+
+    name = node.GetName()
+    scan, ownInjection, warnings = _momentsOf(node)
+    injection = injection or ownInjection
+    if scan is None:
+        raise InputError(f"{name} does not say when it was measured; give the hours from the injection to it.")
+    if injection is None:
+        raise InputError(f"{name} does not say when the activity was injected; give that moment, or the hours.")
+    hours = (scan.replace(tzinfo=None) - injection.replace(tzinfo=None)).total_seconds() / 3600.0
+    if hours < 0:
+        raise InputError(f"{name} lies {-hours:.4g} h before the injection at {injection}; check both times.")
+    return hours, warnings
+
+
+def volumesOfRow(row: ScanNode) -> list[tuple[str, float | None, Any]]:
+    """Name, hours and volume node of each scan of a row."""
+    from radiodosimetry.errors import InputError
+
+    if row.node is None:
+        raise InputError("A row of the table of scans has lost its volume; remove the row.")
+    if not isSequence(row.node):
+        return [(row.node.GetName(), row.hours, row.node)]
+    from .sequences import volumesFromSequence
+
+    return [(f"{row.node.GetName()} at {hours:g} h", hours, node) for hours, node in volumesFromSequence(row.node)]
+
+
+def _rigidMatrix(transform) -> np.ndarray | None:
+    """Matrix to the world (RAS) of a rigid transform node, shape (4, 4); None of one that deforms."""
+    if not transform.IsTransformToWorldLinear():
+        return None
+    toWorld = vtk.vtkMatrix4x4()
+    transform.GetMatrixTransformToWorld(toWorld)
+    matrix = slicer.util.arrayFromVTKMatrix(toWorld)
+    rotation = matrix[:3, :3]
+    departure = np.abs(rotation.T @ rotation - np.eye(3)).max()
+    return matrix if departure <= RIGID_TOLERANCE and np.linalg.det(rotation) > 0 else None
+
+
+def _registrationOf(transform, reference: VolumeGeometry, moving: VolumeGeometry) -> Registration:
+    """A deforming transform node as the core's registration.
+
+    Raises
+    ------
+    InputError
+        The transform cannot be written as one of ITK's.
+    """
+    import SimpleITK as sitk
+
+    from radiodosimetry.errors import InputError
+    from radiodosimetry.images.registered import Registration
+    from radiodosimetry.provenance import Record
+
+    with tempfile.TemporaryDirectory(prefix="RadioDosimetry-") as folder:
+        path = Path(folder) / "transform.h5"
+        storage = slicer.vtkMRMLTransformStorageNode()
+        storage.SetFileName(str(path))
+        if not storage.WriteData(transform) or not path.exists():
+            raise InputError(f"The transform '{transform.GetName()}' cannot be used; give a linear or B-spline one.")
+        found = sitk.ReadTransform(str(path))
+    record = Record(f"transform '{transform.GetName()}' of a Slicer scene")
+    return Registration(found, "b-spline", reference, moving.frame_of_reference_uid, {}, record)
+
+
+def _momentsOf(node) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:
+    """Moment of the scan, of the injection, and warnings, from a node's record or from its DICOM header."""
+    from radiodosimetry.errors import InputError
+
+    from .volumes import TIME_ATTRIBUTE, recordOf
+
+    record, text = recordOf(node), node.GetAttribute(TIME_ATTRIBUTE)
+    if record is not None and text:
+        if record.parameters.get("decay_correction") == "ADMIN":
+            raise InputError(f"{node.GetName()} is decay-corrected to the injection; give its hours by hand.")
+        injection = record.parameters.get("injection_time")
+        return datetime.fromisoformat(text), datetime.fromisoformat(str(injection)) if injection else None, ()
+    return _headerMoments(_dicomFile(node))
+
+
+def _dicomFile(node) -> str:
+    from radiodosimetry.errors import InputError
+
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    path = database.fileForInstance(uids[0]) if uids and database is not None else ""
+    if not path:
+        raise InputError(f"{node.GetName()} was not loaded from the DICOM database; give its hours by hand.")
+    return path
+
+
+def _headerMoments(path: str) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:
+    """Moments that one DICOM file tells."""
+    import pydicom
+
+    from radiodosimetry.images.dicom_decay import acquisition_time, injection_time, series_time
+    from radiodosimetry.images.dicom_header import dicom_errors
+
+    with dicom_errors(Path(path)):
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        scan = series_time(dataset) or acquisition_time(dataset)
+        items = list(dataset.get("RadiopharmaceuticalInformationSequence") or [])
+        injection, warnings = injection_time(items[0], scan) if items else (None, ())
+        if dataset.get("DecayCorrection") == "ADMIN":
+            warnings = (*warnings, f"{Path(path).name} is decay-corrected to the injection: tick that option.")
+    return scan, injection, warnings

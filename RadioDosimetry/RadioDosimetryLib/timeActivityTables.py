@@ -1,0 +1,210 @@
+# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
+"""The two tables of TimeActivityFit's panel: scans with their hours, and regions with their model and organ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import qt
+
+from .timeActivityScans import ScanNode, isSequence
+
+SCAN_COLUMNS = 4
+_NAME, _HOURS, _CT, _TRANSFORM = range(SCAN_COLUMNS)
+
+REGION_COLUMNS = 3
+_REGION, _MODEL, _ORGAN = range(REGION_COLUMNS)
+
+
+class ScanTable:
+    """Rows of scans in a QTableWidget.
+
+    Parameters
+    ----------
+    widget
+        The table.
+    titles
+        Titles of its four columns: scan, hours, CT, transform.
+    inSequence
+        Words in place of hours where a row is a sequence.
+    onHours
+        Called with row and hours (NaN if empty or no number) once the user has typed them.
+    onSelected
+        Called without arguments once another row is selected.
+    """
+
+    def __init__(
+        self,
+        widget,
+        titles: Sequence[str],
+        inSequence: str,
+        onHours: Callable[[int, float], None],
+        onSelected: Callable[[], None],
+    ) -> None:
+        self._widget, self._inSequence, self._onHours, self._onSelected = widget, inSequence, onHours, onSelected
+        self._filling = False
+        widget.setColumnCount(SCAN_COLUMNS)
+        widget.setHorizontalHeaderLabels(list(titles))
+        widget.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+        widget.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+        widget.horizontalHeader().setStretchLastSection(True)
+        widget.connect("itemChanged(QTableWidgetItem*)", self._changed)
+        widget.connect("itemSelectionChanged()", self._selected)
+
+    @property
+    def currentRow(self) -> int:
+        """Index of the selected row, -1 if none is."""
+        return self._widget.currentRow()
+
+    def show(self, rows: Sequence[ScanNode]) -> None:
+        """Fill the table anew, the same row selected where it is still there."""
+        self._filling = True
+        try:
+            selected = self.currentRow
+            self._widget.setRowCount(len(rows))
+            for number, row in enumerate(rows):
+                for column, text in enumerate(self._texts(row)):
+                    editable = column == _HOURS and not isSequence(row.node)
+                    self._widget.setItem(number, column, _cell(text, editable))
+            if rows:
+                self._widget.setCurrentCell(min(max(selected, 0), len(rows) - 1), _HOURS)
+            self._widget.resizeColumnsToContents()
+        finally:
+            self._filling = False
+
+    def _texts(self, row: ScanNode) -> tuple[str, str, str, str]:
+        hours = "" if row.hours is None or math.isnan(row.hours) else f"{row.hours:.10g}"
+        names = [node.GetName() if node is not None else "" for node in (row.node, row.ct, row.transform)]
+        return names[0] or "?", self._inSequence if isSequence(row.node) else hours, names[1], names[2]
+
+    def _changed(self, item) -> None:
+        if self._filling or item.column() != _HOURS:
+            return
+        self._onHours(item.row(), hoursOf(item.text()))
+
+    def _selected(self) -> None:
+        if not self._filling:
+            self._onSelected()
+
+
+class RegionTable:
+    """Segments with a check box, a model and an organ each, in a QTableWidget.
+
+    Parameters
+    ----------
+    widget
+        The table.
+    titles
+        Titles of its three columns: region, model, organ.
+    models, organs
+        Choices: stored value to the words shown; the first of each is taken where nothing is stored.
+    onChanged
+        Called without arguments once the user has changed something.
+    """
+
+    def __init__(
+        self,
+        widget,
+        titles: Sequence[str],
+        models: Mapping[str, str],
+        organs: Mapping[str, str],
+        onChanged: Callable[[], None],
+    ) -> None:
+        self._widget, self._models, self._organs, self._onChanged = widget, dict(models), dict(organs), onChanged
+        self._ids: list[str] = []
+        self._filling = False
+        widget.setColumnCount(REGION_COLUMNS)
+        widget.setHorizontalHeaderLabels(list(titles))
+        widget.horizontalHeader().setStretchLastSection(True)
+        widget.connect("itemChanged(QTableWidgetItem*)", self._itemChanged)
+
+    def show(
+        self,
+        names: Mapping[str, str],
+        unchecked: Sequence[str],
+        models: Mapping[str, str],
+        organs: Mapping[str, str],
+    ) -> None:
+        """Fill the table anew.
+
+        Parameters
+        ----------
+        names
+            Segment ID to name.
+        unchecked
+            IDs of the segments that are not measured.
+        models, organs
+            Segment ID to its model and organ; "" where it has none.
+        """
+        self._filling = True
+        try:
+            self._ids = list(names)
+            self._widget.setRowCount(0)
+            self._widget.setRowCount(len(names))
+            for number, (segmentID, name) in enumerate(names.items()):
+                item = _cell(name, False)
+                item.setFlags(item.flags() | qt.Qt.ItemIsUserCheckable)
+                item.setCheckState(qt.Qt.Unchecked if segmentID in unchecked else qt.Qt.Checked)
+                self._widget.setItem(number, _REGION, item)
+                self._addCombo(number, _MODEL, self._models, models.get(segmentID, ""))
+                self._addCombo(number, _ORGAN, self._organs, organs.get(segmentID, ""))
+            self._widget.resizeColumnsToContents()
+        finally:
+            self._filling = False
+
+    def unchecked(self) -> list[str]:
+        """IDs of the segments that are not measured."""
+        return [
+            segmentID
+            for number, segmentID in enumerate(self._ids)
+            if self._widget.item(number, _REGION).checkState() == qt.Qt.Unchecked
+        ]
+
+    def models(self) -> dict[str, str]:
+        """Segment ID to its own model, where it has one."""
+        return self._chosen(_MODEL, self._models)
+
+    def organs(self) -> dict[str, str]:
+        """Segment ID to its organ, "" where it is none of the phantom's."""
+        return self._chosen(_ORGAN, self._organs)
+
+    def _addCombo(self, row: int, column: int, choices: Mapping[str, str], value: str) -> None:
+        combo = qt.QComboBox()
+        for words in choices.values():
+            combo.addItem(words)
+        values = list(choices)
+        combo.setCurrentIndex(values.index(value) if value in values else 0)
+        combo.connect("currentIndexChanged(int)", self._comboChanged)
+        self._widget.setCellWidget(row, column, combo)
+
+    def _chosen(self, column: int, choices: Mapping[str, str]) -> dict[str, str]:
+        values = list(choices)
+        return {
+            segmentID: values[self._widget.cellWidget(number, column).currentIndex]
+            for number, segmentID in enumerate(self._ids)
+        }
+
+    def _itemChanged(self, item) -> None:
+        if not self._filling:
+            self._onChanged()
+
+    def _comboChanged(self, index: int) -> None:
+        if not self._filling:
+            self._onChanged()
+
+
+def hoursOf(text: str) -> float:
+    """Hours that a user typed, a decimal comma understood; NaN where it is no finite number."""
+    try:
+        hours = float(text.strip().replace(",", "."))
+    except ValueError:
+        return math.nan
+    return hours if math.isfinite(hours) else math.nan
+
+
+def _cell(text: str, editable: bool):
+    item = qt.QTableWidgetItem(text)
+    flags = qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled
+    item.setFlags(flags | qt.Qt.ItemIsEditable if editable else flags)
+    return item

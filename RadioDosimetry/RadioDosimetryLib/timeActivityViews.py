@@ -1,0 +1,58 @@
+# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
+"""What TimeActivityFit's panel shows: items of combo boxes, warnings in few words, charts and tables in views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import slicer
+
+
+def joinedWarnings(warnings: Iterable[str]) -> str:
+    """Warnings in one paragraph; one that several regions share ("region: text") is said once, with their names."""
+    regions: dict[str, list[str]] = {}
+    for warning in warnings:
+        region, colon, text = warning.partition(": ")
+        if not colon:
+            region, text = "", warning
+        regions.setdefault(text, []).append(region)
+    words = []
+    for text, names in regions.items():
+        named = [name for name in names if name]
+        words.append(f"{', '.join(named)}: {text}" if named else text)
+    return " ".join(words)
+
+
+def fill(combo, texts: list[str], index: int) -> None:
+    """Other items in a combo box; left alone where they are the same."""
+    if [combo.itemText(number) for number in range(combo.count)] != texts:
+        combo.clear()
+        combo.addItems(texts)
+    combo.setCurrentIndex(index)
+
+
+def warningsOf(node) -> tuple[str, ...]:
+    """Warnings of the record of a node, with its name."""
+    from .volumes import recordOf
+
+    record = recordOf(node)
+    return () if record is None else tuple(f"{node.GetName()}: {text}" for text in record.warnings)
+
+
+def showChart(chart) -> None:
+    """Show a chart in a plot view, in a layout that has one; nothing without a main window."""
+    manager, plots = slicer.app.layoutManager(), slicer.modules.plots.logic()
+    if manager is not None:
+        manager.setLayout(plots.GetLayoutWithPlot(manager.layout))
+        plots.ShowChartInLayout(chart)
+
+
+def showTable(table) -> None:
+    """Show a table in a table view, in a layout that has one; nothing without a main window."""
+    manager, tables = slicer.app.layoutManager(), slicer.modules.tables.logic()
+    if manager is None:
+        return
+    manager.setLayout(tables.GetLayoutWithTable(manager.layout))
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    selection.SetActiveTableID(table.GetID())
+    slicer.app.applicationLogic().PropagateTableSelection()

@@ -1,0 +1,428 @@
+# ruff: noqa: N802, N815, N999, PT009, PT027 (camelCase and unittest, as everywhere in Slicer)
+"""TimeActivityFit: from serial scans to time-activity curves, residence times, organ doses and a map for VoxelDose.
+
+Module, panel, logic, self-test.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import slicer
+import vtk
+from slicer import (
+    vtkMRMLNode,
+    vtkMRMLPlotChartNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTableNode,
+    vtkMRMLTransformNode,
+)
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from RadioDosimetryLib.timeActivityChoices import FitModel, SValueSource, TiaMethod, TrapezoidTail
+
+NUCLIDES = (
+    "Lu-177", "Y-90", "I-131", "Ho-166", "Sm-153", "Tb-161", "Cu-67", "Re-186", "Re-188", "Sr-89", "Er-169", "P-32",
+    "Ac-225", "Ra-223", "Pb-212", "Bi-213", "At-211", "Th-227",
+    "F-18", "C-11", "Ga-68", "Cu-64", "Zr-89", "I-124", "Tc-99m", "In-111", "I-123", "Ga-67", "Tl-201",
+)  # fmt: skip
+"""Radionuclides of the panel: therapy, alpha emitters, imaging. Logic takes every nuclide of ICRP-107."""
+
+
+class TimeActivityFit(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Time-Activity Fit")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["RadioDosimetry maintainers"]
+        self.parent.helpText = _(
+            "Time-activity curves of regions over serial quantitative SPECT or PET, their fits with uncertainties, "
+            "residence times, organ doses with the S-values of stylised adults or of the patient's own CT, and maps of "
+            "time-integrated activity for the module Voxel Dose. Research software, not a medical device."
+        )
+        self.parent.acknowledgementText = _(
+            "Decay data: ICRP Publication 107. Fits: EANM guidance on uncertainty, Gear et al., Eur J Nucl Med Mol "
+            "Imaging 45 (2018) 2456-2474. Organ doses: MIRD Pamphlet No. 21, Bolch et al., J Nucl Med 50 (2009) 477."
+        )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData() -> None:
+    """Offer the generated patient in the Sample Data module; nothing is downloaded."""
+    try:
+        import SampleData
+    except ImportError:  # a host without that module
+        return
+    category = "RadioDosimetry"
+    SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=category,
+        sampleName=_("Virtual torso: CT, four Lu-177 scans over a week, organs (generated)"),
+        uris="",
+        thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "TimeActivityFit.svg"),
+        customDownloader=lambda source: loadSampleScans(noisePercent=2.0),
+    )
+
+
+def loadSampleScans(voxelMm: float = 4.0, noisePercent: float = 0.0):
+    """Put the generated patient into the scene: CT node, four scan nodes, their hours, segmentation node."""
+    from RadioDosimetryLib.timeActivitySample import sampleScans
+
+    return sampleScans(voxelMm, noisePercent)
+
+
+@parameterNodeWrapper
+class TimeActivityFitParameterNode:
+    """Choices of the user; the names are kept in scene files. Those of `HAND_WIRED_PARAMETERS` have no connector."""
+
+    scanNodes: list[vtkMRMLNode]
+    scanHours: list[float]
+    scanCTs: list[vtkMRMLScalarVolumeNode]
+    scanTransforms: list[vtkMRMLTransformNode]
+    referenceScan: int = 0
+    nuclide: Annotated[str, Choice(list(NUCLIDES)), Default("Lu-177")]
+    administeredActivityMBq: Annotated[float, WithinRange(0.0, 1e6)] = 0.0
+    injectionTime: str
+    segmentation: vtkMRMLSegmentationNode
+    excludedSegmentIDs: list[str]
+    segmentModels: dict[str, str]
+    segmentOrgans: dict[str, str]
+    remainder: bool = False
+    wholeBody: bool = False
+    bodySegmentID: str
+    imageUnit: Annotated[str, Choice(["Bq/mL", "kBq/mL", "MBq/mL"]), Default("Bq/mL")]
+    calibrationBqPerMlPerCount: Annotated[float, WithinRange(0.0, 1e9)] = 0.0
+    correctedToInjection: bool = False
+    recoveryFile: str
+    calibrationUncertaintyPercent: Annotated[float, WithinRange(0.0, 99.0)] = 0.0
+    volumeUncertaintyPercent: Annotated[float, WithinRange(0.0, 99.0)] = 0.0
+    model: FitModel = FitModel.AUTOMATIC
+    effectiveHalfLifeHours: Annotated[float, WithinRange(0.0, 1e5)] = 0.0
+    tail: TrapezoidTail = TrapezoidTail.DEFAULT
+    shownRegion: str
+    logarithmicAxis: bool = False
+    curvesTable: vtkMRMLTableNode
+    fitsTable: vtkMRMLTableNode
+    residenceTimeTable: vtkMRMLTableNode
+    curveChart: vtkMRMLPlotChartNode
+    residualChart: vtkMRMLPlotChartNode
+    sValues: SValueSource = SValueSource.ADULT_MALE
+    massesFile: str
+    patientCT: vtkMRMLScalarVolumeNode
+    patientSpacingMm: Annotated[float, WithinRange(1.0, 20.0)] = 4.0
+    histories: Annotated[int, WithinRange(1000, 100_000_000)] = 500_000
+    organDoseTable: vtkMRMLTableNode
+    tiaMethod: TiaMethod = TiaMethod.MONO
+    noisePercent: Annotated[float, WithinRange(0.0, 900.0)] = 0.0
+    tiaVolume: vtkMRMLScalarVolumeNode
+    tiaUncertaintyVolume: vtkMRMLScalarVolumeNode
+    openVoxelDose: bool = False
+
+
+HAND_WIRED_PARAMETERS = (
+    "scanNodes", "scanHours", "scanCTs", "scanTransforms", "referenceScan", "excludedSegmentIDs", "segmentModels",
+    "segmentOrgans", "bodySegmentID", "recoveryFile", "massesFile", "shownRegion", "curvesTable", "fitsTable",
+    "residenceTimeTable", "curveChart", "residualChart",
+)  # fmt: skip
+"""Parameters without a connector in Slicer's `connectGui`, and nodes that no selector shows."""
+
+
+class TimeActivityFitWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: it reads choices, starts the logic in the background, and shows results and messages."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._panel = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self) -> None:
+        """Load the panel and wire it."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from RadioDosimetryLib.timeActivityPanel import TimeActivityPanel
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/TimeActivityFit.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = TimeActivityFitLogic()
+        models = {model.value: model.label() for model in FitModel}
+        self._panel = TimeActivityPanel(self.ui, self.logic, models)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
+        self._panel.connect()
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Stop what runs and let go of the scene."""
+        if self._panel is not None:
+            self._panel.abandon()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Called when the user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Called when the user opens another module; a run goes on."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller=None, event=None) -> None:
+        """Let go of the nodes before they vanish, and stop the run that would write into them."""
+        self._panel.abandon()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller=None, event=None) -> None:
+        """Begin anew in the empty scene."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onNodeRemoved(self, caller=None, event=None) -> None:
+        """A scan or a result may be gone."""
+        if self._parameterNode is not None and not slicer.mrmlScene.IsClosing():
+            self._panel.update()
+
+    def initializeParameterNode(self) -> None:
+        """Take the scene's choices."""
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: TimeActivityFitParameterNode | None) -> None:
+        """Bind the panel to a parameter node, or to none."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._panel.setParameterNode(parameterNode)
+
+    def onParameterNodeModified(self, caller=None, event=None) -> None:
+        """Bring what `connectGui` does not reach up to date."""
+        self._panel.update()
+
+
+class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
+    """Time-activity analysis from nodes to nodes; usable from the console and in batch, without the panel.
+
+    >>> import TimeActivityFit
+    >>> ct, scans, hours, segmentation = TimeActivityFit.loadSampleScans()
+    >>> logic = TimeActivityFit.TimeActivityFitLogic()
+    >>> curves = logic.measureCurves(list(zip(scans, hours)), segmentation, "Lu-177", administeredActivityMBq=7400)
+    >>> fits = logic.fitCurves(curves, model="auto")
+    >>> doses = logic.organDoses(fits, phantom="adult-male", organs={"liver": "liver", "spleen": "spleen"})
+    >>> tia = logic.timeIntegratedActivity(list(zip(scans, hours)), "Lu-177", method="mono")
+
+    Every method raises `radiodosimetry.errors.RadioDosimetryError` with a text that says what to do, and leaves the
+    scene as it was then. `progress` has `report(fraction, message)` and `cancelled()`; None: nobody watches.
+    """
+
+    def getParameterNode(self) -> TimeActivityFitParameterNode:
+        """Choices kept in the scene."""
+        return TimeActivityFitParameterNode(super().getParameterNode())
+
+    def series(self, scans, imageUnit="Bq/mL", calibrationBqPerMlPerCount=None, referenceScan=0):
+        """The scans of a patient.
+
+        Parameters
+        ----------
+        scans
+            Sequence nodes, pairs (volume node, hours after injection), or rows with CT and transform
+            (`RadioDosimetryLib.timeActivityScans.ScanNode`).
+        imageUnit
+            Unit of images that do not say it.
+        calibrationBqPerMlPerCount
+            Calibration factor [Bq/mL per count] of images that hold counts.
+        referenceScan
+            Index of the scan that the transforms lead to.
+        """
+        from RadioDosimetryLib.timeActivityScans import ImageUnits, ScanNode
+        from RadioDosimetryLib.timeActivityTasks import Series
+
+        rows = tuple(ScanNode.of(scan) for scan in scans)
+        return Series(rows, ImageUnits(imageUnit, calibrationBqPerMlPerCount), referenceScan)
+
+    def measureCurves(
+        self, scans, segmentationNode, nuclide="Lu-177", segmentIDs=None, tableNode=None, progress=None,
+        imageUnit="Bq/mL", calibrationBqPerMlPerCount=None, referenceScan=0, **options,
+    ):  # fmt: skip
+        """Table node of the activity in each segment over the scans.
+
+        Parameters
+        ----------
+        scans, imageUnit, calibrationBqPerMlPerCount, referenceScan
+            See `series`.
+        segmentationNode, segmentIDs
+            Regions, drawn on the reference scan; all segments if `segmentIDs` is None.
+        nuclide
+            Any radionuclide of ICRP-107.
+        tableNode
+            Output table; a new one if None.
+        **options
+            See `RadioDosimetryLib.timeActivityWork.MeasurementOptions`: administeredActivityMBq, correctedToInjection,
+            remainder, wholeBody, body, recoveryFile, calibrationUncertaintyPercent, volumeUncertaintyPercent.
+        """
+        from RadioDosimetryLib.timeActivityTasks import measurementTask
+        from RadioDosimetryLib.timeActivityWork import MeasurementOptions
+
+        series = self.series(scans, imageUnit, calibrationBqPerMlPerCount, referenceScan)
+        settings = MeasurementOptions(nuclide, **options)
+        task = measurementTask(series, segmentationNode, settings, segmentIDs, nodes={"curves": tableNode})
+        return task.run(progress)["curves"]
+
+    def fitCurves(
+        self, curvesTableNode, model="auto", models=None, effectiveHalfLifeHours=None, tail=None, tableNode=None,
+        progress=None,
+    ):  # fmt: skip
+        """Table node of the fits of a table of `measureCurves`; `models`: region to its own model."""
+        from RadioDosimetryLib.timeActivityResults import curvesFromTable, fitsTable
+        from RadioDosimetryLib.timeActivityWork import FitOptions, fittedCurves
+
+        curves, nuclide, administeredBq = curvesFromTable(curvesTableNode)
+        options = FitOptions(model, dict(models or {}), effectiveHalfLifeHours, tail)
+        return fitsTable(fittedCurves(curves, nuclide, options, administeredBq, progress), tableNode)
+
+    def residenceTimes(self, fitsTableNode, tableNode=None):
+        """Table node of the residence times of a table of `fitCurves` [h]."""
+        from RadioDosimetryLib.timeActivityResults import fitsFromTable, residenceTimeTable
+
+        return residenceTimeTable(fitsFromTable(fitsTableNode), tableNode)
+
+    def charts(self, curvesTableNode, fitsTableNode, region, chartNode=None, residualChartNode=None, logScale=False):
+        """Chart nodes of one region: points with its fit, and residuals."""
+        from RadioDosimetryLib.timeActivityResults import regionCharts
+
+        return regionCharts(curvesTableNode, fitsTableNode, region, chartNode, residualChartNode, logScale)
+
+    def organDoses(
+        self, fitsTableNode, phantom="adult-male", organs=None, massesFile=None, ctNode=None, segmentationNode=None,
+        spacingMm=4.0, histories=500_000, lesionMassesG=None, tableNode=None, progress=None,
+    ):  # fmt: skip
+        """Table node of the organ doses of a table of `fitCurves`.
+
+        Parameters
+        ----------
+        fitsTableNode
+            Fits, with the administered activity.
+        phantom
+            "adult-male", "adult-female", or "patient": Monte Carlo in `ctNode` with the segments that have a fit.
+        organs
+            Region to organ of the phantom, or "lesion": a sphere of the mass in `lesionMassesG` (region to mass [g]);
+            organs that `RadioDosimetryLib.organNames` knows if None, and no lesion without a mass.
+        massesFile
+            CSV `organ,mass_g` of the patient's organs.
+        ctNode, segmentationNode, spacingMm, histories
+            For "patient".
+        tableNode
+            Output table; a new one if None.
+        """
+        from RadioDosimetryLib.timeActivityResults import fitsFromTable, organsByName
+        from RadioDosimetryLib.timeActivityTasks import organDoseTask, patientInput
+
+        fits = fitsFromTable(fitsTableNode)
+        isPatient = phantom == SValueSource.PATIENT.value
+        patient = patientInput(ctNode, segmentationNode, fits, spacingMm, histories) if isPatient else None
+        lesions = dict(lesionMassesG or {})
+        if organs is None:
+            organs = {one: organ for one, organ in organsByName(fits).items() if organ != "lesion" or one in lesions}
+        task = organDoseTask(fits, organs, None if isPatient else phantom, massesFile, patient, lesions, tableNode)
+        return task.run(progress)[0]
+
+    def timeIntegratedActivity(
+        self, scans, nuclide="Lu-177", method="mono", noisePercent=None, segmentationNode=None, fitsTableNode=None,
+        volumeNode=None, uncertaintyNode=None, correctedToInjection=False, progress=None, imageUnit="Bq/mL",
+        calibrationBqPerMlPerCount=None, referenceScan=0,
+    ):  # fmt: skip
+        """Volume node of time-integrated activity [Bq s/mL], which VoxelDose takes as it is.
+
+        Parameters
+        ----------
+        scans, imageUnit, calibrationBqPerMlPerCount, referenceScan
+            See `series`; the map lies on the grid of the reference scan.
+        method
+            "mono", "bi", "trapezoid" or "organ-shape", which needs `segmentationNode` and `fitsTableNode`.
+        noisePercent
+            Relative standard deviation of one voxel in one scan [%]; told from the residuals if None.
+        volumeNode, uncertaintyNode
+            Outputs; a new volume and no uncertainty if None. Never an input.
+        """
+        from RadioDosimetryLib.timeActivityResults import fitsFromTable
+        from RadioDosimetryLib.timeActivityTasks import tiaTask
+        from RadioDosimetryLib.timeActivityWork import MeasurementOptions
+
+        series = self.series(scans, imageUnit, calibrationBqPerMlPerCount, referenceScan)
+        options = MeasurementOptions(nuclide, correctedToInjection=correctedToInjection)
+        fits = fitsFromTable(fitsTableNode) if method == "organ-shape" else None
+        task = tiaTask(series, options, method, noisePercent, segmentationNode, fits, volumeNode, uncertaintyNode)
+        return task.run(progress)
+
+    def registerScans(self, scans, referenceScan=0, progress=None):
+        """Linear transform nodes of rows with CTs (`ScanNode`) onto the reference scan; None where none is needed."""
+        from RadioDosimetryLib.timeActivityTasks import registrationTask
+
+        return registrationTask(self.series(scans, referenceScan=referenceScan)).run(progress)
+
+
+class TimeActivityFitTest(ScriptedLoadableModuleTest):
+    """Self-test on the generated patient; no download."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """All tests."""
+        for test in (self.test_known_half_lives_are_found, self.test_times_out_of_order_change_nothing):
+            self.setUp()
+            test()
+
+    def test_known_half_lives_are_found(self) -> None:
+        """Every structure's half-life is found, and the voxels of the map add up to the integral of the regions."""
+        from radiodosimetry.virtual_patients import torso_structures
+        from RadioDosimetryLib.segmentations import regionsFromSegmentation
+        from RadioDosimetryLib.volumes import volumeFromNode
+
+        _ct, scans, hours, segmentation = loadSampleScans(16.0)
+        rows = list(zip(scans, hours, strict=True))
+        logic = TimeActivityFitLogic()
+        fits = logic.fitCurves(logic.measureCurves(rows, segmentation, administeredActivityMBq=7400.0), model="mono")
+        map_ = volumeFromNode(logic.timeIntegratedActivity(rows, method="mono"))
+        masks = {region.name: region.mask_kji for region in regionsFromSegmentation(segmentation, map_.geometry)}
+        halfLives = {each.name: each.effective_half_life_h for each in torso_structures()}
+        columns = ("Region", "Effective half-life (h)", "TIA (MBq h)")
+        cells = {name: fits.GetTable().GetColumnByName(name) for name in columns}
+        self.assertEqual(fits.GetNumberOfRows(), len(masks))
+        for row in range(fits.GetNumberOfRows()):
+            region, halfLife, tia = (cells[name].GetValue(row) for name in cells)
+            self.assertAlmostEqual(halfLife, halfLives[region], places=3)
+            voxels = map_.array_kji[masks[region]].sum() * map_.geometry.voxel_volume_ml / 3.6e9
+            self.assertAlmostEqual(voxels / tia, 1.0, places=4)
+        self.delayDisplay("Half-lives and integrals of the virtual torso are found")
+
+    def test_times_out_of_order_change_nothing(self) -> None:
+        """Times that do not rise are refused with a message, and no node appears."""
+        from radiodosimetry.errors import InputError
+
+        _ct, scans, hours, segmentation = loadSampleScans(16.0)
+        count = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaises(InputError):
+            TimeActivityFitLogic().measureCurves(list(zip(scans, hours[::-1], strict=True)), segmentation)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), count)
