@@ -29,6 +29,7 @@ def install(application: Any) -> None:
     from .host import Gui
     from .tables_qt import defineQt
     from .tables_slicer import defineCtk, defineQMRML
+    from .views.layout_manager import LayoutManager
 
     program = QApplication.instance() or QApplication(["Slicer"])
     messages.listen()
@@ -40,7 +41,9 @@ def install(application: Any) -> None:
     defineCtk(ctk)
     defineQMRML(slicer)
     sys.modules["qt"] = _qtModule()
-    application.addGui(Gui(program))
+    host = Gui(program)
+    application.addGui(host)
+    host.setLayoutManager(LayoutManager(application))
     from . import connectors  # noqa: F401 - registers them
 
 

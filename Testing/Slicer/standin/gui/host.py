@@ -35,8 +35,12 @@ class Gui(NoGui):
         return list(wrap(QApplication.topLevelWidgets()))
 
     def layoutManager(self) -> Any:
-        """The layout manager, made at the first call."""
+        """The layout manager; the GUI half sets it once the application has its user interface."""
         return self._layoutManager
+
+    def setLayoutManager(self, manager: Any) -> None:
+        """Set the layout manager."""
+        self._layoutManager = manager
 
     def settings(self) -> Any:
         """The application's settings."""

@@ -1,0 +1,1 @@
+"""Views beside the panel: slices, charts and tables, drawn by Slicer's own slice logic and displayable managers."""
