@@ -71,7 +71,12 @@ JOULE_PER_MEV = 1.602176634e-13
 ELECTRON_REST_ENERGY_KEV = 510.99895
 """Rest energy of the electron, and of each annihilation quantum [keV] (CODATA 2018)."""
 
+JOULE_PER_KEV = JOULE_PER_MEV * 1e-3
+
 SECONDS_PER_HOUR = 3600.0
+
+BECQUEREL_PER_MEGABECQUEREL = 1e6
+"""Megabecquerels live at the edges: command line, tables, figures, DICOM of nuclear medicine."""
 
 
 def factor_to_core_unit(quantity: Quantity, unit: str) -> float:

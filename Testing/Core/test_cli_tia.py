@@ -40,6 +40,10 @@ def patient(tmp_path) -> Path:
     return folder
 
 
+ORGANS = ["--fits", "{out}/patient/labels.csv", "--labels", "{out}/patient/labels.nii.gz"]
+"""Options of organ-shape; what the files hold is not looked at before the options are."""
+
+
 def activity(labels: np.ndarray, time_h: float) -> np.ndarray:
     """Concentration [Bq/mL] present at a time."""
     values = np.zeros(labels.shape, np.float32)
@@ -200,6 +204,7 @@ def test_times_and_numbers_of_scans_that_cannot_be_are_refused(patient, tmp_path
 @pytest.mark.parametrize(
     ("words", "method", "text"),
     [
+        (["--region", "a=b", "--region", "a=c", *ORGANS], "organ-shape", "--region is given more than once for a"),
         (["--tail", "physical"], "mono", "--tail belongs to --method trapezoid, found mono"),
         (["--start", "zero"], "bi", "--start belongs to --method trapezoid, found bi"),
         (["--no-conserve-organ-tia"], "mono", "--conserve-organ-tia belongs to --method organ-shape"),

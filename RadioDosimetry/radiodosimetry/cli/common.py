@@ -75,6 +75,48 @@ def named_expression(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def refuse_repeated_regions(named: Sequence[tuple[str, str]]) -> None:
+    """Refuse two `--region` of one name.
+
+    Raises
+    ------
+    RegionError
+        As said.
+    """
+    from ..errors import RegionError
+
+    names = [name for name, _ in named]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise RegionError(f"--region is given more than once for {', '.join(repeated)}; give each region its own name.")
+
+
+def require_writable(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Find out before the work, rather than after it, whether results with records beside them can be written.
+
+    Parameters
+    ----------
+    outputs
+        Files to be written, each with its sidecar.
+    inputs
+        Files that were given, which may have sidecars too.
+
+    Raises
+    ------
+    InputError
+        An output is an input, or two outputs are one file.
+    OutputError
+        A folder takes no files.
+    """
+    from ..images.atomic import OutputTransaction, refuse_overwriting
+    from ..images.sidecar import sidecar_path
+
+    files = (*outputs, *map(sidecar_path, outputs))
+    refuse_overwriting(files, (*inputs, *map(sidecar_path, inputs)))
+    with OutputTransaction(*files):
+        pass
+
+
 @contextmanager
 def terminal_progress(arguments: argparse.Namespace, description: str) -> Iterator[Progress]:
     """A progress bar on standard error if a person watches it, else silence."""

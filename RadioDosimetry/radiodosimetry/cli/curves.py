@@ -12,16 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, RegionError
-from ..images.atomic import OutputTransaction, refuse_overwriting
+from ..errors import InputError
+from ..images.atomic import OutputTransaction
 from ..images.sidecar import sidecar_path
 from ..nuclides import Radionuclide
 from ..provenance import to_json
 from ..time_activity.curve_quantities import CurveScales, quantities_csv
-from ..time_activity.curve_tables import BECQUEREL_PER_MEGABECQUEREL, curves_csv
+from ..time_activity.curve_tables import curves_csv
 from ..time_activity.curves import CurveOptions, TimeActivityCurve
 from ..time_activity.recovery import RECOVERY_METHODS, read_recovery
-from ..units import SECONDS_PER_HOUR
+from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
 from ..workflows.curves import CurvesResult, ImageOptions, ScanFile, curves_from_files
 from .common import (
     EXIT_OK,
@@ -30,6 +30,8 @@ from .common import (
     format_table,
     named_expression,
     positive_number,
+    refuse_repeated_regions,
+    require_writable,
     terminal_progress,
 )
 from .dose import ACTIVITY_UNITS
@@ -182,9 +184,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     _check_options(arguments)
     outputs = [path for path in (arguments.output, arguments.quantities) if path is not None]
-    refuse_overwriting((*outputs, *map(sidecar_path, outputs)), _inputs(arguments))
-    with OutputTransaction(*outputs, *map(sidecar_path, outputs)):
-        pass  # every folder takes files; found out before the work rather than after it
+    require_writable(outputs, _inputs(arguments))
     nuclide = Radionuclide(arguments.nuclide)
     options = _options(arguments, nuclide)
     with terminal_progress(arguments, "Curves") as progress:
@@ -267,17 +267,14 @@ def _check_options(arguments: argparse.Namespace) -> None:
         percent = getattr(arguments, option)
         if percent is not None and percent >= 100:
             raise InputError(f"--{option.replace('_', '-')} must be below 100, found {percent:g}.")
-    names = [name for name, _ in arguments.region]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise RegionError(f"--region is given more than once for {', '.join(repeated)}; give each region its own name.")
+    refuse_repeated_regions(arguments.region)
 
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:
-    """All files given, with the sidecars images may have."""
+    """All files given."""
     paths = [path for _, path in arguments.scan] + list(arguments.labels or [])
     paths += [path for path in (arguments.label_names, arguments.recovery) if path is not None]
-    return paths + [sidecar_path(path) for path in paths]
+    return paths
 
 
 def _scans(arguments: argparse.Namespace) -> list[ScanFile]:

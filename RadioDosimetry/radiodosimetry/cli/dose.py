@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, RegionError
-from ..images.atomic import OutputTransaction, full_suffix, refuse_overwriting
+from ..errors import InputError
+from ..images.atomic import OutputTransaction, full_suffix
 from ..images.readers import read_volume
 from ..images.regions import Region
 from ..images.sidecar import sidecar_path
@@ -42,6 +42,8 @@ from .common import (
     named_expression,
     positive_count,
     positive_number,
+    refuse_repeated_regions,
+    require_writable,
     seed_number,
     terminal_progress,
 )
@@ -159,9 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     _check_options(arguments)
     outputs = _outputs(arguments)
-    refuse_overwriting((*outputs, *map(sidecar_path, outputs)), _inputs(arguments))
-    with OutputTransaction(*outputs, *(sidecar_path(path) for path in outputs)):
-        pass  # every folder takes files; found out before the work rather than after it
+    require_writable(outputs, _inputs(arguments))
     nuclide = Radionuclide(arguments.nuclide)
     with terminal_progress(arguments, "Dose") as progress:
         result = _compute(arguments, nuclide, progress)
@@ -209,10 +209,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{option.replace('_', '-')} needs regions; give --labels.")
     if arguments.radiobiology is not None and arguments.table is None:
         raise InputError("--radiobiology adds EUD and BED to the region table; give --table.")
-    names = [name for name, _ in arguments.region]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise RegionError(f"--region is given more than once for {', '.join(repeated)}; give each region its own name.")
+    refuse_repeated_regions(arguments.region)
     for option in ("output", "uncertainty"):
         path = getattr(arguments, option)
         if path is not None and full_suffix(path) not in WRITABLE_SUFFIXES:
@@ -226,10 +223,10 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
 
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:
-    """All files given, with the sidecars images may have."""
+    """All files given."""
     names = ("ct", "tia", "activity", "labels", "label_names", "radiobiology", "model")
     paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
-    return paths + [sidecar_path(path) for path in paths]
+    return paths
 
 
 def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Progress) -> DoseResult:

@@ -15,7 +15,6 @@ from ..images.sidecar import sidecar_path
 from ..nuclides import Radionuclide
 from ..provenance import to_json
 from ..time_activity.fit_files import (
-    BECQUEREL_PER_MEGABECQUEREL,
     BECQUEREL_SECONDS_PER_MEGABECQUEREL_HOUR,
     FitSet,
     fits_json,
@@ -24,7 +23,7 @@ from ..time_activity.fit_files import (
 from ..time_activity.fitting import FIT_MODELS
 from ..time_activity.time_activity_curve import TimeActivityCurve
 from ..time_activity.trapezoid import TAILS
-from ..units import SECONDS_PER_HOUR
+from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
 from ..workflows.fits import fit_curves, fit_figure_paths, read_measured_curves, write_fit_figures
 from ..workflows.output_folder import output_folder
 from .common import EXIT_OK, existing_file, format_table, positive_number, terminal_progress

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..images.atomic import OutputTransaction, refuse_overwriting
+from ..images.atomic import OutputTransaction
 from ..images.sidecar import sidecar_path
 from ..nuclides import Radionuclide
 from ..organ_dose.decay_fate import read_fates
 from ..organ_dose.dose_tables import (
+    MGY_PER_MBQ_PER_GY_PER_BQ,
     contributions_csv,
     effective_dose_text,
     effective_dose_values,
@@ -26,18 +27,16 @@ from ..organ_dose.phantom import PHANTOM_NAMES
 from ..organ_dose.residence_times import ResidenceTime, read_organ_masses_g, read_residence_times
 from ..provenance import Record, file_identity, to_json
 from ..time_activity.fit_files import read_fits
+from ..units import BECQUEREL_PER_MEGABECQUEREL
 from ..voxel_dose.radiobiology import read_radiobiology
 from ..workflows.organ_dose import OrganDoseResult, compute_organ_doses
 from ..workflows.theranostics import residence_times_of_fits
-from .common import EXIT_OK, existing_file, format_table, positive_number
+from .common import EXIT_OK, existing_file, format_table, positive_number, require_writable
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _LOG = logging.getLogger(__name__)
-
-BQ_PER_MBQ = 1e6
-MGY_PER_MBQ_PER_GY_PER_BQ = 1e9
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -112,10 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.phantom is None and arguments.s_values is None:
         raise InputError("Whose S-values shall be used is missing; give --phantom adult-male or adult-female.")
     outputs = [path for path in (arguments.output, arguments.contributions) if path is not None]
-    files = [*outputs, *map(sidecar_path, outputs)]
-    refuse_overwriting(files, _inputs(arguments))
-    with OutputTransaction(*files):
-        pass  # every folder takes files; found out before the work rather than after it
+    require_writable(outputs, _inputs(arguments))
     result = _compute(arguments)
     record = result.doses.record.with_inputs(**_identities(arguments))
     for warning in record.warnings:
@@ -129,8 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:
     names = ("residence_times", "fits", "organ_masses", "s_values", "radiobiology", "fates")
-    paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
-    return paths + [sidecar_path(path) for path in paths]
+    return [path for path in (getattr(arguments, name) for name in names) if path is not None]
 
 
 def _identities(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
@@ -141,14 +136,14 @@ def _identities(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
 def _compute(arguments: argparse.Namespace) -> OrganDoseResult:
     nuclide = Radionuclide(arguments.nuclide)
     masses = None if arguments.organ_masses is None else read_organ_masses_g(arguments.organ_masses)
-    administered = None if arguments.administered_mbq is None else arguments.administered_mbq * BQ_PER_MBQ
+    administered_mbq = arguments.administered_mbq
     times, warnings = _residence_times(arguments, nuclide)
     result = compute_organ_doses(
         times,
         nuclide,
         arguments.phantom,
         masses,
-        administered,
+        None if administered_mbq is None else administered_mbq * BECQUEREL_PER_MEGABECQUEREL,
         None if arguments.s_values is None else read_s_value_table(arguments.s_values, nuclide.name),
         arguments.alpha_weight,
         None if arguments.radiobiology is None else read_radiobiology(arguments.radiobiology),

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, RegionError
-from ..images.atomic import OutputTransaction, refuse_overwriting
+from ..errors import InputError
+from ..images.atomic import OutputTransaction
 from ..images.sidecar import sidecar_path
 from ..nuclides import Radionuclide
 from ..organ_dose.icrp_safs import read_icrp_safs, s_values_from_safs
@@ -37,6 +37,8 @@ from .common import (
     named_expression,
     positive_count,
     positive_number,
+    refuse_repeated_regions,
+    require_writable,
     seed_number,
     terminal_progress,
 )
@@ -132,9 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     _check_options(arguments)
     outputs = [path for path in (arguments.output, arguments.comparison) if path is not None]
-    refuse_overwriting((*outputs, *map(sidecar_path, outputs)), _inputs(arguments))
-    with OutputTransaction(*outputs, *map(sidecar_path, outputs)):
-        pass  # every folder takes files; found out before the work rather than after it
+    require_writable(outputs, _inputs(arguments))
     nuclide = Radionuclide(arguments.nuclide)
     theirs = _theirs(arguments, nuclide)
     table = _computed(arguments, nuclide)
@@ -159,10 +159,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--compare-unit belongs to a matrix to compare with; give --compare.")
     if arguments.comparison is not None and arguments.compare is None and not arguments.compare_saf:
         raise InputError("--comparison needs a table to compare with; give --compare or --compare-saf.")
-    names = [name for name, _ in arguments.region]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise RegionError(f"--region is given more than once for {', '.join(repeated)}; give each region its own name.")
+    refuse_repeated_regions(arguments.region)
 
 
 def _unused_options(arguments: argparse.Namespace) -> list[str]:
@@ -177,11 +174,11 @@ def _unused_options(arguments: argparse.Namespace) -> list[str]:
 
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:
-    """All files given, with the sidecars they may have."""
+    """All files given."""
     names = ("ct", "labels", "label_names", "fates", "compare")
     paths = [path for path in (getattr(arguments, name) for name in names) if path is not None]
     paths += arguments.compare_saf
-    return paths + [sidecar_path(path) for path in paths]
+    return paths
 
 
 def _theirs(arguments: argparse.Namespace, nuclide: Radionuclide) -> SValueTable | None:

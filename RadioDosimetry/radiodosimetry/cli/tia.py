@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..images.atomic import OutputTransaction, full_suffix, refuse_overwriting
-from ..images.sidecar import sidecar_path
+from ..images.atomic import OutputTransaction, full_suffix
 from ..images.volume import QuantitativeVolume
 from ..images.writers import WRITABLE_SUFFIXES, write_volume
 from ..nuclides import Radionuclide
@@ -28,6 +27,8 @@ from .common import (
     format_table,
     named_expression,
     positive_number,
+    refuse_repeated_regions,
+    require_writable,
     terminal_progress,
 )
 from .curves import moment_argument, scan_argument
@@ -128,9 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     _check_options(arguments)
     outputs = [path for path in (getattr(arguments, name) for name in _OUTPUTS) if path is not None]
-    refuse_overwriting((*outputs, *map(sidecar_path, outputs)), _inputs(arguments))
-    with OutputTransaction(*outputs, *map(sidecar_path, outputs)):
-        pass  # every folder takes files; found out before the work rather than after it
+    require_writable(outputs, _inputs(arguments))
     nuclide = Radionuclide(arguments.nuclide)
     noise = arguments.noise_percent
     options = TiaOptions(
@@ -186,6 +185,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
         if value is not None and value != [] and method != "organ-shape":
             name = option.replace("_", "-")
             raise InputError(f"--{name} belongs to --method organ-shape, found {method}; leave it out.")
+    refuse_repeated_regions(arguments.region)
     if method == "organ-shape" and (arguments.fits is None or arguments.labels is None):
         raise InputError("--method organ-shape needs organs and the fits of their curves: give --labels and --fits.")
     if arguments.noise_percent is not None and arguments.noise_percent >= 1000:
@@ -207,10 +207,10 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:
-    """All files given, with the sidecars images may have."""
+    """All files given."""
     paths = [path for _, path in arguments.scan]
     paths += [path for path in (arguments.fits, arguments.labels, arguments.label_names) if path is not None]
-    return paths + [sidecar_path(path) for path in paths]
+    return paths
 
 
 def _scans(arguments: argparse.Namespace) -> list[ScanFile]:

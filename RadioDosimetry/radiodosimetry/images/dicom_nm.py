@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from ..errors import FileFormatError, InputError, UnitError
 from ..progress import Progress, report_progress
 from ..provenance import Record
-from ..units import Quantity
+from ..units import BECQUEREL_PER_MEGABECQUEREL, Quantity
 from .dicom_decay import acquisition_time, injection_time
 from .dicom_files import DicomSeries
 from .dicom_header import (
@@ -36,9 +36,6 @@ from .dicom_pixels import stored_pixels
 from .dicom_series import orientation_of, pixel_spacing_of
 from .geometry import VolumeGeometry
 from .volume import QuantitativeVolume
-
-BECQUEREL_PER_MEGABECQUEREL = 1e6
-"""Radionuclide Total Dose is in MBq in NM images, in Bq in PET images (PS3.3 C.8.4.10 and C.8.9.2)."""
 
 _OTHER_VECTORS = {
     "EnergyWindowVector": "energy windows",
@@ -310,6 +307,7 @@ def _parameters(dataset: Dataset, moment: datetime | None) -> tuple[Mapping[str,
         )
     start, start_warnings = injection_time(item, moment)
     code = first_item(item, "RadionuclideCodeSequence")
+    # Radionuclide Total Dose is in MBq in NM images, in Bq in PET images (PS3.3 C.8.4.10 and C.8.9.2).
     activity_bq = dose_mbq * BECQUEREL_PER_MEGABECQUEREL if dose_mbq is not None and is_positive(dose_mbq) else None
     return {
         **common,

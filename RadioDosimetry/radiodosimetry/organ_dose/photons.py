@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..nuclides import ParticleSpectrum
-from ..units import JOULE_PER_MEV
+from ..units import JOULE_PER_KEV
 from .anatomy import SKELETON
 from .organ_names import organ_named
 from .photon_safs import PhotonSafTable
@@ -22,7 +22,6 @@ from .skeleton import bone_surface_photon_factor, red_marrow_weights
 
 Floats = NDArray[np.float64]
 
-JOULE_PER_KEV = JOULE_PER_MEV * 1e-3
 
 LINES_AT_ONCE = 256
 """Photon lines folded together: some 10 MB of SAFs."""

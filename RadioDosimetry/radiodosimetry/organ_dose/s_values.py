@@ -16,7 +16,7 @@ from ..errors import InputError, RegionError
 from ..media import electron_table, named_material
 from ..nuclides import EmissionSpectrum, Radionuclide
 from ..provenance import Record
-from ..units import JOULE_PER_MEV
+from ..units import JOULE_PER_KEV
 from .electrons import ALPHA_WALL_FACTOR, local_fractions_per_g
 from .organ_names import STYLISED_TARGETS, organ_named
 from .phantom import PHANTOM_DATASET
@@ -41,7 +41,6 @@ PHOTON_MASS_EXPONENT = -2.0 / 3.0
 """Power of an organ's mass that its photon S-value to itself goes with: the absorbed fraction grows as the cube root of
 the mass (MIRD and OLINDA/EXM scale so)."""
 
-JOULE_PER_KEV = JOULE_PER_MEV * 1e-3
 GRAM_PER_KG = 1e3
 
 SOFT_PHOTON_KEV = 10.0

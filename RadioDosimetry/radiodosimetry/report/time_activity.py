@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from ..time_activity.curve_fit import CurveFit
 from ..time_activity.time_activity_curve import TimeActivityCurve
-from ..units import SECONDS_PER_HOUR
+from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
 from .figure_style import colour_of, new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-BECQUEREL_PER_MEGABECQUEREL = 1e6
 
 BEYOND_LAST_POINT = 1.6
 """The curve is drawn to this multiple of the last time, or to two final half-lives after it if that is less far."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..units import SECONDS_PER_HOUR
-from .curve_tables import BECQUEREL_PER_MEGABECQUEREL, require_administered, require_different_regions
+from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
+from .curve_tables import require_administered, require_different_regions
 from .time_activity_curve import TimeActivityCurve
 
 REMAINING_TOLERANCE = 0.05

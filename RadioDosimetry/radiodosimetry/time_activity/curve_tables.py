@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import FileFormatError, InputError
 from ..images.file_checks import check_file
 from ..provenance import Record, file_identity
-from ..units import SECONDS_PER_HOUR
+from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
 from .time_activity_curve import TimeActivityCurve
 
 CURVE_COLUMNS = ("region", "time_h", "activity_mbq", "std_mbq", "percent_id", "volume_ml")
@@ -22,8 +22,6 @@ administered; it is empty where that is unknown, as `std_mbq` and `volume_ml` ar
 
 NEEDED_COLUMNS = CURVE_COLUMNS[:3]
 """Columns a table to be read must have."""
-
-BECQUEREL_PER_MEGABECQUEREL = 1e6
 
 
 def curves_csv(curves: Sequence[TimeActivityCurve], administered_bq: float | None = None) -> str:

@@ -15,11 +15,10 @@ import numpy as np
 
 from ..errors import FileFormatError, InputError
 from ..provenance import Record, to_json
-from ..units import SECONDS_PER_HOUR
+from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
 from .curve_fit import CurveFit, FittedParameter, ModelAverage
 from .models import ActivityFunction, ExponentialSum, GammaUptake, PiecewiseLinear
 
-BECQUEREL_PER_MEGABECQUEREL = 1e6
 BECQUEREL_SECONDS_PER_MEGABECQUEREL_HOUR = BECQUEREL_PER_MEGABECQUEREL * SECONDS_PER_HOUR
 
 _LARGEST_FILE_BYTES = 64 * 1024 * 1024
