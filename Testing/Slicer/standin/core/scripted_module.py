@@ -177,6 +177,8 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.moduleTestNames: list[str] = []
         super().__init__(*args, **kwargs)
+        # TestCase does not pass the call on: the other bases of a derived class, such as VTKObservationMixin, follow.
+        super(unittest.TestCase, self).__init__()
         self.enableScreenshots = False
         self.screenshotScaleFactor = 1.0
         self.moduleTestNames = [name for name in dir(self) if "test" in name and callable(getattr(self, name))]

@@ -10,8 +10,24 @@ from .connectors import (
     createGuiConnector,
     parameterNodeGuiConnector,
 )
+from .containers import (
+    AnySerializer,
+    DictSerializer,
+    ListSerializer,
+    TupleSerializer,
+    UnionSerializer,
+)
 from .packs import FloatRange, isParameterPack, nestedParameterNames, parameterPack
-from .serializers import Serializer, ValidatedSerializer, parameterNodeSerializer
+from .serializers import (
+    BoolSerializer,
+    NodeSerializer,
+    NumberSerializer,
+    PathSerializer,
+    Serializer,
+    StringSerializer,
+    ValidatedSerializer,
+    parameterNodeSerializer,
+)
 from .typing_tools import (
     Default,
     findFirstAnnotation,
@@ -39,21 +55,31 @@ from .wrapper import (
 )
 
 __all__ = [
+    "AnySerializer",
+    "BoolSerializer",
     "Choice",
     "Decimals",
     "Default",
+    "DictSerializer",
     "Exclude",
     "FloatRange",
     "GuiConnector",
     "IsInstance",
+    "ListSerializer",
     "Maximum",
     "Minimum",
+    "NodeSerializer",
     "NotNone",
+    "NumberSerializer",
+    "PathSerializer",
     "RangeBounds",
     "Serializer",
     "SingleStep",
     "SlicerPackParameterNamePropertyName",
     "SlicerParameterNamePropertyName",
+    "StringSerializer",
+    "TupleSerializer",
+    "UnionSerializer",
     "ValidatedSerializer",
     "Validator",
     "WithinRange",

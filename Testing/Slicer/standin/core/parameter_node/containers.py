@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections.abc
+import importlib
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from .serializers import (
     NoneSerializer,
     NumberSerializer,
     Serializer,
+    StringSerializer,
     ValidatedSerializer,
     nodeModify,
     parameterNodeSerializer,
@@ -43,9 +45,29 @@ class ObservedList(collections.abc.MutableSequence[Any]):
         """Put a value in front of another."""
         self._change(lambda values: values.insert(index, value))
 
+    def extend(self, values: Any) -> None:
+        """Add several values, or none when one of them is refused."""
+        self._change(lambda own: own.extend(values))
+
+    def clear(self) -> None:
+        """Remove all values."""
+        self._change(lambda own: own.clear())
+
+    def reverse(self) -> None:
+        """Turn the order round."""
+        self._change(lambda own: own.reverse())
+
     def sort(self, *args: Any, **kwargs: Any) -> None:
         """Sort the values."""
-        self._change(lambda values: values.sort(*args, **kwargs))
+        self._change(lambda own: own.sort(*args, **kwargs))
+
+    def __iadd__(self, values: Any) -> ObservedList:
+        self.extend(values)
+        return self
+
+    def __imul__(self, times: int) -> ObservedList:
+        self._change(lambda own: own.__imul__(times))
+        return self
 
     def __eq__(self, other: object) -> bool:
         return self._values == (other._values if isinstance(other, ObservedList) else other)
@@ -88,6 +110,15 @@ class ObservedDict(collections.abc.MutableMapping[Any, Any]):
             raise KeyError(key)
         self._values = self._save({name: value for name, value in self._values.items() if name != key})
 
+    def popitem(self) -> tuple[Any, Any]:
+        """Remove the last item."""
+        key = next(reversed(self._values))
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        """Remove all items."""
+        self._values = self._save({})
+
     def __eq__(self, other: object) -> bool:
         return self._values == (other._values if isinstance(other, ObservedDict) else other)
 
@@ -109,10 +140,7 @@ class ListSerializer(Serializer):
 
     @staticmethod
     def create(type_: Any) -> Any:
-        arguments = typing.get_args(type_)
-        if len(arguments) != 1:
-            raise TypeError(f"found {type_}, expected the type of the items: list[...]")
-        return ListSerializer(serializerOf(arguments[0]))
+        return ListSerializer(serializerOf((typing.get_args(type_) or (Any,))[0]))
 
     def default(self) -> Any:
         return []
@@ -217,10 +245,8 @@ class DictSerializer(Serializer):
 
     @staticmethod
     def create(type_: Any) -> Any:
-        arguments = typing.get_args(type_)
-        if len(arguments) != 2:
-            raise TypeError(f"found {type_}, expected the types of keys and values: dict[..., ...]")
-        return DictSerializer(serializerOf(arguments[0]), serializerOf(arguments[1]))
+        key, value = typing.get_args(type_) or (Any, Any)
+        return DictSerializer(serializerOf(key), serializerOf(value))
 
     def default(self) -> Any:
         return {}
@@ -249,8 +275,8 @@ class DictSerializer(Serializer):
 class UnionSerializer(Serializer):
     """One of several types: the value lies in `name.<index of its type>`."""
 
-    def __init__(self, choices: list[ValidatedSerializer]) -> None:
-        self._choices = choices
+    def __init__(self, choices: list[Any]) -> None:
+        self._choices = [ValidatedSerializer(choice, []) for choice in choices]
 
     @staticmethod
     def canSerialize(type_: Any) -> bool:
@@ -303,3 +329,44 @@ class UnionSerializer(Serializer):
                 else:
                     return index, choice
         raise refusal
+
+
+@parameterNodeSerializer
+class AnySerializer(Serializer):
+    """Values of any type that has a serializer: its module and name in `name.type`, the value in `name.value`."""
+
+    def __init__(self) -> None:
+        self._kind = TupleSerializer([StringSerializer(), StringSerializer()])
+
+    @staticmethod
+    def canSerialize(type_: Any) -> bool:
+        return type_ is Any
+
+    @staticmethod
+    def create(type_: Any) -> Any:
+        return AnySerializer()
+
+    def default(self) -> Any:
+        return None
+
+    def isIn(self, parameterNode: Any, name: str) -> bool:
+        return self._kind.isIn(parameterNode, f"{name}.type")
+
+    def write(self, parameterNode: Any, name: str, value: Any) -> None:
+        self.remove(parameterNode, name)
+        serializerOf(type(value)).write(parameterNode, f"{name}.value", value)
+        self._kind.write(parameterNode, f"{name}.type", (type(value).__module__, type(value).__name__))
+
+    def read(self, parameterNode: Any, name: str) -> Any:
+        return self._serializer(parameterNode, name).read(parameterNode, f"{name}.value")
+
+    def remove(self, parameterNode: Any, name: str) -> None:
+        if self.isIn(parameterNode, name):
+            self._serializer(parameterNode, name).remove(parameterNode, f"{name}.value")
+            self._kind.remove(parameterNode, f"{name}.type")
+
+    def _serializer(self, parameterNode: Any, name: str) -> Serializer:
+        module, kind = self._kind.read(parameterNode, f"{name}.type")
+        if (module, kind) == ("builtins", "NoneType"):
+            return serializerOf(type(None))
+        return serializerOf(getattr(importlib.import_module(module), kind))

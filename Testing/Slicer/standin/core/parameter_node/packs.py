@@ -44,8 +44,11 @@ def parameterPack(classtype: Any = None) -> Any:
     if not members:
         raise ValueError("Unable to find any members in parameterPack")
     parameters = {name: _parameter(classtype, name, hint) for name, hint in members.items()}
-    for name in ("allParameters", "_is_parameterPack", "getValue", "setValue", "dataType"):
-        if hasattr(classtype, name):
+    reserved = {"allParameters", "_is_parameterPack", "getValue", "setValue", "dataType"}
+    for name in sorted(
+        reserved | {_place(part) for part in members} | {f"_parameterPack_{p}_serializer" for p in members}
+    ):
+        if hasattr(classtype, name) or name in members:
             raise ValueError(f"Cannot use reserved name '{name}' in a parameterPack")
     for name, info in parameters.items():
         setattr(classtype, name, _checked_property(info))
@@ -55,6 +58,7 @@ def parameterPack(classtype: Any = None) -> Any:
     classtype.__init__ = _start_method(own_start)
     classtype.getValue = _getValue
     classtype.setValue = _setValue
+    classtype.__setattr__ = _set
     classtype.dataType = staticmethod(lambda name: _dataType(classtype, name))
     for name, method in (("__eq__", _equal), ("__repr__", _text), ("__str__", _text)):
         if name not in classtype.__dict__:
@@ -65,7 +69,7 @@ def parameterPack(classtype: Any = None) -> Any:
 def checkMember(pack: Any, name: str) -> None:
     """Raise ValueError for a dotted name that a pack does not have."""
     top, rest = splitDottedName(name)
-    if top not in pack.allParameters:
+    if not hasattr(pack, top):
         raise ValueError(f"{pack} has no member '{top}'")
     if rest is not None:
         inner = unannotatedType(pack.allParameters[top].unalteredType)
@@ -127,6 +131,13 @@ def _start_method(own: Any) -> Any:
             setattr(self, name, value)
 
     return start
+
+
+def _set(self: Any, name: str, value: Any) -> None:
+    """Change an attribute; a pack that was read from a node takes no new ones."""
+    if "_save" in self.__dict__ and not hasattr(self, name):
+        raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}' and attributes cannot be added")
+    object.__setattr__(self, name, value)
 
 
 def _getValue(self: Any, membername: str) -> Any:
