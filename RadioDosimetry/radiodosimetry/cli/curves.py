@@ -76,8 +76,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.set_defaults(run=run)
 
 
-def _add_scans(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("scans, in the order of time")
+def add_images(group: argparse._ArgumentGroup) -> None:
+    """Add the options of serial images that curves and maps share."""
     group.add_argument(
         "--scan", type=scan_argument, action="append", required=True, metavar="HOURS=PATH",
         help="activity image or DICOM folder and its time after administration; 'header=PATH' takes the image's own",
@@ -87,20 +87,25 @@ def _add_scans(parser: argparse.ArgumentParser) -> None:
         "--calibration-bq-per-ml-per-count", type=positive_number, metavar="F", help="for images that hold counts"
     )
     group.add_argument(
-        "--calibration-bq-per-count-per-s", type=positive_number, metavar="F",
-        help="the same by the camera's sensitivity; files need --frame-duration-s",
-    )  # fmt: skip
-    group.add_argument(
-        "--frame-duration-s", type=positive_number, action="append", metavar="T",
-        help="the image is the mean over T seconds from HOURS on: corrected to their start; once, or once per scan",
-    )  # fmt: skip
-    group.add_argument(
         "--decay-corrected-to-administration", action="store_true",
         help="the image files are decay-corrected to the administration: decayed to HOURS",
     )  # fmt: skip
     group.add_argument(
         "--administration-time", type=moment_argument, metavar="ISO",
         help="for 'header=PATH' where the header lacks it, as 2024-05-31T09:30:00",
+    )  # fmt: skip
+
+
+def _add_scans(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("scans, in the order of time")
+    add_images(group)
+    group.add_argument(
+        "--calibration-bq-per-count-per-s", type=positive_number, metavar="F",
+        help="for images that hold counts, by the camera's sensitivity; files need --frame-duration-s",
+    )  # fmt: skip
+    group.add_argument(
+        "--frame-duration-s", type=positive_number, action="append", metavar="T",
+        help="the image is the mean over T seconds from HOURS on: corrected to their start; once, or once per scan",
     )  # fmt: skip
 
 

@@ -31,8 +31,7 @@ from .common import (
     require_writable,
     terminal_progress,
 )
-from .curves import moment_argument, scan_argument
-from .dose import ACTIVITY_UNITS
+from .curves import add_images
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -70,22 +69,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _add_scans(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("scans, registered to each other, in the order of time")
-    group.add_argument(
-        "--scan", type=scan_argument, action="append", required=True, metavar="HOURS=PATH",
-        help="activity image or DICOM folder and its time after administration; 'header=PATH' takes the image's own",
-    )  # fmt: skip
-    group.add_argument("--activity-unit", choices=ACTIVITY_UNITS, help="of image files (DICOM knows its own)")
-    group.add_argument(
-        "--calibration-bq-per-ml-per-count", type=positive_number, metavar="F", help="for images that hold counts"
-    )
-    group.add_argument(
-        "--decay-corrected-to-administration", action="store_true",
-        help="the image files are decay-corrected to the administration: decayed to HOURS",
-    )  # fmt: skip
-    group.add_argument(
-        "--administration-time", type=moment_argument, metavar="ISO",
-        help="for 'header=PATH' where the header lacks it, as 2024-05-31T09:30:00",
-    )  # fmt: skip
+    add_images(group)
     group.add_argument(
         "--noise-percent", type=positive_number, metavar="P",
         help="noise (1 σ) of one voxel in one scan (default: told from the residuals of the method, else from those of "
