@@ -1,9 +1,8 @@
 # ruff: noqa: N802, N815, N999, PT009, PT027 (camelCase and unittest, as everywhere in Slicer)
 """VoxelDose: absorbed dose per voxel and region from a CT and an activity image. Module, panel, logic, self-test."""
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Union
 
 import slicer
 import vtk
@@ -19,12 +18,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-NUCLIDES = (
-    "Lu-177", "Y-90", "I-131", "Ho-166", "Sm-153", "Tb-161", "Cu-67", "Re-186", "Re-188", "Sr-89", "Er-169", "P-32",
-    "Ac-225", "Ra-223", "Pb-212", "Bi-213", "At-211", "Th-227",
-    "F-18", "C-11", "Ga-68", "Cu-64", "Zr-89", "I-124", "Tc-99m", "In-111", "I-123", "Ga-67", "Tl-201",
-)  # fmt: skip
-"""Radionuclides of the panel: therapy, alpha emitters, imaging. Logic takes every nuclide of ICRP-107."""
+from RadioDosimetryLib.voxelDoseChoices import NUCLIDES, ActivityUnit, ComputeDevice, DoseMethod
 
 
 class VoxelDose(ScriptedLoadableModule):
@@ -46,7 +40,19 @@ class VoxelDose(ScriptedLoadableModule):
             "Decay data: ICRP Publication 107. Voxel S-values: MIRD Pamphlet No. 17. CT calibration: Schneider et al., "
             "Phys Med Biol 45 (2000) 459-478."
         )
-        slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerWithSlicer)
+
+
+def registerWithSlicer() -> None:
+    """Offer sample data and the dose figures of Segment Statistics, where the host has those modules."""
+    from contextlib import suppress
+
+    with suppress(ImportError):
+        registerSampleData()
+    with suppress(ImportError):
+        from RadioDosimetryLib.doseStatisticsPlugin import registerDoseStatistics
+
+        registerDoseStatistics()
 
 
 def registerSampleData() -> None:
@@ -58,6 +64,8 @@ def registerSampleData() -> None:
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=category,
         sampleName=_("Virtual torso: CT, Lu-177 activity, organs (generated)"),
+        uris="generated",
+        fileNames="VoxelDoseTorso",
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "VoxelDose.svg"),
         customDownloader=lambda source: loadSampleTorso(),
     )
@@ -70,61 +78,6 @@ def loadSampleTorso(voxelMm: float = 4.0):
     return sampleTorso(voxelMm)
 
 
-class DoseMethod(Enum):
-    """Methods of the panel; scenes keep the names, the core the values."""
-
-    LOCAL = "local"
-    SINGLE_VSV = "single-vsv"
-    DENSITY_SCALED = "density-scaled"
-    MULTIPLE_VSV = "multiple-vsv"
-    MONTE_CARLO = "monte-carlo"
-
-    def label(self) -> str:
-        """Text of the method in the panel."""
-        return {
-            "local": _("Local deposition"),
-            "single-vsv": _("Single voxel S-value kernel"),
-            "density-scaled": _("Voxel S-values, scaled by density"),
-            "multiple-vsv": _("Multiple voxel S-values, by tissue"),
-            "monte-carlo": _("Monte Carlo"),
-        }[self.value]
-
-
-class ActivityUnit(Enum):
-    """Units of the activity volume; scenes keep the names, the core the values."""
-
-    AS_STORED = ""
-    BQ_PER_ML = "Bq/mL"
-    KBQ_PER_ML = "kBq/mL"
-    MBQ_PER_ML = "MBq/mL"
-    COUNTS = "counts"
-    BQ_S_PER_ML = "Bq s/mL"
-    MBQ_S_PER_ML = "MBq s/mL"
-    BQ_H_PER_ML = "Bq h/mL"
-    KBQ_H_PER_ML = "kBq h/mL"
-    MBQ_H_PER_ML = "MBq h/mL"
-
-    def label(self) -> str:
-        """Text of the unit in the panel."""
-        if self is ActivityUnit.AS_STORED:
-            return _("As stored in the volume")
-        if self is ActivityUnit.COUNTS:
-            return _("counts (uncalibrated SPECT)")
-        kind = _("time-integrated activity") if " " in self.value else _("activity")
-        return f"{self.value} ({kind})"
-
-
-class ComputeDevice(Enum):
-    """Where Monte Carlo runs."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
-
-    def label(self) -> str:
-        """Text of the device in the panel."""
-        return _("Processor (CPU)") if self is ComputeDevice.CPU else _("NVIDIA graphics card (CUDA)")
-
-
 @parameterNodeWrapper
 class VoxelDoseParameterNode:
     """Choices of the user; the names are kept in scene files.
@@ -134,7 +87,7 @@ class VoxelDoseParameterNode:
     """
 
     ctVolume: vtkMRMLScalarVolumeNode
-    activityVolume: vtkMRMLScalarVolumeNode | vtkMRMLSequenceNode
+    activityVolume: Union[vtkMRMLScalarVolumeNode, vtkMRMLSequenceNode, None]  # noqa: UP007 (as Slicer documents it)
     activityUnit: ActivityUnit = ActivityUnit.AS_STORED
     calibrationFactor: Annotated[float, WithinRange(0.0, 1e9)] = 0.0
     nuclide: Annotated[str, Choice(list(NUCLIDES)), Default("Lu-177")]
@@ -387,9 +340,8 @@ class VoxelDoseTest(ScriptedLoadableModuleTest):
         from radiodosimetry.errors import UnitError
 
         ct, activity, _segmentation = loadSampleTorso(16.0)
-        activity.SetVoxelValueQuantity(None)
-        activity.SetVoxelValueUnits(None)
+        unknown = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(activity), name="unknown")
         count = slicer.mrmlScene.GetNumberOfNodes()
         with self.assertRaises(UnitError):
-            VoxelDoseLogic().computeDose(ct, activity)
+            VoxelDoseLogic().computeDose(ct, unknown)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), count)

@@ -9,6 +9,9 @@ from slicer.i18n import tr as _
 from .quantities import quantityOf
 from .voxelDoseWork import COUNTS_UNIT, isSequence, saysActivity
 
+ACTIVITY_QUANTITIES = ("activity_concentration", "time_integrated_activity_concentration", "counts")
+"""What an activity volume may say that it holds."""
+
 
 def missingForDose(parameters) -> str:
     """What is missing for a dose; empty if it can be computed."""
@@ -22,6 +25,14 @@ def missingForDose(parameters) -> str:
     for node in (ct, activity):
         if not isSequence(node) and node.GetImageData() is None:
             return _("Volume '{name}' has no voxels; select another one.").format(name=node.GetName())
+    if _quantityName(ct) not in ("", "ct_number"):
+        return _("'{name}' is not a CT, it holds {quantity}; select the CT.").format(
+            name=ct.GetName(), quantity=_quantityName(ct).replace("_", " ")
+        )
+    if _quantityName(activity) not in ("", *ACTIVITY_QUANTITIES):
+        return _("'{name}' is no activity, it holds {quantity}; select another volume.").format(
+            name=activity.GetName(), quantity=_quantityName(activity).replace("_", " ")
+        )
     unit = parameters.activityUnit.value
     if not unit and _isCounts(activity):
         unit = COUNTS_UNIT
@@ -31,6 +42,11 @@ def missingForDose(parameters) -> str:
         return _("Give the calibration factor of the counts.")
     if unit != COUNTS_UNIT and parameters.calibrationFactor > 0:
         return _("A calibration factor belongs to the unit 'counts'; choose it, or set the factor to zero.")
+    segmentation = parameters.segmentation
+    if segmentation is not None and segmentation.GetSegmentation().GetNumberOfSegments() == 0:
+        return _("Segmentation '{name}' has no segment; draw a region, or select none.").format(
+            name=segmentation.GetName()
+        )
     return _wrongOutput(parameters)
 
 

@@ -128,7 +128,7 @@ def storeDose(result: DoseResult, targets: DoseTargets, title: str) -> DoseNodes
     targets.requireDistinct()
     targets = targets.withNodesOfScene()
     with _allOrNothing():
-        dose = nodeFromVolume(result.dose, title, targets.dose)
+        dose = nodeFromVolume(result.dose, title, targets.dose or _newDoseNode(title))
         uncertainty = None
         if result.uncertainty is not None:
             uncertainty = nodeFromVolume(result.uncertainty, f"{title} uncertainty", targets.uncertainty)
@@ -206,6 +206,14 @@ def exportRtDose(doseNode, path: Path, reference: Path | None = None) -> None:
         raise InputError("No dose is chosen; compute or choose one.")
     dose = volumeFromNode(doseNode, Quantity.ABSORBED_DOSE)
     write_rtdose(dose, Path(path), reference=reference or _fileOfCt(doseNode), description=doseNode.GetName())
+
+
+def _newDoseNode(title: str):
+    """An empty dose volume, marked as one before it enters the scene: boxes that list doses look at that moment."""
+    node = slicer.vtkMRMLScalarVolumeNode()
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(title))
+    node.SetAttribute(DOSE_VOLUME_ATTRIBUTE, "1")
+    return slicer.mrmlScene.AddNode(node)
 
 
 def _histogramTables(result: DoseResult, doseNode, segmentationNode) -> tuple[Any, ...]:

@@ -14,8 +14,10 @@ from .display import showDifference, showDose
 from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
 from .plots import showInPlotView
 from .voxelDoseChecks import isDose, missingForDifference, missingForDose
+from .voxelDoseEditor import RegionEditor, newSegmentation
 from .voxelDoseOutputs import CHART_ROLE, CT_ROLE, TABLE_ROLE, DoseTargets, storeDose
 from .voxelDoseRegions import RegionsTable
+from .voxelDoseWork import isSequence
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class VoxelDosePanel:
         self._parameters = None
         self._run = BackgroundRun()
         self._regions = RegionsTable(ui.regionsTable, self._onSegmentsChanged)
+        self._editor = RegionEditor(ui.regionsWidget.layout())
         ui.progressBar.visible = False
 
     @property
@@ -48,6 +51,7 @@ class VoxelDosePanel:
         """Take the choices of a parameter node; None: of none."""
         self._parameters = parameters
         if parameters is None:
+            self._editor.release()
             self._regions.setSegmentation(None, ())
             self._showTable(None)
             self._ui.applyButton.enabled = False
@@ -70,6 +74,7 @@ class VoxelDosePanel:
         ui.kernelReachSpinBox.enabled = convolution
         ui.mediumComboBox.enabled = parameters.method.value == "single-vsv"
         self._regions.setSegmentation(parameters.segmentation, tuple(parameters.excludedSegmentIDs))
+        ui.editRegionsButton.enabled = parameters.ctVolume is not None
         for button in (ui.checkAllButton, ui.checkNoneButton):
             button.enabled = parameters.segmentation is not None
         self._updateResults(parameters.shownDose)
@@ -287,8 +292,15 @@ class VoxelDosePanel:
         self._regions.checkAll(False)
 
     def onEditRegions(self) -> None:
-        """Open Segment Editor."""
-        self._guarded(lambda: slicer.util.selectModule("SegmentEditor"))
+        """Open the segment editor; a segmentation is made where none is chosen."""
+        self._guarded(self._editRegions)
+
+    def _editRegions(self) -> None:
+        parameters = self._parameters
+        if parameters.segmentation is None:
+            parameters.segmentation = newSegmentation(parameters.ctVolume)
+        activity = None if isSequence(parameters.activityVolume) else parameters.activityVolume
+        self._editor.toggle(parameters.segmentation, parameters.ctVolume, activity)
 
     def _onSegmentsChanged(self, excludedSegmentIDs: list[str]) -> None:
         if self._parameters is not None:

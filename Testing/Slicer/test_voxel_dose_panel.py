@@ -1,0 +1,393 @@
+"""VoxelDose's panel driven by clicks: choices, reasons on the disabled button, runs, cancel, results, messages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
+pytest.importorskip("PySide6", reason="PySide6 is not installed: no widgets")
+
+VOXEL_MM = 16.0
+"""Coarse enough for a dose in a fraction of a second."""
+
+ENDLESS_HISTORIES = 2_000_000_000
+"""Nobody waits for so many."""
+
+LONGEST_WAIT_S = 30.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _none_is_immortal() -> None:
+    """PySide6 6.12 gives None away without owning it: before Python 3.12 that ends in a crash."""
+    import ctypes
+    import sys
+
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
+
+@pytest.fixture
+def panel(application: Any, scene: Any) -> Iterator[SimpleNamespace]:
+    """The panel of the module, opened on an empty scene."""
+    import standin
+
+    _module, representation = standin.loadModule("VoxelDose")
+    widget = representation.self()
+    if not representation.isEntered:
+        representation.enter()
+    yield SimpleNamespace(ui=widget.ui, widget=widget, logic=widget.logic, run=widget._panel)
+    widget._panel.abandon()
+    representation.exit()
+
+
+@pytest.fixture
+def torso(panel: SimpleNamespace, application: Any) -> SimpleNamespace:
+    """The virtual torso in the scene, chosen in the panel by hand."""
+    import VoxelDose
+    from RadioDosimetryLib.hierarchy import itemOf
+
+    ct, activity, segmentation = VoxelDose.loadSampleTorso(VOXEL_MM)
+    itemOf(ct)
+    panel.ui.ctSelector.setCurrentNode(ct)
+    panel.ui.activitySelector.setCurrentNode(activity)
+    panel.ui.segmentationSelector.setCurrentNode(segmentation)
+    application.processEvents()
+    return SimpleNamespace(ct=ct, activity=activity, segmentation=segmentation)
+
+
+def _choose(box: Any, text: str) -> None:
+    """Choose an entry of a combo box as a person does."""
+    index = next(number for number in range(box.count) if text in box.itemText(number))
+    box.currentIndex = index
+
+
+def _wait(panel: SimpleNamespace, until: Callable[[], bool] | None = None) -> None:
+    """Let the window live until the run ends, or something else comes true."""
+    import slicer
+
+    end = time.monotonic() + LONGEST_WAIT_S
+    done = until or (lambda: not panel.run.isRunning)
+    while not done():
+        assert time.monotonic() < end, f"still waiting: {panel.ui.statusLabel.text}"
+        slicer.app.processEvents()
+
+
+def _node_ids() -> set[str]:
+    import slicer
+
+    scene = slicer.mrmlScene
+    return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
+
+
+def _columns(table: Any) -> dict[str, list[Any]]:
+    from RadioDosimetryLib.tables import columnsOf
+
+    return columnsOf(table)
+
+
+def _expected(torso: SimpleNamespace, method: str, **options: Any) -> Any:
+    """What the core computes."""
+    from radiodosimetry.workflows.dose import DoseOptions, compute_dose, integrate_physical_decay
+    from RadioDosimetryLib.segmentations import regionsFromSegmentation
+    from RadioDosimetryLib.volumes import volumeFromNode
+
+    tia = integrate_physical_decay(volumeFromNode(torso.activity), "Lu-177")
+    regions = regionsFromSegmentation(torso.segmentation, tia.geometry)
+    return compute_dose(volumeFromNode(torso.ct), tia, "Lu-177", method, regions, DoseOptions(**options))
+
+
+def _apply(panel: SimpleNamespace, method: str = "Local") -> None:
+    _choose(panel.ui.methodComboBox, method)
+    panel.ui.applyButton.click()
+    _wait(panel)
+
+
+def test_apply_says_what_is_missing_until_all_is_there(panel: SimpleNamespace) -> None:
+    import VoxelDose
+    from RadioDosimetryLib.quantities import QUANTITY_ATTRIBUTE
+
+    ui = panel.ui
+    assert not ui.applyButton.enabled
+    assert ui.applyButton.toolTip == "Select the CT."
+    ct, activity, _segmentation = VoxelDose.loadSampleTorso(VOXEL_MM)
+    activity.SetVoxelValueQuantity(None)
+    activity.SetVoxelValueUnits(None)
+    activity.RemoveAttribute(QUANTITY_ATTRIBUTE)
+    ui.ctSelector.setCurrentNode(ct)
+    assert "activity" in ui.applyButton.toolTip
+    ui.activitySelector.setCurrentNode(ct)
+    assert ui.applyButton.toolTip == "Select different volumes as CT and as activity."
+    ui.activitySelector.setCurrentNode(activity)
+    assert "does not say its unit" in ui.applyButton.toolTip
+    _choose(ui.activityUnitComboBox, "counts")
+    assert "calibration factor" in ui.applyButton.toolTip
+    assert ui.calibrationSpinBox.enabled
+    ui.calibrationSpinBox.value = 2.5
+    assert ui.applyButton.enabled
+    _choose(ui.activityUnitComboBox, "kBq/mL (")
+    assert "belongs to the unit 'counts'" in ui.applyButton.toolTip
+    ui.calibrationSpinBox.value = 0.0
+    assert ui.applyButton.enabled
+    ui.doseSelector.setCurrentNode(activity)
+    assert "is an input and is not overwritten" in ui.applyButton.toolTip
+    assert not ui.applyButton.enabled
+
+
+def test_a_dose_by_clicks_is_that_of_the_core(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    import slicer
+
+    assert panel.ui.applyButton.enabled
+    _apply(panel, "Single voxel")
+    expected = _expected(torso, "single-vsv")
+    dose = panel.ui.shownDoseSelector.currentNode()
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), expected.dose.array_kji)
+    table = panel.ui.resultsTableView.mrmlTableNode()
+    assert _columns(table)["Structure"] == [row.region for row in expected.table]
+    assert _columns(table)["Mean dose (Gy)"] == [row.mean_gy for row in expected.table]
+    chart = dose.GetNodeReference("RadioDosimetry.dvhChartRef")
+    assert chart.GetNumberOfPlotSeriesNodes() == len(expected.table)
+    assert panel.ui.statusLabel.text.startswith("Dose done.")
+    assert panel.ui.applyButton.enabled
+    assert not panel.ui.cancelButton.enabled
+
+
+def test_the_dose_lies_over_the_ct_in_colours_with_zero_transparent(
+    panel: SimpleNamespace, torso: SimpleNamespace
+) -> None:
+    _apply(panel)
+    dose = panel.ui.shownDoseSelector.currentNode()
+    display = dose.GetDisplayNode()
+    assert display.GetColorNode().GetName() == "RadioDosimetry_Dose" or "ose" in display.GetColorNode().GetName()
+    assert display.GetApplyThreshold()
+    assert display.GetLowerThreshold() > 0
+
+
+def test_monte_carlo_takes_histories_and_seed_and_gives_its_uncertainty(
+    panel: SimpleNamespace, torso: SimpleNamespace
+) -> None:
+    import slicer
+
+    _choose(panel.ui.methodComboBox, "Monte Carlo")
+    panel.ui.historiesSpinBox.value = 4000
+    panel.ui.seedSpinBox.value = 9
+    _apply(panel, "Monte Carlo")
+    expected = _expected(torso, "monte-carlo", histories=4000, seed=9)
+    dose = panel.ui.shownDoseSelector.currentNode()
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), expected.dose.array_kji)
+    uncertainty = slicer.mrmlScene.GetFirstNodeByName(f"{dose.GetName()} uncertainty")
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(uncertainty), expected.uncertainty.array_kji)
+
+
+def test_settings_can_be_set_where_the_method_uses_them(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    ui = panel.ui
+    _choose(ui.methodComboBox, "Local")
+    assert not ui.historiesSpinBox.enabled
+    assert not ui.kernelReachSpinBox.enabled
+    _choose(ui.methodComboBox, "Single")
+    assert ui.kernelReachSpinBox.enabled
+    assert ui.mediumComboBox.enabled
+    _choose(ui.methodComboBox, "Monte Carlo")
+    assert ui.historiesSpinBox.enabled
+    ui.targetUncertaintySpinBox.value = 5.0
+    assert not ui.historiesSpinBox.enabled
+
+
+def test_segments_without_a_check_mark_get_no_row(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    import qt
+
+    table = panel.ui.regionsTable
+    names = [table.item(row, 0).text() for row in range(table.rowCount)]
+    assert names == [row.region for row in _expected(torso, "local").table]
+    assert table.item(names.index("tumour1"), 1).text() == "lesion"
+    panel.ui.checkNoneButton.click()
+    table.item(names.index("liver"), 0).setCheckState(qt.Qt.Checked)
+    _apply(panel)
+    assert _columns(panel.ui.resultsTableView.mrmlTableNode())["Structure"] == ["liver"]
+    panel.ui.checkAllButton.click()
+    assert all(table.item(row, 0).checkState() == qt.Qt.Checked for row in range(table.rowCount))
+
+
+def test_a_new_segment_appears_in_the_list(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    count = panel.ui.regionsTable.rowCount
+    torso.segmentation.GetSegmentation().AddEmptySegment("metastasis", "metastasis")
+    assert panel.ui.regionsTable.rowCount == count + 1
+    torso.segmentation.GetSegmentation().RemoveSegment("metastasis")
+    assert panel.ui.regionsTable.rowCount == count
+
+
+def _start_endless_run(panel: SimpleNamespace) -> None:
+    """A Monte Carlo run that is under way and would not end."""
+    _choose(panel.ui.methodComboBox, "Monte Carlo")
+    panel.ui.historiesSpinBox.value = ENDLESS_HISTORIES
+    panel.ui.applyButton.click()
+    _wait(panel, lambda: panel.ui.progressBar.value > 0)
+    assert panel.run.isRunning
+
+
+def test_cancel_in_the_middle_leaves_the_scene_as_it_was(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    before = _node_ids()
+    _start_endless_run(panel)
+    assert panel.ui.cancelButton.enabled
+    panel.ui.cancelButton.click()
+    _wait(panel)
+    assert panel.ui.statusLabel.text == "Cancelled; the scene is unchanged."
+    assert _node_ids() == before
+    assert panel.ui.applyButton.enabled
+
+
+def test_a_second_apply_is_refused_while_one_runs(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    _start_endless_run(panel)
+    assert not panel.ui.applyButton.enabled
+    assert "being computed" in panel.ui.applyButton.toolTip
+    panel.run.onApply()
+    assert "being computed" in panel.ui.statusLabel.text
+    assert panel.run.isRunning
+    panel.ui.cancelButton.click()
+    _wait(panel)
+
+
+def test_a_scene_closed_during_a_run_stays_empty(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    import slicer
+
+    _start_endless_run(panel)
+    slicer.mrmlScene.Clear(0)
+    assert not panel.run.isRunning
+    slicer.app.processEvents()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
+    assert not panel.ui.applyButton.enabled
+    assert panel.ui.applyButton.toolTip == "Select the CT."
+
+
+def _bend(node: Any) -> None:
+    import slicer
+    import vtk
+
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Bend")
+    transform.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
+    node.SetAndObserveTransformNodeID(transform.GetID())
+
+
+def _move_far(node: Any) -> None:
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 5000.0)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Far")
+    transform.SetMatrixTransformToParent(matrix)
+    node.SetAndObserveTransformNodeID(transform.GetID())
+
+
+def _name_frames(torso: SimpleNamespace) -> None:
+    torso.ct.SetAttribute("RadioDosimetry.FrameOfReferenceUID", "1.2.3")
+    torso.activity.SetAttribute("RadioDosimetry.FrameOfReferenceUID", "1.2.4")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda torso: _bend(torso.ct), "harden the transform"),
+        (lambda torso: _bend(torso.activity), "harden the transform"),
+        (lambda torso: _bend(torso.segmentation), "harden the transform"),
+        (lambda torso: _move_far(torso.segmentation), "no voxel inside the volume"),
+        (lambda torso: _move_far(torso.ct), "do not overlap"),
+        (lambda torso: torso.segmentation.GetSegmentation().AddEmptySegment("empty", "empty"), "'empty' is empty"),
+        (_name_frames, "different frames of reference"),
+    ],
+)
+def test_bad_input_ends_as_a_message_with_the_scene_unchanged(
+    panel: SimpleNamespace, torso: SimpleNamespace, spoil: Callable[[Any], Any], text: str
+) -> None:
+    spoil(torso)
+    before = _node_ids()
+    _apply(panel)
+    assert text in panel.ui.statusLabel.text
+    assert _node_ids() == before
+    assert panel.ui.applyButton.enabled
+
+
+def test_an_empty_segmentation_is_named_on_the_button(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    torso.segmentation.GetSegmentation().RemoveAllSegments()
+    panel.widget.onParameterNodeModified()
+    assert "has no segment" in panel.ui.applyButton.toolTip
+    assert not panel.ui.applyButton.enabled
+
+
+def test_two_doses_give_a_difference_by_clicks(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    import slicer
+
+    assert panel.ui.compareButton.toolTip == "Select two doses on one grid."
+    _apply(panel, "Single voxel")
+    reference = panel.ui.shownDoseSelector.currentNode()
+    _apply(panel, "Local")
+    test = panel.ui.shownDoseSelector.currentNode()
+    assert test is not reference
+    assert panel.ui.referenceDoseSelector.currentNode() is reference
+    assert panel.ui.testDoseSelector.currentNode() is test
+    panel.ui.compareButton.click()
+    difference = panel.ui.differenceSelector.currentNode()
+    arrays = [slicer.util.arrayFromVolume(node) for node in (difference, test, reference)]
+    np.testing.assert_array_equal(arrays[0], arrays[1] - arrays[2])
+    assert panel.ui.statusLabel.text.startswith("Difference from")
+
+
+def test_isodose_lines_come_and_go(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    import slicer
+
+    _apply(panel)
+    panel.ui.isodoseButton.click()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode") > 2
+    panel.ui.isodoseButton.click()
+    assert all(
+        not slicer.mrmlScene.GetNthNodeByClass(number, "vtkMRMLModelNode").GetAttribute("RadioDosimetry.IsodoseGy")
+        for number in range(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode"))
+    )
+
+
+def test_the_dose_is_exported_and_a_folder_that_takes_no_file_gives_a_message(
+    panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path
+) -> None:
+    _apply(panel)
+    assert not panel.ui.exportButton.enabled
+    panel.ui.exportPathLineEdit.currentPath = str(tmp_path / "dose.dcm")
+    assert panel.ui.exportButton.enabled
+    panel.ui.exportButton.click()
+    assert (tmp_path / "dose.dcm").is_file()
+    (tmp_path / "taken").write_text("a file, not a folder")
+    before = _node_ids()
+    panel.ui.exportPathLineEdit.currentPath = str(tmp_path / "taken" / "dose.dcm")
+    panel.ui.exportButton.click()
+    assert "dose.dcm" in panel.ui.statusLabel.text
+    assert "Written" not in panel.ui.statusLabel.text
+    assert _node_ids() == before
+
+
+def test_choices_come_back_when_the_module_is_opened_again(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    panel.ui.nuclideComboBox.currentText = "Y-90"
+    _choose(panel.ui.nuclideComboBox, "Y-90")
+    panel.ui.ctCalibrationPathLineEdit.currentPath = "/data/scanner.csv"
+    panel.widget.exit()
+    panel.ui.ctCalibrationPathLineEdit.currentPath = ""
+    panel.widget.enter()
+    assert panel.ui.nuclideComboBox.currentText == "Y-90"
+    assert panel.ui.ctSelector.currentNode() is torso.ct
+    assert panel.ui.ctCalibrationPathLineEdit.currentPath == "/data/scanner.csv"
+
+
+def test_the_module_tests_itself(panel: SimpleNamespace) -> None:
+    import unittest
+
+    import VoxelDose
+
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(VoxelDose.VoxelDoseTest).run(result)
+    assert result.testsRun == 2
+    assert not result.failures + result.errors
