@@ -111,7 +111,12 @@ def showInSliceViews(foregroundNode, backgroundNode=None, opacity: float = DOSE_
         composite.SetForegroundOpacity(opacity)
 
 
-def showSideBySide(volumeNodes: Sequence, ctNode=None, opacity: float = DOSE_OPACITY) -> list[str]:
+def showSideBySide(
+    volumeNodes: Sequence,
+    ctNode=None,
+    opacity: float = DOSE_OPACITY,
+    viewNames: Sequence[str] = ("Red", "Yellow", "Green"),
+) -> list[str]:
     """Put volumes into slice views beside each other, linked, and all of them axial.
 
     Activity maps of one quantity get one window, so that colours compare; a dose keeps its own.
@@ -119,29 +124,33 @@ def showSideBySide(volumeNodes: Sequence, ctNode=None, opacity: float = DOSE_OPA
     Parameters
     ----------
     volumeNodes
-        Early, delayed, dose, …; as many as there are slice views, the others are left out.
+        Early, delayed, dose, …; as many as there are views, the others are left out.
     ctNode
         Background of all; None shows the volumes themselves as background.
+    opacity
+        Of the volumes over the background, 0 to 1.
+    viewNames
+        Slice views from left to right.
 
     Returns
     -------
     list of str
-        Names of the views used ("Red", "Yellow", "Green"); `sideBySideLayout` shows them.
+        Names of the views used; `sideBySideLayout` shows them.
     """
     shareWindow([node for node in volumeNodes if node is not None])
-    composites = sliceCompositeNodes()
-    used = []
-    for composite, node in zip(composites, volumeNodes, strict=False):
+    compositeOf = {composite.GetLayoutName(): composite for composite in sliceCompositeNodes()}
+    used = [name for name in viewNames if name in compositeOf]
+    for name, node in zip(used, volumeNodes, strict=False):
+        composite = compositeOf[name]
         background = ctNode if ctNode is not None else node
         composite.SetBackgroundVolumeID(background.GetID())
         composite.SetForegroundVolumeID(node.GetID() if ctNode is not None else None)
         composite.SetForegroundOpacity(opacity)
-        used.append(composite.GetLayoutName())
-        sliceNode = slicer.mrmlScene.GetFirstNode(composite.GetLayoutName(), "vtkMRMLSliceNode")
+        sliceNode = _sliceNode(name)
         if sliceNode is not None:
             sliceNode.SetOrientation("Axial")
     linkSliceViews(True)
-    return used
+    return used[: len(volumeNodes)]
 
 
 def sideBySideLayout(viewNames: Sequence[str]) -> str:
@@ -183,6 +192,12 @@ def sliceCompositeNodes() -> list:
     """The scene's slice composite nodes, one per slice view; empty without views."""
     count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
     return [slicer.mrmlScene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode") for index in range(count)]
+
+
+def _sliceNode(viewName: str):
+    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSliceNode")
+    nodes = (slicer.mrmlScene.GetNthNodeByClass(index, "vtkMRMLSliceNode") for index in range(count))
+    return next((node for node in nodes if node.GetLayoutName() == viewName), None)
 
 
 def niceCeiling(value: float) -> float:

@@ -2,7 +2,8 @@
 """What the voxels of a volume node hold: the node's coded quantity and unit, and the core's `Quantity`.
 
 Slicer shows coded entries in the Data Probe and in Segment Statistics and keeps them in scene files alone
-(`.mrml`, `.mrb`), not in image files. Codes are those of DICOM PS3.16 where it has one; quantities without a standard
+(`.mrml`, `.mrb`), not in image files; the items of a sequence lose them, so that an attribute of the node says the same
+for them. Codes are those of DICOM PS3.16 where it has one; quantities without a standard
 code carry the private scheme `PRIVATE_SCHEME`. Units are UCUM's.
 """
 
@@ -20,6 +21,9 @@ PRIVATE_SCHEME = "99RADDOSE"
 
 DOSE_VOLUME_ATTRIBUTE = "DicomRtImport.DoseVolume"
 """SlicerRT's mark of a dose volume: its modules list the nodes on which it is "1"."""
+
+QUANTITY_ATTRIBUTE = "RadioDosimetry.Quantity"
+"""Node attribute with the core's names of quantity and unit, "absorbed_dose [Gy]"; counts where no code is left."""
 
 
 class Code(NamedTuple):
@@ -109,6 +113,7 @@ def setQuantity(node, quantity: Quantity, unit: str | None = None) -> None:
     quantityCode, unitCode = codedEntries(quantity, unit)
     node.SetVoxelValueQuantity(_entry(quantityCode))
     node.SetVoxelValueUnits(_entry(unitCode))
+    node.SetAttribute(QUANTITY_ATTRIBUTE, f"{quantity.value} [{unit or quantity.unit}]")
     if quantity.value == "absorbed_dose":
         node.SetAttribute(DOSE_VOLUME_ATTRIBUTE, "1")
     else:
@@ -118,17 +123,19 @@ def setQuantity(node, quantity: Quantity, unit: str | None = None) -> None:
 def quantityOf(node) -> Quantity | None:
     """What the voxels of a volume node hold; None if the node does not say, or says what the core does not know.
 
-    Coded entries come first. Without them SlicerRT's mark of a dose volume counts as absorbed dose, and a unit that
-    only one quantity has (Hounsfield units, Bq/mL) as that quantity.
+    Coded entries come first. Without them our own attribute counts, then SlicerRT's mark of a dose volume as absorbed
+    dose, and a unit that only one quantity has (Hounsfield units, Bq/mL) as that quantity.
     """
     from radiodosimetry.units import Quantity
 
-    entry = node.GetVoxelValueQuantity()
-    if entry is not None and entry.GetCodeValue():
+    if hasCodedQuantity(node):
+        entry = node.GetVoxelValueQuantity()
         for name, code in _QUANTITY_CODES.items():
             if (entry.GetCodeValue(), entry.GetCodingSchemeDesignator()) == (code.value, code.scheme):
                 return _contradicted(Quantity(name), unitOf(node))
         return None
+    if not _hasCodedUnit(node) and _attributeParts(node)[0] is not None:
+        return Quantity(_attributeParts(node)[0])
     if node.GetAttribute(DOSE_VOLUME_ATTRIBUTE) == "1":
         return Quantity.ABSORBED_DOSE
     unit = unitOf(node)
@@ -141,11 +148,16 @@ def quantityOf(node) -> Quantity | None:
 
 def unitOf(node) -> str | None:
     """The core's name of a volume node's unit; None if the node has none or the core does not know it."""
-    entry = node.GetVoxelValueUnits()
-    if entry is None or not entry.GetCodeValue():
-        return None
-    code = entry.GetCodeValue().replace("mL", "ml").replace("/cc", "/ml")
+    if not _hasCodedUnit(node):
+        return None if hasCodedQuantity(node) else _attributeParts(node)[1]
+    code = node.GetVoxelValueUnits().GetCodeValue().replace("mL", "ml").replace("/cc", "/ml")
     return _UNIT_OF_UCUM.get(code)
+
+
+def hasCodedQuantity(node) -> bool:
+    """Whether a volume node has a code for its quantity."""
+    entry = node.GetVoxelValueQuantity()
+    return entry is not None and bool(entry.GetCodeValue())
 
 
 def describeQuantity(node) -> str:
@@ -168,6 +180,18 @@ def _contradicted(quantity: Quantity, unit: str | None) -> Quantity | None:
     except UnitError:
         return None
     return quantity
+
+
+def _hasCodedUnit(node) -> bool:
+    entry = node.GetVoxelValueUnits()
+    return entry is not None and bool(entry.GetCodeValue())
+
+
+def _attributeParts(node) -> tuple[str | None, str | None]:
+    """Quantity and unit of our own attribute, None for what it does not say."""
+    name, _, rest = (node.GetAttribute(QUANTITY_ATTRIBUTE) or "").partition(" [")
+    unit = rest.removesuffix("]")
+    return (name, unit) if name in _QUANTITY_CODES and unit in _UCUM_OF_UNIT else (None, None)
 
 
 def _entry(code: Code):

@@ -14,7 +14,7 @@ import numpy as np
 import slicer
 
 from .geometries import FRAME_ATTRIBUTE, geometryOfVolume, ijkToRasMatrix
-from .quantities import describeQuantity, quantityOf, setQuantity, unitOf
+from .quantities import describeQuantity, hasCodedQuantity, quantityOf, setQuantity, unitOf
 
 if TYPE_CHECKING:
     from radiodosimetry.images.sidecar import Sidecar
@@ -152,24 +152,19 @@ def _quantity(node, given: Quantity | None, sidecar: Sidecar | None) -> Quantity
     from radiodosimetry.errors import UnitError
 
     found = quantityOf(node)
-    if found is None and sidecar is not None and not _hasCodedQuantity(node):
+    if found is None and sidecar is not None and not hasCodedQuantity(node):
         found = sidecar.quantity
     if given is None and found is None:
         raise UnitError(
             f"Volume '{node.GetName()}' holds {describeQuantity(node)}, which says too little; say what its voxels are "
             "and in which unit."
         )
-    if given is not None and (found not in (None, given) or (found is None and _hasCodedQuantity(node))):
+    if given is not None and (found not in (None, given) or (found is None and hasCodedQuantity(node))):
         holds = describeQuantity(node) if found is None else found.value
         raise UnitError(
             f"Volume '{node.GetName()}' holds {holds}, expected {given.value} [{given.unit}]; choose another volume."
         )
     return found if given is None else given
-
-
-def _hasCodedQuantity(node) -> bool:
-    entry = node.GetVoxelValueQuantity()
-    return entry is not None and bool(entry.GetCodeValue())
 
 
 def _unit(node, quantity: Quantity, given: str | None, sidecar: Sidecar | None) -> tuple[str, str | None]:

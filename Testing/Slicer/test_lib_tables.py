@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -36,7 +34,7 @@ def _curve(name: str, scale: float = 1.0, with_std: bool = True) -> TimeActivity
 
 
 @pytest.fixture(scope="module")
-def fits() -> Iterator[FitSet]:
+def fits() -> FitSet:
     return fit_curves([_curve("kidneys"), _curve("liver", 3.0)], "Lu-177", administered_bq=7.4e9)
 
 
