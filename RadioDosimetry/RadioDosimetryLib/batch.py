@@ -136,13 +136,13 @@ class _Parser(argparse.ArgumentParser):
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Options of the batch, and the command line for `radiodosimetry`."""
-    if words[:1] == ["--"]:
-        words = words[1:]  # what keeps Slicer from reading the words as its own
     parser = _Parser(prog="batch.py", add_help=False, allow_abbrev=False)
     for name in ("scene", "output-scene", "summary", "log"):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE")
     parser.add_argument("--install-dependencies", action="store_true")
+    words = words[words[:1] == ["--"] :]  # what keeps Slicer from reading the words as its own
     options, rest = parser.parse_known_args(words)
+    rest = rest[rest[:1] == ["--"] :]
     if rest[:1] in (["-h"], ["--help"]):
         sys.stdout.write((__doc__ or "").strip() + "\n")
         raise SystemExit(EXIT_OK)
@@ -157,22 +157,37 @@ def _requirePackages(isInstallWanted: bool) -> None:
     MissingDependencyError
         Some are missing, and were not to be installed or could not be.
     """
+    from RadioDosimetryLib.headless import hasApplication
     from RadioDosimetryLib.requirements import REQUIREMENTS_FILE, ensureRequirements, missingRequirements
 
+    if not isInstallWanted and not hasApplication() and _areInstalled(REQUIREMENTS_FILE):
+        return  # at once: the full check loads Slicer's libraries
     if isInstallWanted and missingRequirements():
-        try:
+        with contextlib.suppress(ImportError):
             import slicer.packaging
-        except ImportError:
-            ensureRequirements(interactive=False)
-            return
-        slicer.packaging.pip_ensure(
-            slicer.packaging.load_requirements(str(REQUIREMENTS_FILE)),
-            prompt_install=False,
-            prompt_restart=False,
-            show_progress=False,
-            requester="RadioDosimetry",
-        )
+
+            slicer.packaging.pip_ensure(
+                slicer.packaging.load_requirements(str(REQUIREMENTS_FILE)),
+                prompt_install=False,
+                prompt_restart=False,
+                show_progress=False,
+                requester="RadioDosimetry",
+            )
     ensureRequirements(interactive=False)
+
+
+def _areInstalled(requirementsFile: Path) -> bool:
+    """Whether there is some version of every package of a file."""
+    import importlib.metadata
+    import re
+
+    from RadioDosimetryLib.requirements import requirementLines
+
+    names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in requirementLines(requirementsFile)]
+    try:
+        return all(importlib.metadata.version(name) for name in names)
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def _runWithJournal(options: argparse.Namespace, words: list[str]) -> int:
