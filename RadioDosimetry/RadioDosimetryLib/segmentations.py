@@ -204,7 +204,7 @@ def _masksOfLayer(
     from radiodosimetry.images.resampling import resample_labels
 
     labelOf = {segmentID: segmentation.GetSegment(segmentID).GetLabelValue() for segmentID in ids}
-    layer = _labelMapOfLayer(segmentation, ids[0], labelOf, parent)
+    layer = _labelMapOfLayer(segmentation, ids[0], labelOf, parent, geometry)
     if layer is None:
         return {}
     try:
@@ -214,8 +214,10 @@ def _masksOfLayer(
     return {segmentID: np.asarray(resampled.array_kji == labelOf[segmentID]) for segmentID in ids if segmentID in names}
 
 
-def _labelMapOfLayer(segmentation, segmentID: str, labelOf: dict[str, int], parent: np.ndarray | None):
-    """A layer as the core's label map, on the segmentation's reference grid where that fits; None if it is empty."""
+def _labelMapOfLayer(
+    segmentation, segmentID: str, labelOf: dict[str, int], parent: np.ndarray | None, geometry: VolumeGeometry
+) -> LabelMap | None:
+    """A layer as the core's label map; None if it is empty."""
     from radiodosimetry.images.regions import LabelMap
 
     converter = slicer.vtkSegmentationConverter
@@ -223,27 +225,31 @@ def _labelMapOfLayer(segmentation, segmentID: str, labelOf: dict[str, int], pare
     if image is None or image.IsEmpty() or min(image.GetDimensions()) < 1:
         return None
     extent = np.array(image.GetExtent()).reshape(3, 2)
-    array = _arrayOf(image)
+    array = _onlyLabels(_arrayOf(image), list(labelOf.values()))
     if not array.any():
         return None
-    whole = _wholeExtent(segmentation, image, extent)
+    whole = _wholeExtent(segmentation, image, extent, parent, geometry)
     before, after = extent[:, 0] - whole[:, 0], whole[:, 1] - extent[:, 1]
     array = np.pad(array, list(zip(before[::-1], after[::-1], strict=True)))
     matrix = slicer.util.arrayFromVTKMatrix(_imageToWorld(image))
     matrix[:3, 3] += matrix[:3, :3] @ whole[:, 0]
-    known = set(labelOf.values())
-    array[~np.isin(array, list(known))] = 0
-    geometry = geometryFromMatrix(matrix if parent is None else parent @ matrix, array.shape)
-    label_map: LabelMap = LabelMap(array, geometry, {label: key for key, label in labelOf.items()})
-    return label_map
+    ownGeometry = geometryFromMatrix(matrix if parent is None else parent @ matrix, array.shape)
+    return LabelMap(array, ownGeometry, {label: segmentID for segmentID, label in labelOf.items()})
 
 
-def _wholeExtent(segmentation, image, extent: np.ndarray) -> np.ndarray:
-    """Extent (3 × 2, image's own indices) of the reference grid if the layer lies on it, else padded by one voxel."""
+def _wholeExtent(
+    segmentation, image, extent: np.ndarray, parent: np.ndarray | None, geometry: VolumeGeometry
+) -> np.ndarray:
+    """Extent (3 × 2, the image's own indices) of the label map.
+
+    A layer whose reference grid is the grid wanted is laid out on all of it, so that its labels are copied. Any other
+    is padded by one voxel where its reference grid goes on, and not beyond: a label at the edge of the grid of its
+    file ends there for the command too.
+    """
     padded = extent + np.array([-PADDING_VOXELS, PADDING_VOXELS])
+    reference = slicer.vtkOrientedImageData()
     converter = slicer.vtkSegmentationConverter
     text = segmentation.GetConversionParameter(converter.GetReferenceImageGeometryParameterName())
-    reference = slicer.vtkOrientedImageData()
     if not text or not converter.DeserializeImageGeometry(text, reference, False):
         return padded
     ofReference = slicer.util.arrayFromVTKMatrix(_imageToWorld(reference))
@@ -251,17 +257,31 @@ def _wholeExtent(segmentation, image, extent: np.ndarray) -> np.ndarray:
     shift = np.round(toImage[:3, 3]).astype(int)
     if np.abs(toImage[:3, :3] - np.eye(3)).max() > 1e-4 or np.abs(toImage[:3, 3] - shift).max() > 1e-3:
         return padded
-    whole = np.array(reference.GetExtent()).reshape(3, 2) + shift[:, None]
-    isInside = bool(np.all(whole[:, 0] <= extent[:, 0]) and np.all(whole[:, 1] >= extent[:, 1]))
-    return whole if isInside else padded
+    ofReferenceIndices = np.array(reference.GetExtent()).reshape(3, 2)
+    whole = ofReferenceIndices + shift[:, None]
+    if np.any(whole[:, 0] > extent[:, 0]) or np.any(whole[:, 1] < extent[:, 1]):
+        return padded
+    ofReference[:3, 3] += ofReference[:3, :3] @ ofReferenceIndices[:, 0]
+    shape = tuple(int(count) for count in reversed(np.diff(whole).ravel() + 1))
+    grid = geometryFromMatrix(ofReference if parent is None else parent @ ofReference, shape)
+    if grid.same_grid(geometry):
+        return whole
+    return np.column_stack([np.maximum(padded[:, 0], whole[:, 0]), np.minimum(padded[:, 1], whole[:, 1])])
+
+
+def _onlyLabels(array: np.ndarray, labels: Sequence[int]) -> np.ndarray:
+    """The array with every other label set to zero, int32."""
+    kept = np.zeros(int(max(array.max(initial=0), *labels)) + 1, np.int32)
+    kept[labels] = labels
+    return kept[array]
 
 
 def _arrayOf(image) -> np.ndarray:
-    """A copy of the voxels of a vtkOrientedImageData, int32 (k, j, i)."""
+    """The voxels of a vtkOrientedImageData (k, j, i), read only."""
     from vtk.util import numpy_support
 
     scalars = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
-    return scalars.reshape(tuple(reversed(image.GetDimensions()))).astype(np.int32)
+    return scalars.reshape(tuple(reversed(image.GetDimensions())))
 
 
 def _imageToWorld(image):
