@@ -103,6 +103,8 @@ def test_the_tests_inside_a_module_run_and_their_failure_is_seen(load: Any) -> N
         ("slicer.app.connect('startupComplete()', print)", ValueError, "startupComplete"),
         ("slicer.app.connect('startupCompleted()', 5)", ValueError, "can be called"),
         ("slicer.app.mainWindow()", AttributeError, "mainWindow"),
+        ("slicer.app.applicationTitle = 'x'", AttributeError, "applicationTitle"),
+        ("slicer.modules.nosuchmodule.logic()", AttributeError, "nosuchmodule"),
         ("_(5)", ValueError, "expected a text"),
     ],
 )
@@ -176,6 +178,42 @@ def test_sample_data_must_name_their_addresses_even_when_they_are_made(applicati
     register(category="Test", sampleName="patient", uris="", customDownloader=print)
     assert len(SampleData.SampleDataLogic.sampleDataSourcesByCategory("Test")) == 1
     del slicer.modules.sampleDataSources["Test"]
+
+
+def test_segment_statistics_run_the_plugins_that_were_registered(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import SegmentStatistics
+    from SegmentStatisticsPlugins import SegmentStatisticsPluginBase
+
+    class Sample(SegmentStatisticsPluginBase):
+        def __init__(self) -> None:
+            super().__init__()
+            self.keys = ["length", "width"]
+            self.defaultKeys = ["length"]
+
+        def computeStatistics(self, segmentID: str) -> dict[str, float]:
+            return {key: float(len(segmentID)) for key in self.getRequestedKeys()}
+
+        def getMeasurementInfo(self, key: str) -> dict[str, Any]:
+            return self.createMeasurementInfo(name=key, title=key, description="letters", units="1")
+
+    Logic = SegmentStatistics.SegmentStatisticsLogic
+    monkeypatch.setattr(Logic, "registeredPlugins", [])
+    with pytest.raises(TypeError, match="object of a class"):
+        Logic.registerPlugin(Sample)
+    Logic.registerPlugin(Sample())
+    segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    segmentation.CreateDefaultDisplayNodes()
+    segmentation.GetSegmentation().AddEmptySegment("liver", "Liver")
+    logic = Logic()
+    logic.getParameterNode().SetParameter("Segmentation", segmentation.GetID())
+
+    logic.computeStatistics()
+
+    statistics = logic.getStatistics()
+    assert statistics["SegmentIDs"] == ["liver"]
+    assert statistics["liver", "Sample.length"] == 5.0
+    assert ("liver", "Sample.width") not in statistics
+    assert statistics["MeasurementInfo"]["Sample.length"]["units"] == "1"
 
 
 def test_exit_keeps_its_code(application: Any) -> None:

@@ -46,11 +46,16 @@ class Application(Signals):
         self._module_manager = ModuleManager()
         self._options = CommandOptions()
         self._exit_codes: list[int] = []
-        self._started = False
         self._folder = tempfile.TemporaryDirectory(prefix="Slicer-", ignore_cleanup_errors=True)
         self.temporaryPath = self._folder.name
         self.slicerHome = str(Path(self.temporaryPath) / "home")
         atexit.register(self._folder.cleanup)
+        self._complete = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and self.__dict__.get("_complete") and not hasattr(self, name):
+            raise AttributeError(f"found slicer.app.{name} = ..., expected a property of qSlicerApplication")
+        super().__setattr__(name, value)
 
     def mrmlScene(self) -> Any:
         """The scene, the same as `slicer.mrmlScene`."""
@@ -155,4 +160,3 @@ class Application(Signals):
         """Emit `startupCompleted()` to the modules loaded since the last time (the stand-in's own)."""
         self._emit("startupCompleted()")
         self._slots.pop("startupCompleted()", None)
-        self._started = True
