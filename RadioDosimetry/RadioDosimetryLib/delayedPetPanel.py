@@ -289,7 +289,9 @@ class DelayedPetPanel:
 
     def _handOver(self) -> None:
         self._logic.handOver(self._parameters.nuclide, self._parameters.earlyTimeH, self._parameters.segmentation)
-        slicer.util.selectModule("TimeActivityFit")
+        self._say(_("TimeActivityFit has the early scan and the synthetic volumes now."))
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("TimeActivityFit")
 
     # Messages
 
