@@ -61,10 +61,8 @@ def _setAxis(axis: Any, node: Any, title: str, isX: bool) -> None:
     if isAuto:
         axis.SetBehavior(vtk.vtkAxis.AUTO)
     else:
-        span = [0.0, 0.0]
-        node.GetXAxisRange(span) if isX else node.GetYAxisRange(span)
         axis.SetBehavior(vtk.vtkAxis.FIXED)
-        axis.SetUnscaledRange(*span)
+        axis.SetUnscaledRange(*(node.GetXAxisRange() if isX else node.GetYAxisRange()))
 
 
 def _plotOf(series: Any) -> Any:

@@ -14,8 +14,13 @@ from ..conventions import unwrap
 from ..plot_widget import qMRMLPlotWidget
 from ..table_view import qMRMLTableView
 
-PANEL_WIDTH = 500
-WINDOW_SIZE = (1500, 980)
+PANEL_WIDTH = 480
+"""Width of the panel [pixels]; more where its widgets need more, as Slicer's module panel grows too."""
+
+SCROLL_BAR_WIDTH = 20
+"""Room for the bar of the panel [pixels]."""
+
+WINDOW_SIZE = (1600, 1000)
 """Width and height of the picture [pixels]."""
 
 
@@ -29,7 +34,7 @@ def save(panel: Any, path: Path) -> Path:
     before = widget.parentWidget()
     scroll = QScrollArea(window)
     scroll.setWidgetResizable(True)
-    scroll.setFixedWidth(PANEL_WIDTH)
+    scroll.setFixedWidth(max(PANEL_WIDTH, widget.minimumSizeHint().width() + SCROLL_BAR_WIDTH))
     scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     scroll.setWidget(widget)
     row.addWidget(scroll)
@@ -54,7 +59,7 @@ def save(panel: Any, path: Path) -> Path:
     window.show()
     slicer.app.processEvents()
     for view in views.values():
-        view.fit()
+        view.fit(keepOffset=True)
     slicer.app.processEvents()
     path.parent.mkdir(parents=True, exist_ok=True)
     window.grab().save(str(path))

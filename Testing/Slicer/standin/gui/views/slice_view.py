@@ -92,10 +92,13 @@ class SliceView(QWidget):
         """Width and height of the picture below the bar [pixels]."""
         return max(self.width(), 1), max(self.height() - BAR_HEIGHT, 1)
 
-    def fit(self) -> None:
-        """Show the whole background."""
+    def fit(self, keepOffset: bool = False) -> None:
+        """Show the whole background, in its middle slice or in the slice that is shown."""
+        offset = self._logic.GetSliceOffset()
         self._resize()
         self._logic.FitSliceToBackground()
+        if keepOffset:
+            self._logic.SetSliceOffset(offset)
         self._logic.SnapSliceOffsetToIJK()
 
     def _resize(self) -> None:
