@@ -11,6 +11,11 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 
+import standin  # noqa: E402
+
+if standin.insideSlicer():
+    pytest.skip("starts processes of its own, which a real Slicer's Python cannot serve", allow_module_level=True)
+
 LAUNCHER = Path(__file__).resolve().parent.parent / "run_in_slicer.py"
 
 TESTS = {

@@ -16,7 +16,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed, and
 import standin  # noqa: E402
 
 standin.start(gui=False)
-if not standin.isStandin():
+if standin.insideSlicer():
     pytest.skip("inside Slicer, Slicer itself loads the modules", allow_module_level=True)
 
 SCRIPT = """

@@ -15,7 +15,7 @@ from typing import Any
 
 from .core.reports import forgetProblems, problems, report
 
-__all__ = ["forgetProblems", "isStandin", "loadModule", "problems", "report", "screenshot", "start"]
+__all__ = ["forgetProblems", "insideSlicer", "isStandin", "loadModule", "problems", "report", "screenshot", "start"]
 
 
 def start(gui: bool = True) -> Any:
@@ -41,6 +41,13 @@ def isStandin() -> bool:
     from .core import session
 
     return isinstance(getattr(slicer, "app", None), session.Application)
+
+
+def insideSlicer() -> bool:
+    """Whether a real Slicer runs these lines: what starts processes of its own cannot be tried there."""
+    import slicer
+
+    return getattr(slicer, "app", None) is not None and not isStandin()
 
 
 def loadModule(name: str) -> tuple[Any, Any]:
