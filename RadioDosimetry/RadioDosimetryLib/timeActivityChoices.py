@@ -47,10 +47,10 @@ class TrapezoidTail(Enum):
     def label(self) -> str:
         """Text of the tail in the panel."""
         return {
-            "": _("Effective half-life where given, else physical decay"),
+            "": _("Known half-life, else physical"),
             "physical": _("Physical decay"),
-            "mono": _("Exponential through the last scans"),
-            "half-life": _("Effective half-life given"),
+            "mono": _("Through the last scans"),
+            "half-life": _("Known effective half-life"),
         }[self.value]
 
 

@@ -32,6 +32,8 @@ from .timeActivityTables import RegionTable, ScanTable
 from .timeActivityViews import fill, joinedWarnings, showChart, showTable, warningsOf
 from .timeActivityWork import LESION
 
+_ERROR_STYLE, _WARNING_STYLE, _HINT_STYLE = "color: #b00020;", "color: #8a5a00;", "color: gray;"
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -90,6 +92,7 @@ class TimeActivityPanel:
             (ui.showTableButton, self.onShowTable),
             (ui.organDosesButton, self.onOrganDoses),
             (ui.tiaButton, self.onMap),
+            (ui.editRegionsButton, self.onEditRegions),
         ):
             button.connect("clicked(bool)", slot)
         ui.scanSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onAnyNode)
@@ -202,8 +205,8 @@ class TimeActivityPanel:
             button.toolTip = missing or words
             hint = missing
         text, style = self._said
-        if hint and not running and not style:
-            text, style = hint, "color: gray;"
+        if hint and not running and style != _ERROR_STYLE:
+            text, style = hint, _HINT_STYLE
         ui.messageLabel.text, ui.messageLabel.styleSheet = text, style
 
     # The table of scans
@@ -270,7 +273,7 @@ class TimeActivityPanel:
 
     def _storeRows(self, rows: list[ScanNode]) -> None:
         parameters = self._parameters
-        self._said = ("", "")
+        self._forgetError()
         with slicer.util.NodeModify(parameters):
             parameters.scanNodes = [row.node for row in rows]
             parameters.scanHours = [math.nan if row.hours is None else float(row.hours) for row in rows]
@@ -307,7 +310,7 @@ class TimeActivityPanel:
     def _store(self, **values: Any) -> None:
         if self._updating or self._parameters is None:
             return
-        self._said = ("", "")
+        self._forgetError()
         with slicer.util.NodeModify(self._parameters):
             for name, value in values.items():
                 setattr(self._parameters, name, value)
@@ -398,7 +401,7 @@ class TimeActivityPanel:
         from .volumes import recordOf
 
         self._store(tiaVolume=node)
-        showDose(node)
+        showDose(node, self._ct())
         record = recordOf(node)
         self._sayDone(_("Time-integrated activity done."), record.warnings if record is not None else ())
         if self._parameters.openVoxelDose:
@@ -413,10 +416,14 @@ class TimeActivityPanel:
             wanted.activityVolume, wanted.nuclide = node, own.nuclide
             if own.segmentation is not None:
                 wanted.segmentation = own.segmentation
-            ct = own.patientCT or next((row.ct for row in scanRows(own) if row.ct is not None), None)
-            if ct is not None:
-                wanted.ctVolume = ct
+            if self._ct() is not None:
+                wanted.ctVolume = self._ct()
         slicer.util.selectModule("VoxelDose")
+
+    def _ct(self) -> Any:
+        """A CT that shows the patient; None where none is chosen."""
+        rows = scanRows(self._parameters)
+        return self._parameters.patientCT or next((row.ct for row in rows if row.ct is not None), None)
 
     def _onRegistered(self, nodes: list[Any]) -> None:
         rows = scanRows(self._parameters)
@@ -427,6 +434,10 @@ class TimeActivityPanel:
         self._sayDone(_("Scans registered."), warnings)
 
     # Showing
+
+    def onEditRegions(self) -> None:
+        """Open Segment Editor."""
+        self._guarded(lambda: slicer.util.selectModule("SegmentEditor"))
 
     def onShowCurves(self) -> None:
         """Points and fit in a plot view."""
@@ -475,6 +486,11 @@ class TimeActivityPanel:
             _LOG.exception("TimeActivityFit failed", exc_info=error)
             self._say(_("Unexpected failure: {error}. The log has the details.").format(error=error), isError=True)
 
+    def _forgetError(self) -> None:
+        """What was wrong may be right now: the user has changed something."""
+        if self._said[1] == _ERROR_STYLE:
+            self._said = ("", "")
+
     def _say(self, text: str, isError: bool = False, isWarning: bool = False) -> None:
-        self._said = (text, "color: #b00020;" if isError else "color: #8a5a00;" if isWarning else "")
+        self._said = (text, _ERROR_STYLE if isError else _WARNING_STYLE if isWarning else "")
         self._updateButtons()

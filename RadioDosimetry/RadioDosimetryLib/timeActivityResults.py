@@ -58,9 +58,12 @@ def curvesTable(curves: Sequence[TimeActivityCurve], nuclide: str, administeredB
         "Region": [curve.region for curve, _ in rows],
         "Time (h)": [curve.times_h[index] for curve, index in rows],
         "Activity (MBq)": [curve.activity_bq[index] / _BQ_PER_MBQ for curve, index in rows],
-        "SD (MBq)": [None if curve.std_bq is None else curve.std_bq[index] / _BQ_PER_MBQ for curve, index in rows],
-        "Volume (mL)": [None if curve.volume_ml is None else curve.volume_ml[index] for curve, index in rows],
     }
+    if any(curve.std_bq is not None for curve in curves):
+        columns["SD (MBq)"] = [
+            None if curve.std_bq is None else curve.std_bq[index] / _BQ_PER_MBQ for curve, index in rows
+        ]
+    columns["Volume (mL)"] = [None if curve.volume_ml is None else curve.volume_ml[index] for curve, index in rows]
     if administeredBq is not None:
         columns["Share of injected (%)"] = [100.0 * curve.activity_bq[index] / administeredBq for curve, index in rows]
     units = {"Time (h)": "h", "Activity (MBq)": "MBq", "SD (MBq)": "MBq", "Volume (mL)": "ml"}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from radiodosimetry.images.registered import Registration
     from radiodosimetry.images.volume import QuantitativeVolume
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_LPS_SIGNS = np.array([-1.0, -1.0, 1.0])
+_LPS_TO_RAS = np.diag([*_LPS_SIGNS, 1.0])
 
 
 @dataclass(frozen=True)
@@ -236,28 +236,31 @@ def _rigidMatrix(transform) -> np.ndarray | None:
 
 
 def _registrationOf(transform, reference: VolumeGeometry, moving: VolumeGeometry) -> Registration:
-    """A deforming transform node as the core's registration.
-
-    Raises
-    ------
-    InputError
-        The transform cannot be written as one of ITK's.
-    """
+    """A deforming transform node as the core's registration: its displacements at the voxels of the reference scan."""
     import SimpleITK as sitk
+    from vtk.util import numpy_support
 
-    from radiodosimetry.errors import InputError
     from radiodosimetry.images.registered import Registration
     from radiodosimetry.provenance import Record
 
-    with tempfile.TemporaryDirectory(prefix="RadioDosimetry-") as folder:
-        path = Path(folder) / "transform.h5"
-        storage = slicer.vtkMRMLTransformStorageNode()
-        storage.SetFileName(str(path))
-        if not storage.WriteData(transform) or not path.exists():
-            raise InputError(f"The transform '{transform.GetName()}' cannot be used; give a linear or B-spline one.")
-        found = sitk.ReadTransform(str(path))
+    count = reference.shape_kji
+    ijk = np.indices(count).reshape(3, -1)[::-1].T
+    fixed = (ijk @ reference.ijk_to_lps[:3, :3].T + reference.ijk_to_lps[:3, 3]) * _LPS_SIGNS
+    fromWorld = vtk.vtkGeneralTransform()
+    transform.GetTransformFromWorld(fromWorld)
+    points, found = vtk.vtkPoints(), vtk.vtkPoints()
+    for one in (points, found):
+        one.SetDataTypeToDouble()
+    points.SetData(numpy_support.numpy_to_vtk(np.ascontiguousarray(fixed), deep=True))
+    fromWorld.TransformPoints(points, found)
+    displacement = (numpy_support.vtk_to_numpy(found.GetData()) - fixed) * _LPS_SIGNS
+    field = sitk.GetImageFromArray(displacement.reshape(*count, 3), isVector=True)
+    field.SetSpacing(reference.spacing_mm)
+    field.SetOrigin(reference.origin_mm)
+    field.SetDirection(reference.direction.ravel().tolist())
     record = Record(f"transform '{transform.GetName()}' of a Slicer scene")
-    return Registration(found, "b-spline", reference, moving.frame_of_reference_uid, {}, record)
+    displaced = sitk.DisplacementFieldTransform(field)
+    return Registration(displaced, "b-spline", reference, moving.frame_of_reference_uid, {}, record)
 
 
 def _momentsOf(node) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:

@@ -16,6 +16,9 @@ _NAME, _HOURS, _CT, _TRANSFORM = range(SCAN_COLUMNS)
 REGION_COLUMNS = 3
 _REGION, _MODEL, _ORGAN = range(REGION_COLUMNS)
 
+_SHORTEST_CHOICE = 6
+"""Characters of a choice that a narrow panel still shows."""
+
 
 class ScanTable:
     """Rows of scans in a QTableWidget.
@@ -48,7 +51,8 @@ class ScanTable:
         widget.setHorizontalHeaderLabels(list(titles))
         widget.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         widget.setSelectionMode(qt.QAbstractItemView.SingleSelection)
-        widget.horizontalHeader().setStretchLastSection(True)
+        for column in (_NAME, _CT, _TRANSFORM):
+            widget.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.Stretch)
         widget.connect("itemChanged(QTableWidgetItem*)", self._changed)
         widget.connect("itemSelectionChanged()", self._selected)
 
@@ -69,7 +73,7 @@ class ScanTable:
                     self._widget.setItem(number, column, _cell(text, editable))
             if rows:
                 self._widget.setCurrentCell(min(max(selected, 0), len(rows) - 1), _HOURS)
-            self._widget.resizeColumnsToContents()
+            self._widget.resizeColumnToContents(_HOURS)
         finally:
             self._filling = False
 
@@ -116,7 +120,8 @@ class RegionTable:
         self._filling = False
         widget.setColumnCount(REGION_COLUMNS)
         widget.setHorizontalHeaderLabels(list(titles))
-        widget.horizontalHeader().setStretchLastSection(True)
+        for column in range(REGION_COLUMNS):
+            widget.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.Stretch)
         widget.connect("itemChanged(QTableWidgetItem*)", self._itemChanged)
 
     def show(
@@ -149,7 +154,6 @@ class RegionTable:
                 self._widget.setItem(number, _REGION, item)
                 self._addCombo(number, _MODEL, self._models, models.get(segmentID, ""))
                 self._addCombo(number, _ORGAN, self._organs, organs.get(segmentID, ""))
-            self._widget.resizeColumnsToContents()
         finally:
             self._filling = False
 
@@ -173,6 +177,8 @@ class RegionTable:
         combo = qt.QComboBox()
         for words in choices.values():
             combo.addItem(words)
+        combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
+        combo.minimumContentsLength = _SHORTEST_CHOICE
         values = list(choices)
         combo.setCurrentIndex(values.index(value) if value in values else 0)
         combo.connect("currentIndexChanged(int)", self._comboChanged)
