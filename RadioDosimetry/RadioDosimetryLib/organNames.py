@@ -10,7 +10,6 @@ cysts, vessels and bones are none: the phantoms' bone sources are layers and vol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 _ORGAN_OF_NAME = {
     "adrenal": "adrenals",
@@ -95,15 +94,8 @@ _ORGAN_OF_NAME = {
     "thyroid": "thyroid",
     "uterus": "uterus",
 }
-"""Name without side, lobe and "gland" to the organ as a source."""
-
-ORGAN_NOTES = {
-    "bladder_contents": "taken as activity in the contents of the bladder, not in its wall",
-    "gallbladder_contents": "taken as activity in the contents of the gallbladder, not in its wall",
-    "stomach_contents": "taken as activity in the contents of the stomach, not in its wall",
-    "heart_contents": "taken as activity in the blood of the heart, not in its wall",
-}
-"""Organ to what was assumed where a whole organ has a wall and contents; a panel shows it beside the name."""
+"""Name without side, lobe and "gland" to the organ as a source. What has a wall and contents (bladder, gallbladder,
+stomach, heart) is taken as its contents, as OLINDA/EXM offers them as sources; the panels show that name."""
 
 _NO_ORGAN = re.compile(
     r"tumou?r|lesion|metasta|cyst|vessel|vein|vena|artery|nodule|cancer|carcinoma|implant|effusion|infiltrate|"
@@ -150,16 +142,6 @@ def organOfSegment(segment) -> str | None:
     found = vtk.mutable("")
     hasTag = segment.GetTag(segment.GetTerminologyEntryTagName(), found)
     return organOf(segment.GetName(), str(found) if hasTag else None)
-
-
-def segmentsByOrgan(segmentNames: Iterable[str]) -> dict[str, list[str]]:
-    """Organ to the segments that make it up (both kidneys), in order of first appearance; others are left out."""
-    found: dict[str, list[str]] = {}
-    for name in segmentNames:
-        organ = organOf(name)
-        if organ is not None:
-            found.setdefault(organ, []).append(name)
-    return found
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Organs by segment names, what is missing in a panel, and packages that have to be installed."""
+"""Organs by segment names, and packages that have to be installed."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ import types
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 
 import slicer  # noqa: E402
-from lib_samples import STRAIGHT, dose_volume, region  # noqa: E402
 
 from radiodosimetry.errors import MissingDependencyError  # noqa: E402
 from radiodosimetry.organ_dose.organ_names import REMAINDER, STYLISED_TARGETS, organ_named  # noqa: E402
 from radiodosimetry.workflows.s_values import phantom_s_value_table  # noqa: E402
-from RadioDosimetryLib import organNames, requirements, selections  # noqa: E402
-from RadioDosimetryLib.segmentations import segmentationFromRegions, segmentNames  # noqa: E402
-from RadioDosimetryLib.volumes import nodeFromVolume  # noqa: E402
+from RadioDosimetryLib import organNames, requirements  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -118,44 +114,6 @@ def test_terminology_tells_the_organ_where_the_name_does_not() -> None:
     assert organNames.organOfSegment(segment) is None
     segment.SetTag(segment.GetTerminologyEntryTagName(), entry)
     assert organNames.organOfSegment(segment) == "kidneys"
-
-
-def test_both_kidneys_are_one_organ() -> None:
-    found = organNames.segmentsByOrgan(["kidney_left", "spleen", "kidney_right", "lesion"])
-    assert found == {"kidneys": ["kidney_left", "kidney_right"], "spleen": ["spleen"]}
-
-
-def test_an_organ_that_stands_for_its_contents_says_so() -> None:
-    assert set(organNames.ORGAN_NOTES) <= set(organNames._ORGAN_OF_NAME.values())
-    assert "not in its wall" in organNames.ORGAN_NOTES[organNames.organOf("stomach")]
-
-
-def test_what_is_missing_of_a_volume_is_said() -> None:
-    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
-    colour = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "photo")
-    slicer.util.updateVolumeFromArray(colour, np.zeros((2, 2, 2, 3), np.uint8))
-    dose = nodeFromVolume(dose_volume(), "dose")
-    assert selections.missingVolume(None, "CT") == "Choose a CT."
-    assert selections.missingVolume(empty, "CT") == "The CT 'empty' has no voxels; choose another."
-    assert selections.missingVolume(colour, "CT").startswith("The CT 'photo' has several numbers per voxel")
-    assert selections.missingVolume(dose, "CT") is None
-    assert selections.missingQuantity(dose, ["absorbed_dose"], "dose") is None
-    assert selections.missingQuantity(empty, ["ct_number"], "CT") is None
-    assert selections.missingQuantity(dose, ["ct_number"], "CT") == (
-        "The CT 'dose' holds absorbed dose; choose one with ct number."
-    )
-
-
-def test_what_is_missing_of_a_segmentation_is_said() -> None:
-    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "empty")
-    node = segmentationFromRegions([region("a", STRAIGHT, (9, 9, 9), 3)], STRAIGHT, "regions")
-    assert selections.missingSegments(None) == "Choose a segmentation."
-    assert selections.missingSegments(empty).startswith("Segmentation 'empty' has no segment")
-    assert selections.missingSegments(node) is None
-    assert selections.missingSegments(node, []) == "Tick at least one segment."
-    assert selections.missingSegments(node, list(segmentNames(node))) is None
-    assert selections.firstMissing(None, "b", "c") == "b"
-    assert selections.firstMissing(None, None) is None
 
 
 def test_requirements_that_are_met_ask_nobody() -> None:
