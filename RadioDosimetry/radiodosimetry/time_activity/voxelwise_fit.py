@@ -189,24 +189,27 @@ def _best_rates(
     at_slowest = (best == 0) & (slope <= 0)
     at_fastest = (best == _MONO_GRID - 1) & (slope >= 0)
     settled = at_slowest | at_fastest
-    alive, here = np.arange(rates.size), data
+    alive, here, current, done = np.arange(rates.size), data, rates.copy(), settled.copy()
     for _ in range(_MOST_NEWTON_STEPS):
-        current = rates[alive]
         rising = slope > 0
         lower, upper = np.where(rising, current, lower), np.where(rising, upper, current)
         proposed = current - slope / np.where(curvature < 0, curvature, -1.0)
         newton = (curvature < 0) & (proposed >= lower) & (proposed <= upper)
         proposed = np.where(newton, proposed, 0.5 * (lower + upper))
-        proposed = np.where(settled[alive], current, proposed)
-        rates[alive] = proposed
-        settled[alive] |= newton & (np.abs(proposed - current) <= _NEWTON_TOLERANCE * current)
-        going = ~settled[alive]
+        proposed = np.where(done, current, proposed)
+        done |= newton & (np.abs(proposed - current) <= _NEWTON_TOLERANCE * current)
+        current = proposed
+        going = ~done
         count = np.count_nonzero(going)
-        if count == 0:
-            break
         if 2 * count < alive.size:
-            alive, here, lower, upper = alive[going], here[:, going], lower[going], upper[going]
-        slope, curvature = _slopes(times_s, here, rates[alive])
+            rates[alive], settled[alive] = current, done
+            if count == 0:
+                break
+            alive, here, current, done = alive[going], here[:, going], current[going], done[going]
+            lower, upper = lower[going], upper[going]
+        slope, curvature = _slopes(times_s, here, current)
+    else:
+        rates[alive], settled[alive] = current, done
     return rates, at_slowest, at_fastest | (rates >= (1.0 - _AT_BOUND) * high), settled
 
 
