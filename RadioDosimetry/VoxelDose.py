@@ -75,7 +75,11 @@ def loadSampleTorso(voxelMm: float = 4.0):
     """Put the generated patient into the scene: nodes of CT, activity and segmentation."""
     from RadioDosimetryLib.voxelDoseSample import sampleTorso
 
-    return sampleTorso(voxelMm)
+    ct, activity, segmentation = sampleTorso(voxelMm)
+    if slicer.app.layoutManager() is not None:
+        slicer.util.setSliceViewerLayers(background=ct, fit=True)
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, 92.0, 22.0, -32.0)  # the largest lesion (RAS, mm)
+    return ct, activity, segmentation
 
 
 @parameterNodeWrapper
@@ -281,7 +285,7 @@ class VoxelDoseLogic(ScriptedLoadableModuleLogic):
         """Volume of the difference of two doses on one grid, test minus reference [Gy]."""
         from RadioDosimetryLib.voxelDoseOutputs import storeDifference
 
-        return storeDifference(referenceNode, testNode, f"{testNode.GetName()} minus reference", differenceNode)
+        return storeDifference(referenceNode, testNode, f"Difference of {testNode.GetName()}", differenceNode)
 
     def exportRtDose(self, doseNode, path, reference=None) -> None:
         """Write a dose volume as DICOM RT Dose; `reference`: DICOM file or folder of the CT."""
@@ -291,7 +295,7 @@ class VoxelDoseLogic(ScriptedLoadableModuleLogic):
 
     def title(self, activityNode, method: str) -> str:
         """Name of a new dose volume."""
-        return f"{activityNode.GetName()} dose {method}"
+        return f"Dose {method} {activityNode.GetName()}"
 
     def chooseInputs(self, parameterNode: VoxelDoseParameterNode) -> None:
         """Fill empty inputs with the first node of the scene that says it is one."""

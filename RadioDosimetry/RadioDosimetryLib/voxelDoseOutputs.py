@@ -138,6 +138,7 @@ def storeDose(result: DoseResult, targets: DoseTargets, title: str) -> DoseNodes
             table = doseTable(result.table, f"{title} table", targets.table, result.record)
             histograms = _histogramTables(result, dose, targets.segmentation)
             chart = dvhChart(histograms, f"{title} histogram", colors=_colors(result, targets.segmentation))
+            chart.SetTitle("Dose-volume histogram")
         nodes = DoseNodes(dose, uncertainty, table, histograms, chart)
         _connect(nodes, targets)
     return nodes

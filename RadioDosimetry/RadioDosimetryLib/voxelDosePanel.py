@@ -15,9 +15,12 @@ from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
 from .plots import showInPlotView
 from .voxelDoseChecks import isDose, missingForDifference, missingForDose
 from .voxelDoseEditor import RegionEditor, newSegmentation
-from .voxelDoseOutputs import CHART_ROLE, CT_ROLE, TABLE_ROLE, DoseTargets, storeDose
+from .voxelDoseOutputs import CHART_ROLE, CT_ROLE, SEGMENTATION_ROLE, TABLE_ROLE, DoseTargets, storeDose
 from .voxelDoseRegions import RegionsTable
 from .voxelDoseWork import isSequence
+
+LOWEST_SHOWN_SHARE = 0.02
+"""Dose below this share of the highest is transparent, so that the CT shows."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -111,7 +114,10 @@ class VoxelDosePanel:
         self._showTable(doseNode.GetNodeReference(TABLE_ROLE) if hasDose else None)
 
     def _showTable(self, tableNode) -> None:
-        self._ui.resultsTableView.setMRMLTableNode(tableNode)
+        view = self._ui.resultsTableView
+        view.setMRMLTableNode(tableNode)
+        if tableNode is not None:
+            view.resizeColumnsToContents()
 
     # Computing
 
@@ -235,7 +241,12 @@ class VoxelDosePanel:
         self._say(_("Isodose lines of {levels} Gy.").format(levels=levels))
 
     def _showDose(self, doseNode) -> None:
-        showDose(doseNode, doseNode.GetNodeReference(CT_ROLE))
+        highest = doseNode.GetImageData().GetScalarRange()[1]
+        lowest = LOWEST_SHOWN_SHARE * highest if highest > 0 else None
+        showDose(doseNode, doseNode.GetNodeReference(CT_ROLE), minimumGy=lowest)
+        segmentation = doseNode.GetNodeReference(SEGMENTATION_ROLE)
+        if segmentation is not None and segmentation.GetDisplayNode() is not None:
+            segmentation.GetDisplayNode().SetVisibility2DFill(False)  # outlines, so that the dose is seen
 
     def _showHistogram(self) -> None:
         manager = slicer.app.layoutManager()

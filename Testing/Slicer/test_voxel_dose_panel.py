@@ -382,6 +382,48 @@ def test_choices_come_back_when_the_module_is_opened_again(panel: SimpleNamespac
     assert panel.ui.ctCalibrationPathLineEdit.currentPath == "/data/scanner.csv"
 
 
+def test_a_saved_scene_reopens_with_choices_and_results(
+    panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path, application: Any
+) -> None:
+    import slicer
+
+    panel.ui.seedSpinBox.value = 17
+    panel.ui.checkNoneButton.click()
+    _apply(panel)
+    name = panel.ui.shownDoseSelector.currentNode().GetName()
+    dose = slicer.util.arrayFromVolume(panel.ui.shownDoseSelector.currentNode()).copy()
+    slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    assert panel.ui.shownDoseSelector.currentNode() is None
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    panel.widget.enter()
+    application.processEvents()
+    shown = panel.ui.shownDoseSelector.currentNode()
+    assert shown.GetName() == name
+    assert shown.GetVoxelValueUnits().GetCodeValue() == "Gy"
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(shown), dose)
+    assert shown.GetNodeReference("RadioDosimetry.ctRef").GetName() == "Torso CT"
+    assert panel.ui.seedSpinBox.value == 17
+    assert panel.ui.applyButton.enabled
+    assert panel.run._regions.checkedSegmentIDs() == []
+
+
+def test_the_sample_patient_comes_from_sample_data_without_a_download(panel: SimpleNamespace) -> None:
+    import slicer
+
+    import VoxelDose
+
+    VoxelDose.registerSampleData()
+    sources = slicer.modules.sampleDataSources["RadioDosimetry"]
+    source = next(source for source in sources if source.customDownloader and "torso" in source.sampleName)
+    source.customDownloader(source)
+    assert {"Torso CT", "Torso Lu-177 activity", "Torso regions"} <= {
+        node.GetName() for node in slicer.util.getNodes("Torso*").values()
+    }
+    panel.widget.enter()
+    assert panel.ui.applyButton.enabled
+
+
 def test_the_module_tests_itself(panel: SimpleNamespace) -> None:
     import unittest
 
