@@ -40,7 +40,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-_PACKAGE_FOLDER = Path(__file__).resolve().parent
+_PACKAGE_FOLDER = Path(globals().get("__file__") or sys.argv[0]).resolve().parent
 EXIT_OK, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_CANCELLED = 0, 1, 2, 130
 
 

@@ -120,12 +120,13 @@ class NodeFiles:
         if len(fitting) > 1:
             ids = ", ".join(f"node:{node.GetID()}" for node in fitting)
             raise InputError(f"{len(fitting)} nodes are called '{word.nodeName}'; name the one meant by its ID: {ids}.")
-        if nodes:
-            raise InputError(
-                f"{word.option} cannot use '{word.nodeName}', which is a {nodes[0].GetNodeTagName()}; expected "
-                f"{' or '.join(name.removeprefix('vtkMRML') for name in classes)}. Name another node."
-            )
         known = ", ".join(self._known(classes)) or "none"
+        others = [node for node in nodes if not node.GetHideFromEditors()]
+        if others:
+            raise InputError(
+                f"{word.option} cannot use '{word.nodeName}', which is a {others[0].GetNodeTagName()}; expected "
+                f"{' or '.join(name.removeprefix('vtkMRML') for name in classes)}. The scene has: {known}."
+            )
         raise InputError(f"The scene has no node '{word.nodeName}' for {word.option}; it has: {known}.")
 
     def _known(self, classes: Sequence[str]) -> list[str]:

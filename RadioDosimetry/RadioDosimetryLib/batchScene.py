@@ -31,7 +31,6 @@ def loadScene(scene, path: Path) -> None:
     InputError
         The present scene has changes that are not saved.
     """
-    import vtk
 
     from radiodosimetry.errors import FileFormatError, InputError
     from radiodosimetry.images.readers import quiet_stderr
@@ -41,7 +40,7 @@ def loadScene(scene, path: Path) -> None:
         raise FileFormatError(f"The scene {path} does not exist; {advice}.")
     if path.suffix.lower() not in SCENE_SUFFIXES:
         raise FileFormatError(f"The scene {path} is of another format; {advice}.")
-    if scene.GetStorableNodesModifiedSinceRead(vtk.vtkCollection()):
+    if _hasUnsavedData(scene):
         raise InputError("The scene has changes that are not saved; save or close it before another one is read.")
     scene.Clear(False)
     try:
@@ -102,6 +101,7 @@ class SceneResults:
         self._nodeFiles = nodeFiles
         self._made = list(made)
         self._nodes: dict[str, list] = {}
+        self._new: list = []
         self.warnings: list[str] = []
 
     def add(self, withInputs: bool) -> dict[str, list[str]]:
@@ -152,7 +152,7 @@ class SceneResults:
         except RadioDosimetryError as error:
             self.warnings.append(f"{word.path} was not put into the scene: {error}")
             return
-        self._nodes.setdefault(word.option, []).append(node)
+        self._keep(word.option, node)
 
     def _inputVolume(self, word: FileWord) -> QuantitativeVolume:
         from radiodosimetry.images.readers import read_volume
@@ -201,7 +201,7 @@ class SceneResults:
         for file in files:
             node = self._addFile(file, stemOf(file) if word.role.kind == "folder" else name)
             if node is not None:
-                self._nodes.setdefault(word.option, []).append(node)
+                self._keep(word.option, node)
                 source = next((nodes[0] for option, nodes in self._nodes.items() if option in _SOURCES), None)
                 _placeBeside(node, source)
 
@@ -220,21 +220,28 @@ class SceneResults:
             return textNode(path, name)
         return None
 
+    def _keep(self, option: str, node) -> None:
+        self._nodes.setdefault(option, []).append(node)
+        self._new.append(node)
+
     def _show(self) -> None:
-        """Colours of maps, histograms of a dose, references between the nodes."""
-        from .display import showDose, showUncertainty
+        """Colours of new maps (nodes of the user keep theirs), histograms of a dose, references between the nodes."""
+        from .display import showDifference, showDose, showUncertainty
         from .quantities import quantityOf
 
         ct = next(iter(self._nodes.get("--ct", [])), None)
-        shown = [node for nodes in self._nodes.values() for node in nodes if node.IsA("vtkMRMLScalarVolumeNode")]
-        kinds = {node.GetID(): getattr(quantityOf(node), "value", None) for node in shown}
+        maps = [node for node in self._new if node.IsA("vtkMRMLScalarVolumeNode")]
+        kinds = {node.GetID(): getattr(quantityOf(node), "value", None) for node in maps}
         for kind, show in (
             ("relative_uncertainty", showUncertainty),
             ("time_integrated_activity_concentration", showDose),
             ("absorbed_dose", showDose),
         ):
-            for node in (node for node in shown if kinds[node.GetID()] == kind and node.GetImageData()):
+            for node in (node for node in maps if kinds[node.GetID()] == kind):
                 show(node, ct)
+        if self._command == "compare":
+            for node in (node for node in maps if node.GetName().startswith(_ERROR_MAP)):
+                showDifference(node, title="Relative error")
         if self._command == "dose" and self._nodes.get("--output"):
             self._connectDose(self._nodes["--output"][0])
 
@@ -284,6 +291,9 @@ def addVolume(volume: QuantitativeVolume, name: str):
     return node
 
 
+_ERROR_MAP = "relative_error"
+"""Map of a comparison that has two signs."""
+
 _SOURCES = ("--tia", "--activity", "--scan", "reference", "--ct")
 """Inputs beside which results are put in the subject hierarchy, the first that there is."""
 
@@ -295,6 +305,16 @@ def _placeBeside(node, source) -> None:
         itemOf(node)
     else:
         placeUnderStudyOf(node, source)
+
+
+def _hasUnsavedData(scene) -> bool:
+    """Whether a user would lose something; what Slicer keeps for itself (slices of views, colours) does not count."""
+    import vtk
+
+    modified = vtk.vtkCollection()
+    scene.GetStorableNodesModifiedSinceRead(modified)
+    nodes = [modified.GetItemAsObject(index) for index in range(modified.GetNumberOfItems())]
+    return any(node.GetSaveWithScene() and not node.GetHideFromEditors() for node in nodes)
 
 
 @contextlib.contextmanager

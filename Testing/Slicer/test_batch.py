@@ -180,6 +180,26 @@ def test_nodes_of_a_scene_give_the_numbers_of_their_files(
     np.testing.assert_allclose(found, expected, rtol=FLOAT32_ROUNDING, atol=float(expected.max()) * FLOAT32_ROUNDING)
 
 
+def test_nodes_go_by_their_id_and_label_maps_serve_as_regions(
+    demo: Path, demo_words: list[str], out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference([*demo_words, "--output", str(out / "a.nrrd"), "--table", str(out / "a.csv")], capsys)
+    ct, activity = (nodeFromVolume(read_volume(demo / name), "Same") for name in ("ct.nii.gz", "activity.nii.gz"))
+    activity.SetName("Same")
+    labels = nodeFromVolume(read_volume(demo / "labels.nii.gz"), "Numbers")
+    colors = activity.GetDisplayNode().GetColorNodeID()
+    words = [*DOSE, "--ct", f"node:{ct.GetID()}", "--activity", f"node:{activity.GetID()}", "--integrate"]
+    words += ["physical-decay", "--labels", f"node:{labels.GetID()}", "--output", "node:Dose", "--table"]
+    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+    assert batch.main([*words, str(out / "b.csv")]) == 0, capsys.readouterr().err
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == count + 1
+    assert activity.GetDisplayNode().GetColorNodeID() == colors
+    expected, found = rows(out / "a.csv"), rows(out / "b.csv")
+    assert [row["region"] for row in found] == [f"label_{number}" for number in range(1, len(expected) + 1)]
+    for one, other in zip(found, expected, strict=True):
+        assert float(one["mean_gy"]) == pytest.approx(float(other["mean_gy"]), rel=FLOAT32_ROUNDING)
+
+
 def test_overlapping_segments_keep_all_their_voxels(
     demo_words: list[str], demo_scene: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
