@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import slicer
 
+from .display import niceCeiling
 from .segmentations import COLORS
-from .tables import columnsOf, tableNode
+from .tables import LOWEST_SHARE, columnsOf, tableNode
 
 BAND_COLOR_SHARE = 0.5
 """How far the lines of a band are faded towards white."""
@@ -96,6 +97,9 @@ def residualChart(pointTables: Sequence, name: str = "Residuals", node=None):
         if column in columns:
             region = table.GetAttribute("RadioDosimetry.Region") or table.GetName()
             _addPoints(chart, table, "Time (h)", column, region, colorOf[region])
+    largest = max((abs(cell) for columns in known for cell in columns.get(column, ())), default=0.0)
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(-niceCeiling(1.05 * largest), niceCeiling(1.05 * largest))
     return chart
 
 
@@ -164,10 +168,13 @@ def _errorBarTable(table):
     if "SD (MBq)" not in columns:
         return None
     times, values, stds = (np.array(columns[title]) for title in ("Time (h)", "Activity (MBq)", "SD (MBq)"))
+    lowest = np.maximum(values - stds, LOWEST_SHARE * values)
     gap = np.full(times.size, np.nan)
     bars = {
         "Time (h)": np.column_stack([times, times, times]).ravel(),
-        "Activity (MBq)": np.column_stack([np.maximum(values - stds, 0.0), values + stds, gap]).ravel(),
+        "Activity (MBq)": np.column_stack(
+            [np.maximum(values - stds, LOWEST_SHARE * values), values + stds, gap]
+        ).ravel(),
     }
     node = tableNode(f"{table.GetName()} error bars", bars, {"Time (h)": "h", "Activity (MBq)": "MBq"})
     node.SetAttribute(_OWNED, "1")

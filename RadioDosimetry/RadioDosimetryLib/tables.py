@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DVH_ATTRIBUTE = "DoseVolumeHistogram.DVH"
 """SlicerRT's mark of a dose-volume histogram table."""
 
+LOWEST_SHARE = 0.01
+"""Lower ends of bars and bands stay at this share of the value: zero has no place on a logarithmic axis."""
+
 _BQ_PER_MBQ = 1e6
 _MBQ_H = _BQ_PER_MBQ * 3600.0
 
@@ -167,19 +170,22 @@ def curveTable(curve: TimeActivityCurve, fit: CurveFit | None = None, node=None)
     return node
 
 
-def fitLineTable(curve: TimeActivityCurve, fit: CurveFit, count: int = 200, node=None):
+def fitLineTable(curve: TimeActivityCurve, fit: CurveFit, count: int = 400, node=None):
     """The fitted curve from injection past the last point: time [h], activity, and one standard uncertainty around it.
 
-    The table ends two effective half-lives after the last point, or at 1.3 times its hour where none is known.
+    The table ends two effective half-lives after the last point, or at 1.3 times its hour where none is known. Times
+    without activity (the first of an uptake) are left out, and the band stays above `LOWEST_SHARE` of the fit, so that
+    a logarithmic axis can show all of it.
     """
     last = float(curve.times_s[-1])
     beyond = 2.0 * fit.effective_half_life_s if fit.effective_half_life_s else 0.3 * last
     times = np.linspace(0.0, last + min(max(beyond, 0.1 * last), 2.0 * last), count)
+    times = times[fit.value(times) > 0]
     value = fit.value(times)
     columns: dict[str, Sequence] = {"Time (h)": times / 3600.0, "Fit (MBq)": value / _BQ_PER_MBQ}
     std = fit.value_std_bq(times)
     if std is not None:
-        columns["Lower (MBq)"] = np.maximum(value - std, 0.0) / _BQ_PER_MBQ
+        columns["Lower (MBq)"] = np.maximum(value - std, LOWEST_SHARE * value) / _BQ_PER_MBQ
         columns["Upper (MBq)"] = (value + std) / _BQ_PER_MBQ
     units = {title: "h" if title.startswith("Time") else "MBq" for title in columns}
     node = tableNode(f"{curve.region} fit", columns, units, node)

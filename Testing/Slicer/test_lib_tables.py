@@ -189,3 +189,23 @@ def test_residuals_are_in_standard_uncertainties_only_where_all_are_known(fits: 
     unknown = tables.curveTable(_curve("liver", 3.0, with_std=False), fits["liver"])
     assert plots.residualChart([known]).GetYAxisTitle() == "Measured − fitted (SD)"
     assert plots.residualChart([known, unknown]).GetYAxisTitle() == "Measured − fitted (MBq)"
+
+
+def test_all_that_a_curve_chart_draws_has_a_place_on_a_logarithmic_axis() -> None:
+    rising = np.array([20.0, 80.0, 60.0, 20.0]) * 1e6
+    curve = TimeActivityCurve("tumour", TIMES_S, rising, 1.5 * rising)
+    fit = fit_curves([curve], "Lu-177", model="uptake-clearance")["tumour"]
+    assert fit.value(np.array([0.0]))[0] == pytest.approx(0.0, abs=1.0)
+    chart = plots.curveChart([tables.curveTable(curve, fit)], [tables.fitLineTable(curve, fit)], logScale=True)
+    assert chart.GetYAxisLogScale()
+    for index in range(chart.GetNumberOfPlotSeriesNodes()):
+        series = chart.GetNthPlotSeriesNode(index)
+        drawn = np.array(tables.columnsOf(series.GetTableNode())[series.GetYColumnName()])
+        assert np.nanmin(drawn) > 0, series.GetName()
+
+
+def test_residuals_are_drawn_about_zero(fits: FitSet) -> None:
+    table = tables.curveTable(_curve("kidneys"), fits["kidneys"])
+    low, high = plots.residualChart([table]).GetYAxisRange()
+    assert low == -high
+    assert high > np.abs(tables.columnsOf(table)["Residual (SD)"]).max()
