@@ -172,9 +172,7 @@ def _errorBarTable(table):
     gap = np.full(times.size, np.nan)
     bars = {
         "Time (h)": np.column_stack([times, times, times]).ravel(),
-        "Activity (MBq)": np.column_stack(
-            [np.maximum(values - stds, LOWEST_SHARE * values), values + stds, gap]
-        ).ravel(),
+        "Activity (MBq)": np.column_stack([lowest, values + stds, gap]).ravel(),
     }
     node = tableNode(f"{table.GetName()} error bars", bars, {"Time (h)": "h", "Activity (MBq)": "MBq"})
     node.SetAttribute(_OWNED, "1")
