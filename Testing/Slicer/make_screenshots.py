@@ -94,6 +94,7 @@ def legend(node: Any) -> None:
 def voxelDose(voxelMm: float) -> Any:
     """Dose of the virtual torso by multiple voxel S-values, with table, histogram and overlay."""
     import standin
+
     import VoxelDose
 
     ct, activity, segmentation = VoxelDose.loadSampleTorso(voxelMm)
@@ -116,6 +117,7 @@ def voxelDose(voxelMm: float) -> Any:
 def timeActivityFit(voxelMm: float) -> Any:
     """Four scans over a week, fitted per region, with curves and residence times."""
     import standin
+
     import TimeActivityFit
     from RadioDosimetryLib.display import showDose
 
@@ -146,6 +148,7 @@ def delayedPETSynthesis(voxelMm: float) -> Any:
     """The panel with the model of its self-test: the early scan decayed, the floor that every real model must beat."""
     import slicer
     import standin
+
     from RadioDosimetryLib.delayedPet import registerModel
     from RadioDosimetryLib.delayedPetSample import DecayOnly, sampleEarlyScan
 
