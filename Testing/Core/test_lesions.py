@@ -10,7 +10,7 @@ import pytest
 
 from radiodosimetry.cli import main
 from radiodosimetry.errors import RegionError
-from radiodosimetry.organ_dose import SValueTable, sphere_s_value, with_lesions
+from radiodosimetry.organ_dose import ResidenceTime, SValueTable, organ_doses, sphere_s_value, with_lesions
 from radiodosimetry.provenance import Record
 
 
@@ -42,6 +42,15 @@ def test_the_alpha_part_of_a_lesion_is_what_stays_where_it_is() -> None:
 def test_a_lesion_cannot_be_named_like_an_organ() -> None:
     with pytest.raises(RegionError, match="liver is an organ of the S-values already"):
         with_lesions(organs(), {"liver": 10.0})
+
+
+def test_a_lesion_is_found_however_its_name_is_written() -> None:
+    table = with_lesions(organs(), {"Tumour 1": 10.0})
+    assert table.targets[-1] == "tumour_1"
+    doses = organ_doses({"Tumour 1": ResidenceTime(3600.0, 0.0)}, table)
+    assert doses.dose_of("tumour-1") == pytest.approx(3600.0 * table.value("tumour_1", "tumour_1"))
+    with pytest.raises(RegionError, match="Two lesions have the same name"):
+        with_lesions(organs(), {"Tumour 1": 10.0, "tumour_1": 3.0})
 
 
 def test_the_command_takes_lesions(tmp_path: Path) -> None:

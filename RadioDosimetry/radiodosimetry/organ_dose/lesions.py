@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import RegionError
 from ..media import Material
 from ..units import JOULE_PER_MEV
+from .organ_names import plain_name
 from .s_value_table import SValueTable
 from .spheres import DEFAULT_TISSUE, SphereSValue, sphere_s_values
 
@@ -28,7 +29,7 @@ def with_lesions(
     table
         S-values of organs.
     masses_g
-        Lesion to its mass [g].
+        Lesion to its mass [g]; the table has its name in lower case with underscores, as those of organs.
     tissue
         What the lesions are made of, a medium or its name.
     include_progeny
@@ -42,12 +43,15 @@ def with_lesions(
     Raises
     ------
     RegionError
-        A lesion has the name of an organ of the table.
+        A lesion has the name of an organ of the table, or of another lesion.
     InputError
         A mass is not a positive number.
     UnknownMediumError
         The tissue has no kernel table.
     """
+    if len({plain_name(name) for name in masses_g}) < len(masses_g):
+        raise RegionError(f"Two lesions have the same name among {', '.join(masses_g)}; give each its own.")
+    masses_g = {plain_name(name): mass for name, mass in masses_g.items()}
     taken = sorted(set(masses_g) & {*table.targets, *table.sources})
     if taken:
         raise RegionError(f"{', '.join(taken)} is an organ of the S-values already; give the lesion another name.")
