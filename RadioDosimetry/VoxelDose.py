@@ -44,7 +44,7 @@ class VoxelDose(ScriptedLoadableModule):
 
 
 def registerWithSlicer() -> None:
-    """Offer sample data and the dose figures of Segment Statistics, where the host has those modules."""
+    """Offer sample data, dose figures in Segment Statistics and RT Dose export, where the host has those modules."""
     from contextlib import suppress
 
     with suppress(ImportError):
@@ -53,6 +53,10 @@ def registerWithSlicer() -> None:
         from RadioDosimetryLib.doseStatisticsPlugin import registerDoseStatistics
 
         registerDoseStatistics()
+    with suppress(ImportError):
+        from RadioDosimetryLib.rtDosePlugin import registerRTDoseExport
+
+        registerRTDoseExport()
 
 
 def registerSampleData() -> None:

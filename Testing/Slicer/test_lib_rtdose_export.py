@@ -105,6 +105,15 @@ def test_the_patient_of_the_ct_goes_before_the_words_of_the_dialog(
     assert pydicom.dcmread(path).PatientID == "of the CT"
 
 
+def test_the_module_registers_the_export_when_slicer_has_started(plugin: Any) -> None:
+    pytest.importorskip("qt", reason="no widgets here")
+    import VoxelDose
+
+    slicer.modules.dicomPlugins.clear()
+    VoxelDose.registerWithSlicer()
+    assert [found.__name__ for found in slicer.modules.dicomPlugins.values()] == [type(plugin).__name__]
+
+
 def test_nothing_but_a_dose_is_offered(plugin: Any) -> None:
     ct = nodeFromVolume(QuantitativeVolume(np.zeros(OBLIQUE.shape_kji, np.int16), OBLIQUE, Quantity.CT_NUMBER), "ct")
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "table")
