@@ -121,8 +121,7 @@ def _say(text: str, code: int) -> int:
 
 def _makeImportable() -> None:
     """Let the two packages be found; as a script this file's own folder must not hold top-level names."""
-    with contextlib.suppress(ValueError):
-        sys.path.remove(str(_PACKAGE_FOLDER))
+    sys.path[:] = [entry for entry in sys.path if not entry or Path(entry).resolve() != _PACKAGE_FOLDER]
     if str(_PACKAGE_FOLDER.parent) not in sys.path:
         sys.path.insert(0, str(_PACKAGE_FOLDER.parent))
 

@@ -696,6 +696,35 @@ def test_script_ends_with_the_exit_code(script: Callable[..., Any], out: Path) -
     assert len(run.stderr.splitlines()) == 1
 
 
+AS_SLICER_RUNS_IT = """
+import sys
+sys.path.insert(0, {tests!r})
+import standin
+application = standin.start(gui=False)
+sys.path.insert(0, {folder!r})
+sys.argv = {argv!r}
+__file__ = {file!r}
+exec(open({file!r}, encoding="ascii").read(), globals())
+print(application.exitCodes(), [entry for entry in sys.path if entry == {folder!r}])
+"""
+"""`--python-script` executes the text of a file, in the platform's encoding, in the names of `__main__`."""
+
+
+@pytest.mark.parametrize(("scene_name", "code"), [("patient.mrb", 0), ("nix.mrb", 2)])
+def test_python_script_of_an_application_ends_its_event_loop(
+    scene_name: str, code: int, demo_scene: Path, out: Path
+) -> None:
+    argv = [str(BATCH_FILE), "--scene", str(demo_scene.with_name(scene_name)), "--output-scene", str(out / "s.mrb")]
+    argv += [*NODES.format(out=out).split(), "--labels", "node:Organs"]
+    program = AS_SLICER_RUNS_IT.format(
+        tests=str(Path(__file__).parent), folder=str(BATCH_FILE.parent), argv=argv, file=str(BATCH_FILE)
+    )
+    run = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == f"[{code}] []"
+    assert (out / "s.mrb").is_file() == (code == 0)
+
+
 def test_inside_an_application_the_exit_goes_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
     codes: list[int] = []
     monkeypatch.setitem(sys.modules, "slicer", SimpleNamespace(app=object(), util=SimpleNamespace(exit=codes.append)))
