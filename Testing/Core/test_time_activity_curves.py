@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -431,6 +431,14 @@ def test_the_time_of_an_image_counts_from_the_administration():
         region_scan(volume, (LIVER,), LU177_PER_S, ImageTiming())
     with pytest.raises(InputError, match="does not say when it was measured"):
         region_scan(image(1e4), (LIVER,), LU177_PER_S, timing)
+
+
+def test_an_administration_in_a_time_zone_that_the_image_does_not_know_is_refused():
+    zoned = ImageTiming(administration=datetime(2024, 5, 1, 9, 0, tzinfo=UTC))
+    with pytest.raises(InputError, match="names a time zone, the clock of the image none"):
+        region_scan(image(1e4, datetime(2024, 5, 2, 9, 30)), (LIVER,), LU177_PER_S, zoned)
+    scan = region_scan(image(1e4, datetime(2024, 5, 2, 9, 30, tzinfo=UTC)), (LIVER,), LU177_PER_S, zoned)
+    assert scan.time_h == pytest.approx(24.5)
 
 
 def test_a_time_far_from_the_headers_is_used_with_a_warning():

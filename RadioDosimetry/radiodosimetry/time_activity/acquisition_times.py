@@ -106,8 +106,8 @@ def region_scan(
     Raises
     ------
     InputError
-        The time is neither given nor in the header, lies before the administration, or a correction would be made
-        twice.
+        The time is neither given nor in the header, lies before the administration or in another time zone than that,
+        or a correction would be made twice.
     UnitError
         The volume is no activity concentration.
     """
@@ -201,6 +201,11 @@ def _correction(volume: QuantitativeVolume) -> str:
 
 def _administration(volume: QuantitativeVolume, timing: ImageTiming) -> datetime | None:
     if timing.administration is not None:
+        if timing.administration.tzinfo is not None and volume.time is not None and volume.time.tzinfo is None:
+            raise InputError(
+                f"The administration at {timing.administration.isoformat()} names a time zone, the clock of the image "
+                "none; give the local time of the scanner, without a zone."
+            )
         return timing.administration
     text = volume.record.parameters.get("injection_time")
     try:
@@ -238,7 +243,7 @@ def _header_time(
 
 
 def _seconds(moment: datetime | None, since: datetime | None) -> float:
-    """Seconds between two moments; a time zone that only one of them has is left out (DICOM rarely knows it)."""
+    """Seconds between two moments; a time zone that only the image has is left out: both are the scanner's time."""
     if moment is None or since is None:
         raise InputError("The image has no time; give the hours from administration to scan.")
     if moment.tzinfo is None or since.tzinfo is None:
