@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 LIBRARY = "RadioDosimetryLib"
@@ -44,7 +43,7 @@ class ModuleSources:
     @cached_property
     def tree(self) -> ast.Module:
         """The script."""
-        return ast.parse(self.script.read_text(encoding="utf-8"))
+        return _parsed(self.script.read_text(encoding="utf-8"))
 
     @cached_property
     def helpers(self) -> list[Path]:
@@ -59,7 +58,7 @@ class ModuleSources:
     @cached_property
     def trees(self) -> list[ast.Module]:
         """The script and its helpers."""
-        return [self.tree, *(ast.parse(file.read_text(encoding="utf-8")) for file in self.helpers)]
+        return [_parsed(text) for text in self.texts()]
 
     def texts(self) -> list[str]:
         """Text of the script and its helpers."""
@@ -130,25 +129,32 @@ def modules_of(folder: Path) -> list[str]:
     return sorted(file.stem for file in folder.glob("*.py"))
 
 
-def imports_of(file: Path, folder: Path) -> Iterator[Import]:
+def imports_of(file: Path, folder: Path) -> tuple[Import, ...]:
     """Everything a file imports, relative names made absolute; `from package import name` gives `package.name`."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    later = {
-        id(node)
-        for part in ast.walk(tree)
-        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or _is_type_checking(part)
-        for node in ast.walk(part)
-    }
-    package = file.relative_to(folder).parts[:-1]
-    for node in ast.walk(tree):
+    return _imports(file.read_text(encoding="utf-8"), file.relative_to(folder).parts[:-1])
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> ast.Module:
+    """A source, parsed once however many copies there are of it; read it, never change it."""
+    return ast.parse(text)
+
+
+@lru_cache(maxsize=1024)
+def _imports(text: str, package: tuple[str, ...]) -> tuple[Import, ...]:
+    found = []
+    waiting: list[tuple[ast.AST, bool]] = [(_parsed(text), True)]
+    while waiting:
+        node, at_load = waiting.pop()
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(alias.name, node.lineno, id(node) not in later)
+            found += [Import(alias.name, node.lineno, at_load) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join((*above, node.module or ""))
-            for alias in node.names:
-                yield Import(f"{base.rstrip('.')}.{alias.name}", node.lineno, id(node) not in later)
+            base = ".".join((*above, node.module or "")).rstrip(".")
+            found += [Import(f"{base}.{alias.name}", node.lineno, at_load) for alias in node.names]
+        is_later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or _is_type_checking(node)
+        waiting += [(child, at_load and not is_later) for child in ast.iter_child_nodes(node)]
+    return tuple(sorted(found, key=lambda item: item.line))
 
 
 def _is_ui(node: ast.expr) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 
 import slicer
 from SegmentStatisticsPlugins import SegmentStatisticsPluginBase
+from slicer.i18n import tr as _
 
 from .geometries import geometryOfVolume
 from .quantities import quantityOf
@@ -40,7 +41,7 @@ class DoseStatisticsPlugin(SegmentStatisticsPluginBase):
     def __init__(self) -> None:
         super().__init__()
         self.name = "Radionuclide dose"
-        self.title = "Radionuclide dose"
+        self.title = _("Radionuclide dose")
         self.keys = [*_DOSE_KEYS, *_TOTAL_KEYS]
         self.defaultKeys = list(self.keys)
 

@@ -120,11 +120,17 @@ def _other_dynamic_properties(module: ModuleSources) -> list[str]:
 
 
 def _silent_widgets(module: ModuleSources) -> list[str]:
-    """Widgets that a user handles and that say nothing when pointed at."""
+    """Widgets that a user handles and that say nothing when pointed at.
+
+    A button that begins disabled may have its tooltip from the script alone, which tells there what is missing.
+    """
+    told = any(".toolTip = " in text for text in module.texts())
     return [
         f"{name} has no tooltip"
         for name, element in module.widgets.items()
-        if element.get("class") in _ENTRY_CLASSES and len((_string(element, "toolTip") or "").split()) < 3
+        if element.get("class") in _ENTRY_CLASSES
+        and len((_string(element, "toolTip") or "").split()) < 3
+        and not (told and element.findtext("property[@name='enabled']/bool") == "false")
     ]
 
 
@@ -228,7 +234,7 @@ _BREAKS = [
     ("parameters", "py", '"nuclide")', '"nuclide", "oneSequence")', "oneSequence is bound and also"),
     ("parameters", "py", '"nuclide")', '"nuclide", "tracer")', "tracer is wired by hand but no parameter"),
     ("dynamic properties", "ui", '"SlicerParameterName"', '"invertThreshold"', "property 'invertThreshold'"),
-    ("tooltips", "ui", "Stop the run; the scene stays as it was.", "", "cancelButton has no tooltip"),
+    ("tooltips", "ui", "Hours from the injection to the early scan.", "", "earlyTimeSpinBox has no"),
     ("units", "ui", "<string> h</string>", "<string></string>", "has no unit (label 'Early scan after injection:')"),
 ]
 """Contract, file (script, panel's helper or .ui), what is replaced everywhere by what, and what is found then."""
