@@ -28,7 +28,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from RadioDosimetryLib.timeActivityChoices import FitModel, SValueSource, TiaMethod, TrapezoidTail
+from RadioDosimetryLib.timeActivityChoices import FitModel, SimulationDevice, SValueSource, TiaMethod, TrapezoidTail
 
 NUCLIDES = (
     "Lu-177", "Y-90", "I-131", "Ho-166", "Sm-153", "Tb-161", "Cu-67", "Re-186", "Re-188", "Sr-89", "Er-169", "P-32",
@@ -123,6 +123,7 @@ class TimeActivityFitParameterNode:
     patientCT: vtkMRMLScalarVolumeNode
     patientSpacingMm: Annotated[float, WithinRange(1.0, 20.0)] = 4.0
     histories: Annotated[int, WithinRange(1000, 100_000_000)] = 500_000
+    device: SimulationDevice = SimulationDevice.CPU
     organDoseTable: vtkMRMLTableNode
     tiaMethod: TiaMethod = TiaMethod.MONO
     noisePercent: Annotated[float, WithinRange(0.0, 900.0)] = 0.0
@@ -315,6 +316,7 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
     def organDoses(
         self, fitsTableNode, phantom="adult-male", organs=None, massesFile=None, ctNode=None, segmentationNode=None,
         spacingMm=4.0, histories=500_000, lesionMassesG=None, tableNode=None, progress=None,
+        device="cpu",
     ):  # fmt: skip
         """Table node of the organ doses of a table of `fitCurves`.
 
@@ -329,8 +331,8 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
             organs that `RadioDosimetryLib.organNames` knows if None, and no lesion without a mass.
         massesFile
             CSV `organ,mass_g` of the patient's organs.
-        ctNode, segmentationNode, spacingMm, histories
-            For "patient".
+        ctNode, segmentationNode, spacingMm, histories, device
+            For "patient"; `device` is "cpu" or "cuda".
         tableNode
             Output table; a new one if None.
         """
@@ -339,7 +341,9 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
 
         fits = fitsFromTable(fitsTableNode)
         isPatient = phantom == SValueSource.PATIENT.value
-        patient = patientInput(ctNode, segmentationNode, fits, spacingMm, histories) if isPatient else None
+        patient = None
+        if isPatient:
+            patient = patientInput(ctNode, segmentationNode, fits, spacingMm, histories, device)
         lesions = dict(lesionMassesG or {})
         if organs is None:
             organs = {one: organ for one, organ in organsByName(fits).items() if organ != "lesion" or one in lesions}

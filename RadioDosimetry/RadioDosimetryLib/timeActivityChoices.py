@@ -86,3 +86,14 @@ class TiaMethod(Enum):
             "trapezoid": _("Trapezoids"),
             "organ-shape": _("Shape of the organ's fitted curve"),
         }[self.value]
+
+
+class SimulationDevice(Enum):
+    """Where Monte Carlo runs; scenes keep the names."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+    def label(self) -> str:
+        """Text of the device in the panel."""
+        return _("Processor (CPU)") if self is SimulationDevice.CPU else _("NVIDIA graphics card (CUDA)")

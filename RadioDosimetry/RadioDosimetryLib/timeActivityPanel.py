@@ -69,7 +69,7 @@ class TimeActivityPanel:
         )
         self._regions = RegionTable(
             ui.regionsTable,
-            (_("Region"), _("Model"), _("Organ of the phantom")),
+            (_("Region"), _("Model"), _("Organ")),
             {"": _("as all"), **models},
             organs,
             self._onRegions,
@@ -174,7 +174,7 @@ class TimeActivityPanel:
         fill(ui.shownRegionComboBox, regions, shown)
         ui.fitsTableView.setMRMLTableNode(table)
         isPatient = parameters.sValues.value == "patient"
-        for widget in (ui.patientCTSelector, ui.historiesSpinBox, ui.spacingSpinBox):
+        for widget in (ui.patientCTSelector, ui.historiesSpinBox, ui.spacingSpinBox, ui.deviceComboBox):
             widget.enabled = isPatient
         ui.massesPathLineEdit.enabled = not isPatient
 

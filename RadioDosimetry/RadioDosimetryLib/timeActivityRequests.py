@@ -90,7 +90,12 @@ def organTask(parameters, fits=None) -> Task:
     if phantom == "patient":
         phantom = None
         patient = patientInput(
-            parameters.patientCT, parameters.segmentation, fits, parameters.patientSpacingMm, parameters.histories
+            parameters.patientCT,
+            parameters.segmentation,
+            fits,
+            parameters.patientSpacingMm,
+            parameters.histories,
+            parameters.device.value,
         )
     masses = None if phantom is None else parameters.massesFile or None
     beside = parameters.scanNodes[0] if len(parameters.scanNodes) else None

@@ -16,6 +16,7 @@ _NAME, _HOURS, _CT, _TRANSFORM = range(SCAN_COLUMNS)
 REGION_COLUMNS = 3
 _REGION, _MODEL, _ORGAN = range(REGION_COLUMNS)
 
+_TICK = "✓"
 _SHORTEST_CHOICE = 6
 """Characters of a choice that a narrow panel still shows."""
 
@@ -51,8 +52,9 @@ class ScanTable:
         widget.setHorizontalHeaderLabels(list(titles))
         widget.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         widget.setSelectionMode(qt.QAbstractItemView.SingleSelection)
-        for column in (_NAME, _CT, _TRANSFORM):
-            widget.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.Stretch)
+        for column in range(SCAN_COLUMNS):
+            mode = qt.QHeaderView.Stretch if column == _NAME else qt.QHeaderView.ResizeToContents
+            widget.horizontalHeader().setSectionResizeMode(column, mode)
         widget.connect("itemChanged(QTableWidgetItem*)", self._changed)
         widget.connect("itemSelectionChanged()", self._selected)
 
@@ -68,19 +70,20 @@ class ScanTable:
             selected = self.currentRow
             self._widget.setRowCount(len(rows))
             for number, row in enumerate(rows):
-                for column, text in enumerate(self._texts(row)):
+                for column, (text, toolTip) in enumerate(self._texts(row)):
                     editable = column == _HOURS and not isSequence(row.node)
-                    self._widget.setItem(number, column, _cell(text, editable))
+                    self._widget.setItem(number, column, _cell(text, editable, toolTip))
             if rows:
                 self._widget.setCurrentCell(min(max(selected, 0), len(rows) - 1), _HOURS)
-            self._widget.resizeColumnToContents(_HOURS)
         finally:
             self._filling = False
 
-    def _texts(self, row: ScanNode) -> tuple[str, str, str, str]:
+    def _texts(self, row: ScanNode) -> list[tuple[str, str]]:
+        """Text and tool tip of each cell; CT and transform are ticked, for their names are below the table."""
         hours = "" if row.hours is None or math.isnan(row.hours) else f"{row.hours:.10g}"
-        names = [node.GetName() if node is not None else "" for node in (row.node, row.ct, row.transform)]
-        return names[0] or "?", self._inSequence if isSequence(row.node) else hours, names[1], names[2]
+        name, ct, transform = (node.GetName() if node is not None else "" for node in (row.node, row.ct, row.transform))
+        time = self._inSequence if isSequence(row.node) else hours
+        return [(name or "?", name), (time, time), (_TICK if ct else "", ct), (_TICK if transform else "", transform)]
 
     def _changed(self, item) -> None:
         if self._filling or item.column() != _HOURS:
@@ -209,8 +212,9 @@ def hoursOf(text: str) -> float:
     return hours if math.isfinite(hours) else math.nan
 
 
-def _cell(text: str, editable: bool):
+def _cell(text: str, editable: bool, toolTip: str = ""):
     item = qt.QTableWidgetItem(text)
+    item.setToolTip(toolTip)
     flags = qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled
     item.setFlags(flags | qt.Qt.ItemIsEditable if editable else flags)
     return item

@@ -209,7 +209,9 @@ def organDoseTask(
     return Task(work, finish)
 
 
-def patientInput(ctNode, segmentationNode, fits, spacingMm: float, histories: int, seed: int = 1) -> PatientInput:
+def patientInput(
+    ctNode, segmentationNode, fits, spacingMm: float, histories: int, device: str = "cpu"
+) -> PatientInput:
     """What S-values of the patient are computed from: its CT, and the segments that have a fit.
 
     Raises
@@ -229,7 +231,7 @@ def patientInput(ctNode, segmentationNode, fits, spacingMm: float, histories: in
     if not wanted:
         raise InputError("No segment of the segmentation has a fit; fit the curves of these segments first.")
     grid = grid_with_spacing(ct.geometry, spacingMm)
-    return PatientInput(ct, tuple(_regionsOn(segmentationNode, grid, wanted)), grid, histories, seed)
+    return PatientInput(ct, tuple(_regionsOn(segmentationNode, grid, wanted)), grid, histories, device)
 
 
 def registrationTask(series: Series) -> Task:

@@ -271,12 +271,13 @@ def residenceTimesOfOrgans(
 
 @dataclass(frozen=True, eq=False)
 class PatientInput:
-    """What S-values of a patient are computed from: CT, regions on a grid, histories per region."""
+    """What S-values of a patient are computed from: CT, regions on a grid, histories per region, "cpu" or "cuda"."""
 
     ct: QuantitativeVolume
     regions: tuple[Region, ...]
     geometry: VolumeGeometry
     histories: int
+    device: str = "cpu"
     seed: int = 1
 
 
@@ -376,6 +377,7 @@ def _patientTable(
         geometry=patient.geometry,
         remainder=REMAINDER in sources,
         sources=sources,
+        device=patient.device,
     )
 
 
