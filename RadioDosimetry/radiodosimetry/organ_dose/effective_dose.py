@@ -62,32 +62,20 @@ _TARGETS_OF_TISSUE: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 GONADS: Mapping[str, str] = MappingProxyType({"male": "testes", "female": "ovaries"})
 
+_REMAINDER_OF_BOTH = (
+    "adrenals",
+    "gallbladder_wall",
+    "heart_wall",
+    "kidneys",
+    "muscle",
+    "pancreas",
+    "small_intestine",
+    "spleen",
+    "thymus",
+)
+
 REMAINDER_TISSUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "male": (
-            "adrenals",
-            "gallbladder_wall",
-            "heart_wall",
-            "kidneys",
-            "muscle",
-            "pancreas",
-            "small_intestine",
-            "spleen",
-            "thymus",
-        ),
-        "female": (
-            "adrenals",
-            "gallbladder_wall",
-            "heart_wall",
-            "kidneys",
-            "muscle",
-            "pancreas",
-            "small_intestine",
-            "spleen",
-            "thymus",
-            "uterus",
-        ),
-    }
+    {"male": _REMAINDER_OF_BOTH, "female": (*_REMAINDER_OF_BOTH, "uterus")}
 )
 """Targets whose plain mean is the dose of the remainder tissues; the stylised adults lack the extrathoracic region,
 lymphatic nodes, oral mucosa and prostate."""
