@@ -72,7 +72,7 @@ class ScanTable:
             for number, row in enumerate(rows):
                 for column, (text, toolTip) in enumerate(self._texts(row)):
                     editable = column == _HOURS and not isSequence(row.node)
-                    self._widget.setItem(number, column, _cell(text, editable, toolTip))
+                    _setCell(self._widget, number, column, text, editable, toolTip)
             if rows:
                 self._widget.setCurrentCell(min(max(selected, 0), len(rows) - 1), _HOURS)
         finally:
@@ -147,16 +147,20 @@ class RegionTable:
         """
         self._filling = True
         try:
-            self._ids = list(names)
-            self._widget.setRowCount(0)
-            self._widget.setRowCount(len(names))
+            if list(names) != self._ids:
+                self._ids = list(names)
+                self._widget.setRowCount(0)
+                self._widget.setRowCount(len(names))
+                for number in range(len(names)):
+                    self._addCombo(number, _MODEL, self._models)
+                    self._addCombo(number, _ORGAN, self._organs)
             for number, (segmentID, name) in enumerate(names.items()):
-                item = _cell(name, False)
+                _setCell(self._widget, number, _REGION, name, False, name)
+                item = self._widget.item(number, _REGION)
                 item.setFlags(item.flags() | qt.Qt.ItemIsUserCheckable)
                 item.setCheckState(qt.Qt.Unchecked if segmentID in unchecked else qt.Qt.Checked)
-                self._widget.setItem(number, _REGION, item)
-                self._addCombo(number, _MODEL, self._models, models.get(segmentID, ""))
-                self._addCombo(number, _ORGAN, self._organs, organs.get(segmentID, ""))
+                self._setChoice(number, _MODEL, self._models, models.get(segmentID, ""))
+                self._setChoice(number, _ORGAN, self._organs, organs.get(segmentID, ""))
         finally:
             self._filling = False
 
@@ -176,16 +180,18 @@ class RegionTable:
         """Segment ID to its organ, "" where it is none of the phantom's."""
         return self._chosen(_ORGAN, self._organs)
 
-    def _addCombo(self, row: int, column: int, choices: Mapping[str, str], value: str) -> None:
+    def _addCombo(self, row: int, column: int, choices: Mapping[str, str]) -> None:
         combo = qt.QComboBox()
         for words in choices.values():
             combo.addItem(words)
         combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
         combo.minimumContentsLength = _SHORTEST_CHOICE
-        values = list(choices)
-        combo.setCurrentIndex(values.index(value) if value in values else 0)
         combo.connect("currentIndexChanged(int)", self._comboChanged)
         self._widget.setCellWidget(row, column, combo)
+
+    def _setChoice(self, row: int, column: int, choices: Mapping[str, str], value: str) -> None:
+        values = list(choices)
+        self._widget.cellWidget(row, column).setCurrentIndex(values.index(value) if value in values else 0)
 
     def _chosen(self, column: int, choices: Mapping[str, str]) -> dict[str, str]:
         values = list(choices)
@@ -212,9 +218,14 @@ def hoursOf(text: str) -> float:
     return hours if math.isfinite(hours) else math.nan
 
 
-def _cell(text: str, editable: bool, toolTip: str = ""):
-    item = qt.QTableWidgetItem(text)
-    item.setToolTip(toolTip)
+def _setCell(widget, row: int, column: int, text: str, editable: bool, toolTip: str = "") -> None:
+    """Text of a cell; an item that is there stays, for it may be the one whose change is being told."""
+    item = widget.item(row, column)
+    if item is None:
+        item = qt.QTableWidgetItem()
+        widget.setItem(row, column, item)
     flags = qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled
     item.setFlags(flags | qt.Qt.ItemIsEditable if editable else flags)
-    return item
+    if item.text() != text:
+        item.setText(text)
+    item.setToolTip(toolTip)
