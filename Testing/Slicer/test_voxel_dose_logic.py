@@ -219,6 +219,21 @@ def test_a_cancelled_dose_leaves_the_scene_as_it_was(torso: Any, logic: Any) -> 
     assert _node_count() == before
 
 
+def test_a_failure_while_results_are_stored_takes_back_what_was_made(
+    torso: Any, logic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from RadioDosimetryLib import voxelDoseOutputs
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("no chart today")
+
+    monkeypatch.setattr(voxelDoseOutputs, "dvhChart", fail)
+    before = _node_count()
+    with pytest.raises(RuntimeError, match="no chart today"):
+        logic.computeDose(*torso[:2], method="local", segmentationNode=torso[2])
+    assert _node_count() == before
+
+
 def _shear(node: Any) -> None:
     """Put a node under a transform that bends space."""
     import slicer

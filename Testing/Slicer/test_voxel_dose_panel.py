@@ -24,13 +24,14 @@ LONGEST_WAIT_S = 30.0
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _none_is_immortal() -> None:
-    """PySide6 6.12 gives None away without owning it: before Python 3.12 that ends in a crash."""
+def _constants_are_immortal() -> None:
+    """PySide6 6.12 gives None, True and False away without owning them: before Python 3.12 that ends in a crash."""
     import ctypes
     import sys
 
     if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+        for constant in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40
 
 
 @pytest.fixture
