@@ -40,6 +40,8 @@ def patient(tmp_path) -> Path:
     return folder
 
 
+TIA = Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION
+
 ORGANS = ["--fits", "{out}/patient/labels.csv", "--labels", "{out}/patient/labels.nii.gz"]
 """Options of organ-shape; what the files hold is not looked at before the options are."""
 
@@ -167,6 +169,14 @@ def test_scans_with_a_sidecar_need_no_unit_and_other_units_are_converted(patient
     np.testing.assert_allclose(read_volume(tmp_path / "tia.nrrd").array_kji, 1000 * first, rtol=1e-6)
 
 
+def test_means_over_frames_are_brought_to_their_start(patient, tmp_path):
+    assert run(patient, "--output", str(tmp_path / "at.nrrd")) == 0
+    assert run(patient, "--output", str(tmp_path / "mean.nrrd"), "--frame-duration-s", "36000") == 0
+    plain, corrected = (read_volume(tmp_path / name, TIA).array_kji.sum() for name in ("at.nrrd", "mean.nrrd"))
+    decays = Radionuclide("Lu-177").decay_constant_per_s * 36000
+    assert corrected / plain == pytest.approx(decays / -np.expm1(-decays), rel=1e-5)
+
+
 def test_images_decay_corrected_to_administration_are_decayed_to_their_times(patient, tmp_path):
     assert run(patient) == 0
     plain = read_volume(tmp_path / "tia.nrrd").array_kji
@@ -205,6 +215,7 @@ def test_times_and_numbers_of_scans_that_cannot_be_are_refused(patient, tmp_path
     ("words", "method", "text"),
     [
         (["--region", "a=b", "--region", "a=c", *ORGANS], "organ-shape", "--region is given more than once for a"),
+        (["--frame-duration-s", "60", "--frame-duration-s", "70"], "mono", "--frame-duration-s is given 2 times for 4"),
         (["--tail", "physical"], "mono", "--tail belongs to --method trapezoid, found mono"),
         (["--start", "zero"], "bi", "--start belongs to --method trapezoid, found bi"),
         (["--no-conserve-organ-tia"], "mono", "--conserve-organ-tia belongs to --method organ-shape"),

@@ -87,6 +87,14 @@ def add_images(group: argparse._ArgumentGroup) -> None:
         "--calibration-bq-per-ml-per-count", type=positive_number, metavar="F", help="for images that hold counts"
     )
     group.add_argument(
+        "--calibration-bq-per-count-per-s", type=positive_number, metavar="F",
+        help="for images that hold counts, by the camera's sensitivity; files need --frame-duration-s",
+    )  # fmt: skip
+    group.add_argument(
+        "--frame-duration-s", type=positive_number, action="append", metavar="T",
+        help="the image is the mean over T seconds from HOURS on: corrected to their start; once, or once per scan",
+    )  # fmt: skip
+    group.add_argument(
         "--decay-corrected-to-administration", action="store_true",
         help="the image files are decay-corrected to the administration: decayed to HOURS",
     )  # fmt: skip
@@ -96,17 +104,20 @@ def add_images(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
 
 
+def image_options(arguments: argparse.Namespace) -> ImageOptions:
+    """How the images are to be read, from the options of `add_images`."""
+    return ImageOptions(
+        arguments.activity_unit,
+        arguments.calibration_bq_per_ml_per_count,
+        arguments.calibration_bq_per_count_per_s,
+        arguments.decay_corrected_to_administration,
+        arguments.administration_time,
+    )
+
+
 def _add_scans(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("scans, in the order of time")
     add_images(group)
-    group.add_argument(
-        "--calibration-bq-per-count-per-s", type=positive_number, metavar="F",
-        help="for images that hold counts, by the camera's sensitivity; files need --frame-duration-s",
-    )  # fmt: skip
-    group.add_argument(
-        "--frame-duration-s", type=positive_number, action="append", metavar="T",
-        help="the image is the mean over T seconds from HOURS on: corrected to their start; once, or once per scan",
-    )  # fmt: skip
 
 
 def _add_regions(parser: argparse.ArgumentParser) -> None:
@@ -198,13 +209,7 @@ def run(arguments: argparse.Namespace) -> int:
             nuclide,
             arguments.label_names,
             dict(arguments.region),
-            ImageOptions(
-                arguments.activity_unit,
-                arguments.calibration_bq_per_ml_per_count,
-                arguments.calibration_bq_per_count_per_s,
-                arguments.decay_corrected_to_administration,
-                arguments.administration_time,
-            ),
+            image_options(arguments),
             options,
             progress,
             _kept(arguments),
@@ -240,14 +245,7 @@ def curves_text(curves: Sequence[TimeActivityCurve], administered_bq: float | No
 
 def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse options that do not fit together, before anything is read."""
-    count = len(arguments.scan)
-    for option in ("labels", "frame_duration_s"):
-        given = getattr(arguments, option) or []
-        if len(given) not in (0, 1, count):
-            raise InputError(
-                f"--{option.replace('_', '-')} is given {len(given)} times for {count} scans; expected it once, or "
-                "once per scan in their order."
-            )
+    require_once_or_per_scan(arguments, "labels", "frame_duration_s")
     wanted = arguments.remainder or arguments.whole_body or arguments.voided
     if not arguments.labels and not wanted:
         raise InputError("Curves need regions: give --labels, or ask for --whole-body.")
@@ -285,15 +283,33 @@ def _inputs(arguments: argparse.Namespace) -> list[Path]:
 def _scans(arguments: argparse.Namespace) -> list[ScanFile]:
     """Each scan with its labels and frame duration."""
     count = len(arguments.scan)
-    labels = _per_scan(arguments.labels, count)
-    durations_s = _per_scan(arguments.frame_duration_s, count)
+    labels = per_scan(arguments.labels, count)
+    durations_s = per_scan(arguments.frame_duration_s, count)
     return [
         ScanFile(path, None if time_h is None else time_h * SECONDS_PER_HOUR, labels[number], durations_s[number])
         for number, (time_h, path) in enumerate(arguments.scan)
     ]
 
 
-def _per_scan(values: list | None, count: int) -> list:
+def require_once_or_per_scan(arguments: argparse.Namespace, *options: str) -> None:
+    """Refuse an option that is given neither once for all scans nor once for each.
+
+    Raises
+    ------
+    InputError
+        As said.
+    """
+    count = len(arguments.scan)
+    for option in options:
+        given = getattr(arguments, option) or []
+        if len(given) not in (0, 1, count):
+            raise InputError(
+                f"--{option.replace('_', '-')} is given {len(given)} times for {count} scans; expected it once, or "
+                "once per scan in their order."
+            )
+
+
+def per_scan(values: list | None, count: int) -> list:
     """A value per scan from none, one for all, or one each."""
     values = values or [None]
     return values * count if len(values) == 1 else values

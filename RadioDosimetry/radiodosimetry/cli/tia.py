@@ -18,7 +18,7 @@ from ..images.writers import WRITABLE_SUFFIXES, write_volume
 from ..nuclides import Radionuclide
 from ..time_activity.voxelwise import TIA_METHODS, TiaMap, TiaOptions, residual_degrees
 from ..units import SECONDS_PER_HOUR, Quantity
-from ..workflows.curves import ImageOptions, ScanFile
+from ..workflows.curves import ScanFile
 from ..workflows.tia import tia_from_files
 from .common import (
     EXIT_OK,
@@ -31,7 +31,7 @@ from .common import (
     require_writable,
     terminal_progress,
 )
-from .curves import add_images
+from .curves import add_images, image_options, per_scan, require_once_or_per_scan
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -122,12 +122,6 @@ def run(arguments: argparse.Namespace) -> int:
         noise_fraction=None if noise is None else noise / 100.0,
         conserve_organ_tia=arguments.conserve_organ_tia is not False,
     )
-    images = ImageOptions(
-        unit=arguments.activity_unit,
-        bq_per_ml_per_count=arguments.calibration_bq_per_ml_per_count,
-        corrected_to_administration=arguments.decay_corrected_to_administration,
-        administration=arguments.administration_time,
-    )
     with terminal_progress(arguments, "Time-integrated activity") as progress:
         made = tia_from_files(
             _scans(arguments),
@@ -138,7 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.labels,
             arguments.label_names,
             dict(arguments.region),
-            images,
+            image_options(arguments),
             progress,
         )
     for warning in made.record.warnings:
@@ -169,6 +163,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
         if value is not None and value != [] and method != "organ-shape":
             name = option.replace("_", "-")
             raise InputError(f"--{name} belongs to --method organ-shape, found {method}; leave it out.")
+    require_once_or_per_scan(arguments, "frame_duration_s")
     refuse_repeated_regions(arguments.region)
     if method == "organ-shape" and (arguments.fits is None or arguments.labels is None):
         raise InputError("--method organ-shape needs organs and the fits of their curves: give --labels and --fits.")
@@ -198,7 +193,12 @@ def _inputs(arguments: argparse.Namespace) -> list[Path]:
 
 
 def _scans(arguments: argparse.Namespace) -> list[ScanFile]:
-    return [ScanFile(path, None if time_h is None else time_h * SECONDS_PER_HOUR) for time_h, path in arguments.scan]
+    """Each scan with its frame duration."""
+    durations_s = per_scan(arguments.frame_duration_s, len(arguments.scan))
+    return [
+        ScanFile(path, None if time_h is None else time_h * SECONDS_PER_HOUR, frame_duration_s=duration_s)
+        for (time_h, path), duration_s in zip(arguments.scan, durations_s, strict=True)
+    ]
 
 
 def _write(arguments: argparse.Namespace, made: TiaMap) -> None:
