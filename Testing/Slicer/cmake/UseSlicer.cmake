@@ -1,6 +1,8 @@
 # The macros that an extension of scripted modules calls: same keywords and checks as Slicer's.
 include(CTest)
 
+set(_stand_in_folder ${CMAKE_CURRENT_LIST_DIR})
+
 if(NOT DEFINED EXTENSION_NAME)
   set(EXTENSION_NAME ${PROJECT_NAME})
 endif()
@@ -14,17 +16,29 @@ function(slicerMacroBuildScriptedModule)
   if(NOT MODULE_NAME)
     message(FATAL_ERROR "slicerMacroBuildScriptedModule: NAME is missing")
   endif()
-  set(staged_files)
+  set(files)
   foreach(script IN LISTS MODULE_SCRIPTS)
     if(NOT script MATCHES "\\.py$")
       string(APPEND script ".py")
     endif()
-    _stage_file("${script}" staged_files)
+    _require_new_file("${script}")
+    list(APPEND files "${script}")
   endforeach()
   foreach(resource IN LISTS MODULE_RESOURCES)
-    _stage_file("${resource}" staged_files)
+    _require_new_file("${resource}")
+    list(APPEND files "${resource}")
   endforeach()
-  add_custom_target(Stage${MODULE_NAME} ALL DEPENDS ${staged_files})
+  set(list_file "${CMAKE_CURRENT_BINARY_DIR}/${MODULE_NAME}.files")
+  list(JOIN files "\n" lines)
+  file(WRITE "${list_file}" "${lines}\n")
+  add_custom_target(Stage${MODULE_NAME} ALL
+    COMMAND ${CMAKE_COMMAND}
+      "-DLIST_FILE=${list_file}"
+      "-DSOURCE=${CMAKE_CURRENT_SOURCE_DIR}"
+      "-DDESTINATION=${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}"
+      -P "${_stand_in_folder}/StageFiles.cmake"
+    VERBATIM
+    )
   install(
     DIRECTORY ${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/
     DESTINATION ${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}
@@ -35,26 +49,18 @@ function(slicerMacroBuildScriptedModule)
 endfunction()
 
 # One file of a module; a missing, absolute or twice listed one is an error, as it is in Slicer.
-function(_stage_file file staged_files_variable)
+function(_require_new_file file)
   if(IS_ABSOLUTE "${file}")
     message(FATAL_ERROR "slicerMacroBuildScriptedModule: '${file}' is not relative to the module")
   endif()
   if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
     message(FATAL_ERROR "slicerMacroBuildScriptedModule: nonexistent file '${file}'")
   endif()
-  get_property(listed GLOBAL PROPERTY staged_files_of_extension)
+  get_property(listed GLOBAL PROPERTY files_of_extension)
   if("${file}" IN_LIST listed)
     message(FATAL_ERROR "slicerMacroBuildScriptedModule: '${file}' is listed twice")
   endif()
-  set_property(GLOBAL APPEND PROPERTY staged_files_of_extension "${file}")
-  set(staged "${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/${file}")
-  add_custom_command(
-    OUTPUT "${staged}"
-    COMMAND ${CMAKE_COMMAND} -E copy "${CMAKE_CURRENT_SOURCE_DIR}/${file}" "${staged}"
-    DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${file}"
-    VERBATIM
-    )
-  set(${staged_files_variable} ${${staged_files_variable}} "${staged}" PARENT_SCOPE)
+  set_property(GLOBAL APPEND PROPERTY files_of_extension "${file}")
 endfunction()
 
 function(slicer_add_python_unittest)
