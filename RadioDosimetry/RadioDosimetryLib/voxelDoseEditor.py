@@ -34,7 +34,7 @@ class RegionEditor:
 
     def toggle(self, segmentationNode, ctNode, activityNode) -> None:
         """Open the editor on a segmentation, or close it again."""
-        if not hasattr(slicer, "qMRMLSegmentEditorWidget"):
+        if not isEmbeddable():
             slicer.util.selectModule("SegmentEditor")
             return
         if self._frame is None:
@@ -93,6 +93,27 @@ class RegionEditor:
         if effect is not None and self._source is not None:
             effect.setParameter("MinimumThreshold", str(lowest))
             effect.setParameter("MaximumThreshold", str(self._source.GetImageData().GetScalarRange()[1]))
+
+
+def isEmbeddable() -> bool:
+    """Whether the host has the segment editor as a widget."""
+    return hasattr(slicer, "qMRMLSegmentEditorWidget")
+
+
+def requireEditor() -> None:
+    """Refuse to draw where there is neither the widget nor a window with modules.
+
+    Raises
+    ------
+    RadioDosimetryError
+        Neither is there.
+    """
+    from radiodosimetry.errors import RadioDosimetryError
+
+    if not isEmbeddable() and slicer.util.mainWindow() is None:
+        raise RadioDosimetryError(
+            "There is no segment editor here, expected that of Slicer's main window; choose a segmentation instead."
+        )
 
 
 def newSegmentation(volumeNode):

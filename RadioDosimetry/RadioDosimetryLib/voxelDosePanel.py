@@ -14,7 +14,7 @@ from .display import showDifference, showDose
 from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
 from .plots import showInPlotView
 from .voxelDoseChecks import isDose, missingForDifference, missingForDose
-from .voxelDoseEditor import RegionEditor, newSegmentation
+from .voxelDoseEditor import RegionEditor, newSegmentation, requireEditor
 from .voxelDoseOutputs import CHART_ROLE, CT_ROLE, SEGMENTATION_ROLE, TABLE_ROLE, DoseTargets, storeDose
 from .voxelDoseRegions import RegionsTable
 from .voxelDoseWork import isSequence
@@ -307,6 +307,7 @@ class VoxelDosePanel:
         self._guarded(self._editRegions)
 
     def _editRegions(self) -> None:
+        requireEditor()
         parameters = self._parameters
         if parameters.segmentation is None:
             parameters.segmentation = newSegmentation(parameters.ctVolume)

@@ -76,6 +76,17 @@ def _columns(table: Any) -> dict[str, list[Any]]:
     return columnsOf(table)
 
 
+def test_the_panel_offers_what_the_core_takes(application: Any) -> None:
+    import VoxelDose
+    from radiodosimetry.workflows.dose import DOSE_METHODS
+    from RadioDosimetryLib.voxelDoseChoices import ActivityUnit, DoseMethod
+    from RadioDosimetryLib.voxelDoseWork import ACTIVITY_UNITS, COUNTS_UNIT, TIA_UNITS
+
+    assert [method.value for method in DoseMethod] == list(DOSE_METHODS)
+    assert {unit.value for unit in ActivityUnit} == {"", COUNTS_UNIT, *ACTIVITY_UNITS, *TIA_UNITS}
+    assert all(Radionuclide(name).half_life_s > 0 for name in VoxelDose.NUCLIDES)
+
+
 def test_a_monte_carlo_dose_is_that_of_the_core_with_uncertainty_and_table(torso: Any, logic: Any) -> None:
     ct, activity, segmentation = torso
     nodes = logic.computeDose(ct, activity, "Lu-177", "monte-carlo", segmentation, histories=5000, seed=7)

@@ -383,6 +383,32 @@ def test_choices_come_back_when_the_module_is_opened_again(panel: SimpleNamespac
     assert panel.ui.ctCalibrationPathLineEdit.currentPath == "/data/scanner.csv"
 
 
+def test_drawing_without_an_editor_ends_as_a_message(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    import slicer
+
+    if slicer.util.mainWindow() is not None or hasattr(slicer, "qMRMLSegmentEditorWidget"):
+        pytest.skip("this host has a segment editor")
+    panel.ui.segmentationSelector.setCurrentNode(None)
+    before = _node_ids()
+    panel.ui.editRegionsButton.click()
+    assert "There is no segment editor here" in panel.ui.statusLabel.text
+    assert _node_ids() == before
+
+
+def test_drawing_opens_the_segment_editor_on_a_new_segmentation(
+    panel: SimpleNamespace, torso: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import slicer
+
+    opened: list[str] = []
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: panel)
+    monkeypatch.setattr(slicer.util, "selectModule", opened.append)
+    panel.ui.segmentationSelector.setCurrentNode(None)
+    panel.ui.editRegionsButton.click()
+    assert opened == ["SegmentEditor"]
+    assert panel.ui.segmentationSelector.currentNode().GetName() == "Regions"
+
+
 def test_a_saved_scene_reopens_with_choices_and_results(
     panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path, application: Any
 ) -> None:
