@@ -87,7 +87,8 @@ def legend(node: Any) -> None:
         words.SetFontSize(14)
         words.SetFontFamilyToArial()
     display.SetVisibility(False)
-    display.SetSize(0.12, 0.6)
+    display.SetSize(0.08, 0.4)
+    display.SetPosition(0.99, 0.9)
     display.SetVisibility(True)
 
 

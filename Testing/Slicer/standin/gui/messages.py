@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 from PySide6.QtCore import QtMsgType, qInstallMessageHandler
 
 from ..core.reports import report
@@ -13,6 +17,19 @@ OF_THE_PLATFORM = ("This plugin does not support", "Cannot find font directory",
 
 class QtWarning(RuntimeWarning):
     """A warning that Qt printed."""
+
+
+def reported(method: Callable[..., None]) -> Callable[..., None]:
+    """Keep the exceptions of a method that Qt calls, which PySide only prints."""
+
+    @functools.wraps(method)
+    def call(*arguments: Any) -> None:
+        try:
+            method(*arguments)
+        except Exception as error:
+            report(error)
+
+    return call
 
 
 def listen() -> None:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from .charts import chartImage
+from .messages import reported
 from .node_combo_box import qMRMLWidget
 from .scene_observer import SceneObserver
 
@@ -61,6 +62,7 @@ class qMRMLPlotView(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(360, 260)
 
+    @reported
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         chart = self.chartNode()

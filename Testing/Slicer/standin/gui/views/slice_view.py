@@ -11,6 +11,7 @@ from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
+from ..messages import reported
 from ..rendered import imageOf
 from ..scene_observer import SceneObserver
 
@@ -130,6 +131,7 @@ class SliceView(QWidget):
                 lines.append(f"{letter}: {volume.GetName()}{percent}")
         return "\n".join(lines)
 
+    @reported
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.drawImage(0, BAR_HEIGHT, self.render())
