@@ -4,6 +4,7 @@
 Module, panel, logic, self-test.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import slicer
@@ -44,6 +45,31 @@ class DelayedPETSynthesis(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "Physical decay: ICRP Publication 107. Each model names its own sources and licence on its card."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData() -> None:
+    """Offer generated scans in the Sample Data module; nothing is downloaded."""
+    try:
+        import SampleData
+    except ImportError:  # a host without that module
+        return
+    category = "RadioDosimetry"
+    SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=category,
+        sampleName=_("Virtual torso: CT, Cu-64 PET at 1 h and 24 h, organs (generated)"),
+        uris="",
+        thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "DelayedPETSynthesis.svg"),
+        customDownloader=lambda source: loadSampleScans(),
+    )
+
+
+def loadSampleScans(voxelMm: float = 4.0):
+    """Put generated scans into the scene: nodes of CT, PET at 1 h, PET at 24 h and segmentation."""
+    from RadioDosimetryLib.delayedPetSample import sampleScans
+
+    return sampleScans(voxelMm)
 
 
 @parameterNodeWrapper

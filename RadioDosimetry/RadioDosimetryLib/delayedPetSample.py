@@ -1,5 +1,5 @@
 # ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
-"""For the self-test of DelayedPETSynthesis: an early scan, and a model whose output is known beforehand."""
+"""Sample data and self-test of DelayedPETSynthesis: generated scans, and a model whose output is known beforehand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,69 @@ from .delayedPet import ModelCard, SyntheticVolume
 if TYPE_CHECKING:
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.progress import Progress
+
+
+EARLY_HOURS, LATE_HOURS = 1.0, 24.0
+"""Times of the two scans of the sample data after injection [h]."""
+
+CU64_HALF_LIFE_H = 12.7006
+"""ICRP Publication 107 [h]."""
+
+_PATTERN = {
+    "liver": (14.0, 12.0), "spleen": (12.0, 8.0), "left_kidney": (16.0, 9.0), "right_kidney": (16.0, 9.0),
+    "left_lung": (3.0, 1.2), "right_lung": (3.0, 1.2), "marrow": (5.0, 3.5), "cortical_bone": (1.5, 1.0),
+    "tumour1": (5.0, 22.0), "tumour2": (6.0, 26.0), "tumour3": (4.0, 18.0),
+}  # fmt: skip
+"""Structure of the virtual torso to its concentration at the early and the late scan, decay taken out [kBq/mL]: made up
+in the manner of a Cu-64 antibody, which leaves the blood for the tumours; no patient's."""
+
+_SOFT_TISSUE = (2.5, 1.0)
+"""The same of all other tissue [kBq/mL]."""
+
+_BLUR_FWHM_MM = 6.0
+"""Resolution of the generated scans [mm]."""
+
+
+def sampleScans(voxelMm: float = 4.0):
+    """CT, early and late Cu-64 PET and the segmentation of the virtual torso, as new nodes of the scene.
+
+    Parameters
+    ----------
+    voxelMm
+        Edge of the cubic voxels [mm].
+
+    Returns
+    -------
+    tuple of nodes
+        CT [HU], PET at `EARLY_HOURS` and at `LATE_HOURS` [Bq/mL present at that time], segmentation.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    from radiodosimetry.images.regions import regions_of
+    from radiodosimetry.virtual_patients.torso import centred_geometry, torso_patient
+
+    from .segmentations import segmentationFromRegions
+    from .volumes import nodeFromVolume
+    from .voxelDoseSample import REGION_COLORS, TORSO_MM
+
+    i, j, k = (max(1, round(extent / voxelMm)) for extent in TORSO_MM)
+    patient = torso_patient(centred_geometry((k, j, i), (voxelMm, voxelMm, voxelMm)))
+    regions = regions_of(patient.labels)
+    body = patient.activity.array_kji > 0
+    sigma_voxels = _BLUR_FWHM_MM / 2.3548 / voxelMm
+    pets = []
+    for index, hours in enumerate((EARLY_HOURS, LATE_HOURS)):
+        pattern = np.where(body, _SOFT_TISSUE[index], 0.0)
+        for region in regions:
+            pattern[region.mask_kji] = _PATTERN[region.name][index]
+        decayed = 1e3 * pattern * 2.0 ** (-hours / CU64_HALF_LIFE_H)
+        array = gaussian_filter(decayed, sigma_voxels).astype(np.float32)
+        volume = patient.activity.with_array(array)
+        pets.append(nodeFromVolume(volume, f"Torso Cu-64 PET {hours:g} h"))
+    colors = [REGION_COLORS[region.name] for region in regions]
+    segmentation = segmentationFromRegions(regions, patient.labels.geometry, "Torso regions", colors=colors)
+    ct = nodeFromVolume(patient.ct, "Torso CT")
+    return ct, pets[0], pets[1], segmentation
 
 
 class DecayOnly:
