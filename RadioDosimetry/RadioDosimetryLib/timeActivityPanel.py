@@ -29,7 +29,7 @@ from .timeActivityRequests import fitTask, mapTask, organTask, registerTask
 from .timeActivityResults import effectiveDoseWords, organsByName
 from .timeActivityScans import ScanNode, hoursFromDicom, isSequence
 from .timeActivityTables import RegionTable, ScanTable
-from .timeActivityViews import fill, joinedWarnings, showChart, showTable, warningsOf
+from .timeActivityViews import fill, joinedWarnings, openVoxelDose, showChart, showTable, warningsOf
 from .timeActivityWork import LESION
 
 _ERROR_STYLE, _WARNING_STYLE, _HINT_STYLE = "color: #b00020;", "color: #8a5a00;", "color: gray;"
@@ -203,7 +203,7 @@ class TimeActivityPanel:
             missing = busy or gone or check(parameters)
             button.enabled = not missing
             button.toolTip = missing or words
-            hint = missing
+            hint = "" if gone else missing
         text, style = self._said
         if hint and not running and style != _ERROR_STYLE:
             text, style = hint, _HINT_STYLE
@@ -272,7 +272,7 @@ class TimeActivityPanel:
             self._storeRows(rows)
 
     def _storeRows(self, rows: list[ScanNode]) -> None:
-        parameters = self._parameters
+        parameters = self._choices()
         self._forgetError()
         with slicer.util.NodeModify(parameters):
             parameters.scanNodes = [row.node for row in rows]
@@ -308,13 +308,20 @@ class TimeActivityPanel:
         self._store(excludedSegmentIDs=table.unchecked(), segmentModels=models, segmentOrgans=table.organs())
 
     def _store(self, **values: Any) -> None:
-        if self._updating or self._parameters is None:
-            return
-        self._forgetError()
-        with slicer.util.NodeModify(self._parameters):
+        if not self._updating and self._parameters is not None:
+            self._forgetError()
+            self._storeResult(**values)
+
+    def _storeResult(self, **values: Any) -> None:
+        parameters = self._choices()
+        with slicer.util.NodeModify(parameters):
             for name, value in values.items():
-                setattr(self._parameters, name, value)
+                setattr(parameters, name, value)
         self.update()
+
+    def _choices(self) -> Any:
+        """The scene's choices, also while another module is shown and a run of this one ends."""
+        return self._parameters if self._parameters is not None else self._logic.getParameterNode()
 
     # Computing
 
@@ -380,7 +387,7 @@ class TimeActivityPanel:
         self._curves, self._fits = made["curvesMeasured"], made["fitsMade"]
         regions = list(self._fits)
         shown = self._ui.shownRegionComboBox.currentText
-        self._store(
+        self._storeResult(
             curvesTable=made["curves"],
             fitsTable=made["fits"],
             residenceTimeTable=made.get("residenceTimes"),
@@ -391,7 +398,7 @@ class TimeActivityPanel:
 
     def _onOrganDoses(self, made: tuple[Any, Any]) -> None:
         node, result = made
-        self._store(organDoseTable=node)
+        self._storeResult(organDoseTable=node)
         self._ui.effectiveDoseLabel.text = effectiveDoseWords(result)
         showTable(node)
         self._sayDone(_("Organ doses done."), result.doses.record.warnings)
@@ -400,33 +407,20 @@ class TimeActivityPanel:
         from .display import showDose
         from .volumes import recordOf
 
-        self._store(tiaVolume=node)
+        self._storeResult(tiaVolume=node)
         showDose(node, self._ct())
         record = recordOf(node)
         self._sayDone(_("Time-integrated activity done."), record.warnings if record is not None else ())
-        if self._parameters.openVoxelDose:
-            self._openVoxelDose(node)
-
-    def _openVoxelDose(self, node) -> None:
-        """Hand the map, the nuclide and what else is known to VoxelDose, and open it."""
-        import VoxelDose
-
-        wanted, own = VoxelDose.VoxelDoseLogic().getParameterNode(), self._parameters
-        with slicer.util.NodeModify(wanted):
-            wanted.activityVolume, wanted.nuclide = node, own.nuclide
-            if own.segmentation is not None:
-                wanted.segmentation = own.segmentation
-            if self._ct() is not None:
-                wanted.ctVolume = self._ct()
-        slicer.util.selectModule("VoxelDose")
+        if self._choices().openVoxelDose:
+            openVoxelDose(self._choices(), node, self._ct())
 
     def _ct(self) -> Any:
         """A CT that shows the patient; None where none is chosen."""
-        rows = scanRows(self._parameters)
-        return self._parameters.patientCT or next((row.ct for row in rows if row.ct is not None), None)
+        rows = scanRows(self._choices())
+        return self._choices().patientCT or next((row.ct for row in rows if row.ct is not None), None)
 
     def _onRegistered(self, nodes: list[Any]) -> None:
-        rows = scanRows(self._parameters)
+        rows = scanRows(self._choices())
         self._storeRows(
             [replace(row, transform=node or row.transform) for row, node in zip(rows, nodes, strict=True)]
         )

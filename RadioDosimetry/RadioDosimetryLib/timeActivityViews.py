@@ -56,3 +56,27 @@ def showTable(table) -> None:
     selection = slicer.app.applicationLogic().GetSelectionNode()
     selection.SetActiveTableID(table.GetID())
     slicer.app.applicationLogic().PropagateTableSelection()
+
+
+def openVoxelDose(choices, tiaNode, ctNode=None) -> None:
+    """Hand a map, the nuclide and what else is known to VoxelDose, and open it.
+
+    Parameters
+    ----------
+    choices
+        Parameter node of TimeActivityFit.
+    tiaNode
+        Volume of time-integrated activity.
+    ctNode
+        CT of the patient; VoxelDose keeps its own if None.
+    """
+    import VoxelDose
+
+    wanted = VoxelDose.VoxelDoseLogic().getParameterNode()
+    with slicer.util.NodeModify(wanted):
+        wanted.activityVolume, wanted.nuclide = tiaNode, choices.nuclide
+        if choices.segmentation is not None:
+            wanted.segmentation = choices.segmentation
+        if ctNode is not None:
+            wanted.ctVolume = ctNode
+    slicer.util.selectModule("VoxelDose")

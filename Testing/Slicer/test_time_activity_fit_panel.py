@@ -437,6 +437,18 @@ def test_closing_the_scene_stops_the_run(
     assert tables == []
 
 
+def test_a_run_ends_well_while_another_module_is_shown(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    panel.ui.applyButton.click()
+    panel.widget.exit()
+    _wait(panel)
+    assert "Curves of 10 regions fitted." in panel.ui.messageLabel.text
+    assert panel.ui.fitsTableView.mrmlTableNode() is None
+    panel.widget.enter()
+    assert len(_columns(panel.ui.fitsTableView.mrmlTableNode())["Region"]) == 10
+    _click(panel, panel.ui.organDosesButton)
+    assert "Organ doses done." in panel.ui.messageLabel.text
+
+
 def test_a_scan_that_leaves_the_scene_is_asked_for(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
     import slicer
 
