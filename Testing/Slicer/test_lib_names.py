@@ -124,11 +124,14 @@ def test_requirements_that_are_met_ask_nobody() -> None:
 def test_missing_requirements_are_named_and_a_batch_installs_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    import slicer.packaging
+
     file = tmp_path / "requirements.txt"
     file.write_text("# a comment\nno-such-package-of-anybody>=3\nnumpy>=1\n\n", encoding="utf-8")
     monkeypatch.setattr(requirements, "REQUIREMENTS_FILE", file)
     assert requirements.requirementLines(file) == ["no-such-package-of-anybody>=3", "numpy>=1"]
     assert requirements.missingRequirements() == ["no-such-package-of-anybody>=3"]
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", lambda *given, **options: pytest.fail("a batch installed"))
     with pytest.raises(MissingDependencyError, match="missing: no-such-package.*pip install no-such-package"):
         requirements.ensureRequirements(interactive=False)
 

@@ -110,6 +110,15 @@ def test_times_of_a_sequence_are_hours_whatever_its_unit(unit: str, hours: float
     assert sequences.volumesFromSequence(node)[0][0] == pytest.approx(hours)
 
 
+def test_times_written_as_text_are_put_in_order() -> None:
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "texts")
+    node.SetIndexType(slicer.vtkMRMLSequenceNode.TextIndex)
+    node.SetIndexUnit("h")
+    for hours in ("24", "4", "168"):
+        node.SetDataNodeAtValue(nodeFromVolume(dose_volume(OBLIQUE), f"at {hours}"), hours)
+    assert [hours for hours, _ in sequences.volumesFromSequence(node)] == [4.0, 24.0, 168.0]
+
+
 def test_a_sequence_survives_a_saved_scene(tmp_path: Path) -> None:
     sequences.sequenceFromVolumes([(4.0, dose_volume(OBLIQUE)), (24.0, dose_volume(OBLIQUE))], "scans")
     _reopened(tmp_path / "case.mrb")

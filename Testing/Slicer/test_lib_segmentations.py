@@ -25,16 +25,18 @@ from RadioDosimetryLib.volumes import nodeFromVolume  # noqa: E402
 pytestmark = pytest.mark.usefixtures("scene")
 
 FINE = VolumeGeometry((40, 44, 48), (1.0, 1.25, 1.5), (-30.0, 12.0, -7.0), np.eye(3))
+WIDE = VolumeGeometry((50, 54, 58), (1.0, 1.25, 1.5), (-36.3, 6.4, -13.7), np.eye(3))
 TURNED = VolumeGeometry((30, 30, 30), (2.0, 2.0, 2.0), (-40.0, -10.0, -15.0), rotation(10, 5, -20))
 
 
 def _imported(label_map: LabelMap) -> object:
-    """A segmentation as Slicer makes it of a label map: segments that share one layer."""
+    """A segmentation as Slicer makes it of a label map: segments that share one layer, and the grid it came from."""
     volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
     slicer.util.updateVolumeFromArray(volume, label_map.array_kji.astype(np.int16))
     matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ label_map.geometry.ijk_to_lps
     volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "imported")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     assert slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(volume, node)
     return node
 
@@ -68,12 +70,13 @@ def test_segments_of_one_layer_give_the_masks_that_the_core_gives_of_the_label_m
         assert np.array_equal(wanted.mask_kji, got.mask_kji)
 
 
-def test_a_label_at_the_edge_of_its_grid_gives_the_masks_of_the_core_too() -> None:
+@pytest.mark.parametrize("target", [FINE, WIDE], ids=["within the grid", "reaching beyond it"])
+def test_a_label_at_the_edge_of_its_grid_gives_the_masks_of_the_core_too(target: VolumeGeometry) -> None:
     labels = np.zeros(STRAIGHT.shape_kji, np.int32)
     labels[:6, :7, :8] = 1
     label_map = LabelMap(labels, STRAIGHT, {1: "corner"})
-    (expected,) = regions_of(resample_labels(label_map, FINE))
-    (found,) = regionsFromSegmentation(_imported(label_map), FINE)
+    (expected,) = regions_of(resample_labels(label_map, target))
+    (found,) = regionsFromSegmentation(_imported(label_map), target)
     assert np.array_equal(expected.mask_kji, found.mask_kji)
 
 
