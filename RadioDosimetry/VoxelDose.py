@@ -153,6 +153,7 @@ class VoxelDoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.applyButton.connect("clicked(bool)", self._panel.onApply)
         self.ui.cancelButton.connect("clicked(bool)", self._panel.onCancel)
         self.ui.showDoseButton.connect("clicked(bool)", self._panel.onShowDose)
+        self.ui.showUncertaintyButton.connect("clicked(bool)", self._panel.onShowUncertainty)
         self.ui.showHistogramButton.connect("clicked(bool)", self._panel.onShowHistogram)
         self.ui.isodoseButton.connect("clicked(bool)", self._panel.onShowIsodose)
         self.ui.exportButton.connect("clicked(bool)", self._panel.onExport)

@@ -31,7 +31,8 @@ CT_ROLE, ACTIVITY_ROLE, SEGMENTATION_ROLE = (
 )
 """References of a dose node to what it was computed from."""
 
-TABLE_ROLE, HISTOGRAM_ROLE, CHART_ROLE = (
+UNCERTAINTY_ROLE, TABLE_ROLE, HISTOGRAM_ROLE, CHART_ROLE = (
+    "RadioDosimetry.uncertaintyRef",
     "RadioDosimetry.doseTableRef",
     "RadioDosimetry.dvhTableRef",
     "RadioDosimetry.dvhChartRef",
@@ -243,7 +244,8 @@ def _connect(nodes: DoseNodes, targets: DoseTargets) -> None:
         (SEGMENTATION_ROLE, targets.segmentation),
     ):
         nodes.dose.SetNodeReferenceID(role, node.GetID() if node is not None else None)
-    for role, node in ((TABLE_ROLE, nodes.table), (CHART_ROLE, nodes.chart)):
+    made = ((UNCERTAINTY_ROLE, nodes.uncertainty), (TABLE_ROLE, nodes.table), (CHART_ROLE, nodes.chart))
+    for role, node in made:
         nodes.dose.SetNodeReferenceID(role, node.GetID() if node is not None else None)
     for number, histogram in enumerate(nodes.histograms):
         nodes.dose.SetNthNodeReferenceID(HISTOGRAM_ROLE, number, histogram.GetID())

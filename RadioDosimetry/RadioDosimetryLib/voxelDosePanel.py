@@ -10,12 +10,20 @@ import slicer
 from slicer.i18n import tr as _
 
 from .background import BackgroundRun
-from .display import showDifference, showDose
+from .display import showDifference, showDose, showUncertainty
 from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
 from .plots import showInPlotView
 from .voxelDoseChecks import isDose, missingForDifference, missingForDose
 from .voxelDoseEditor import RegionEditor, newSegmentation, requireEditor
-from .voxelDoseOutputs import CHART_ROLE, CT_ROLE, SEGMENTATION_ROLE, TABLE_ROLE, DoseTargets, storeDose
+from .voxelDoseOutputs import (
+    CHART_ROLE,
+    CT_ROLE,
+    SEGMENTATION_ROLE,
+    TABLE_ROLE,
+    UNCERTAINTY_ROLE,
+    DoseTargets,
+    storeDose,
+)
 from .voxelDoseRegions import RegionsTable
 from .voxelDoseWork import isSequence
 
@@ -104,6 +112,7 @@ class VoxelDosePanel:
         ui = self._ui
         ui.showDoseButton.enabled = hasDose
         ui.isodoseButton.enabled = hasDose
+        ui.showUncertaintyButton.enabled = hasDose and doseNode.GetNodeReference(UNCERTAINTY_ROLE) is not None
         ui.showHistogramButton.enabled = hasDose and doseNode.GetNodeReference(CHART_ROLE) is not None
         ui.exportButton.enabled = hasDose and bool(ui.exportPathLineEdit.currentPath)
         ui.exportButton.toolTip = (
@@ -222,6 +231,14 @@ class VoxelDosePanel:
     def onShowDose(self) -> None:
         """Dose over CT in the slice views."""
         self._guarded(lambda: self._showDose(self._parameters.shownDose))
+
+    def onShowUncertainty(self) -> None:
+        """Relative uncertainty over CT in the slice views."""
+        self._guarded(self._showUncertainty)
+
+    def _showUncertainty(self) -> None:
+        dose = self._parameters.shownDose
+        showUncertainty(dose.GetNodeReference(UNCERTAINTY_ROLE), dose.GetNodeReference(CT_ROLE))
 
     def onShowHistogram(self) -> None:
         """Dose-volume histogram in a plot view."""

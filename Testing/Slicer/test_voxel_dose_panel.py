@@ -184,6 +184,10 @@ def test_monte_carlo_takes_histories_and_seed_and_gives_its_uncertainty(
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), expected.dose.array_kji)
     uncertainty = slicer.mrmlScene.GetFirstNodeByName(f"{dose.GetName()} uncertainty")
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(uncertainty), expected.uncertainty.array_kji)
+    panel.ui.showUncertaintyButton.click()
+    assert uncertainty.GetDisplayNode().GetApplyThreshold()
+    _apply(panel, "Local")
+    assert not panel.ui.showUncertaintyButton.enabled
 
 
 def test_settings_can_be_set_where_the_method_uses_them(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
