@@ -90,8 +90,10 @@ def timedVolumes(rows: Sequence[ScanNode], units: ImageUnits, referenceScan: int
     ------
     InputError
         A time is missing, an image cannot be used, or a sequence holds no volumes.
+    GeometryMismatchError
+        A scan without a transform lies in another frame of reference than the reference scan.
     """
-    from radiodosimetry.errors import InputError
+    from radiodosimetry.errors import GeometryMismatchError, InputError
 
     found: list[TimedVolume] = []
     transforms: list[Any] = []
@@ -106,10 +108,17 @@ def timedVolumes(rows: Sequence[ScanNode], units: ImageUnits, referenceScan: int
     if not 0 <= referenceScan < len(found):
         raise InputError(f"There is no scan {referenceScan + 1} to be the reference; found {len(found)} scans.")
     reference = found[referenceScan].volume.geometry
-    return [
+    moved = [
         scan if transform is None else replace(scan, volume=movedBy(scan.volume, transform, reference))
         for scan, transform in zip(found, transforms, strict=True)
     ]
+    for scan in moved:
+        if not scan.volume.geometry.same_frame(reference):
+            raise GeometryMismatchError(
+                f"{scan.name} and the reference scan {found[referenceScan].name} lie in different frames of reference; "
+                f"register them, or give {scan.name} a transform: the identity where they fit already."
+            )
+    return moved
 
 
 def activityOf(node, units: ImageUnits) -> QuantitativeVolume:

@@ -28,6 +28,10 @@ PATIENT = "patient"
 """S-values of the patient's own CT in the place of a phantom's."""
 
 
+MANY_GRIDS_WARNING = (
+    "One segmentation serves scans on different grids: they must be registered to each other, which nothing checks."
+)
+
 LESION = "lesion"
 """In the place of an organ: a sphere of the region's mass, which gives no dose to organs and gets none from them."""
 
@@ -172,7 +176,17 @@ def measuredCurves(
     )
     curves = curves_from_volumes(regionScans(scans, options), settings, progress)
     uptake = uptake_warnings(curves, options.administeredBq, rate)
-    return [curve.with_warnings(uptake[curve.region]) if curve.region in uptake else curve for curve in curves]
+    own = {region.name for scan in scans for region in scan.regions} if _onManyGrids(scans) else set()
+    warnings = {
+        curve.region: [*([uptake[curve.region]] if curve.region in uptake else []),
+                       *([MANY_GRIDS_WARNING] if curve.region in own else [])]
+        for curve in curves
+    }  # fmt: skip
+    return [curve.with_warnings(*warnings[curve.region]) if warnings[curve.region] else curve for curve in curves]
+
+
+def _onManyGrids(scans: Sequence[TimedVolume]) -> bool:
+    return any(not scan.volume.geometry.same_grid(scans[0].volume.geometry) for scan in scans)
 
 
 def fittedCurves(

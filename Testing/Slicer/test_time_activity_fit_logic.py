@@ -13,7 +13,14 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 
-from radiodosimetry.errors import CancelledError, InputError, RadioDosimetryError, RegionError, UnitError
+from radiodosimetry.errors import (
+    CancelledError,
+    GeometryMismatchError,
+    InputError,
+    RadioDosimetryError,
+    RegionError,
+    UnitError,
+)
 from radiodosimetry.images.registered import Registration
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.organ_dose import ResidenceTime
@@ -296,6 +303,37 @@ def test_a_transform_brings_a_moved_scan_back(torso: SimpleNamespace, logic: Any
     assert moved.GetParentTransformNode() is None  # an input is not touched
 
 
+def test_scans_of_other_sessions_need_a_transform(torso: SimpleNamespace, logic: Any) -> None:
+    """Two frames of reference are two spaces: measured only once a transform says how they lie to each other."""
+    import slicer
+
+    from RadioDosimetryLib.geometries import FRAME_ATTRIBUTE
+    from RadioDosimetryLib.timeActivityScans import ScanNode
+
+    for number, scan in enumerate(torso.scans):
+        scan.SetAttribute(FRAME_ATTRIBUTE, f"1.2.{number + 1}")
+    count = _node_count()
+    with pytest.raises(GeometryMismatchError, match="lie in different frames of reference; register them, or give"):
+        logic.measureCurves(torso.rows, torso.segmentation)
+    assert _node_count() == count
+    identity = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "identity")
+    rows = [ScanNode(scan, hours, None, identity) for scan, hours in torso.rows]
+    found = logic.measureCurves(rows, torso.segmentation)
+    for scan in torso.scans:
+        scan.RemoveAttribute(FRAME_ATTRIBUTE)
+    assert _columns(found) == _columns(logic.measureCurves(torso.rows, torso.segmentation))
+
+
+def test_one_segmentation_on_many_grids_is_a_warning(torso: SimpleNamespace, logic: Any) -> None:
+    from RadioDosimetryLib.volumes import nodeFromVolume, recordOf, volumeFromNode
+
+    volume = volumeFromNode(torso.scans[1])
+    origin = (volume.geometry.origin_mm[0] + 1.0, *volume.geometry.origin_mm[1:])
+    moved = nodeFromVolume(replace(volume, geometry=replace(volume.geometry, origin_mm=origin)), "moved")
+    node = logic.measureCurves([torso.rows[0], (moved, torso.hours[1])], torso.segmentation)
+    assert any("which nothing checks" in warning for warning in recordOf(node).warnings)
+
+
 def test_a_deforming_transform_brings_the_voxels_onto_the_reference(torso: SimpleNamespace, logic: Any) -> None:
     """A grid of displacements that are all alike moves the voxels as the core's translation by their inverse does."""
     import SimpleITK as sitk
@@ -462,3 +500,18 @@ def test_a_table_without_our_curves_is_refused(scene: Any, logic: Any) -> None:
 def test_an_input_is_never_overwritten(torso: SimpleNamespace, logic: Any) -> None:
     with pytest.raises(InputError, match="is an input and is not overwritten"):
         logic.timeIntegratedActivity(torso.rows, volumeNode=torso.scans[0])
+
+
+def test_every_choice_of_the_panel_is_one_of_the_core(application: Any) -> None:
+    import TimeActivityFit
+    from radiodosimetry.organ_dose import PHANTOM_NAMES
+    from radiodosimetry.time_activity import FIT_MODELS
+    from radiodosimetry.time_activity.trapezoid import TAILS
+    from radiodosimetry.time_activity.voxelwise import TIA_METHODS
+    from RadioDosimetryLib import timeActivityChoices as choices
+
+    assert {choice.value for choice in choices.FitModel} == set(FIT_MODELS)
+    assert {choice.value for choice in choices.TrapezoidTail} == {"", *TAILS}
+    assert {choice.value for choice in choices.TiaMethod} == set(TIA_METHODS)
+    assert {choice.value for choice in choices.SValueSource} == {"patient", *PHANTOM_NAMES}
+    assert [Radionuclide(name).name for name in TimeActivityFit.NUCLIDES] == list(TimeActivityFit.NUCLIDES)
