@@ -16,6 +16,7 @@ class FitModel(Enum):
     BI = "bi"
     TRI = "tri"
     UPTAKE = "uptake-clearance"
+    GAMMA_UPTAKE = "gamma-uptake"
     TRAPEZOID = "trapezoid"
     HANSCHEID = "hanscheid"
     MADSEN = "madsen"
@@ -29,6 +30,7 @@ class FitModel(Enum):
             "bi": _("Two exponentials"),
             "tri": _("Three exponentials"),
             "uptake-clearance": _("Uptake and clearance"),
+            "gamma-uptake": _("Gamma-shaped uptake, physical decay"),
             "trapezoid": _("Trapezoids"),
             "hanscheid": _("One scan: Hänscheid"),
             "madsen": _("One scan: Madsen, known half-life"),
