@@ -30,11 +30,11 @@ EARLY_REFERENCE = "RadioDosimetry.EarlyVolume"
 
 _COLUMNS = (
     ("Region", "region", None, 1.0),
+    ("Error (%)", "error_percent", "%", 1.0),
     ("Acquired (MBq)", "acquired_bq", "MBq", 1e-6),
     ("Synthetic (MBq)", "synthetic_bq", "MBq", 1e-6),
     ("Acquired mean (kBq/mL)", "acquired_mean_bq_per_ml", "kBq/mL", 1e-3),
     ("Synthetic mean (kBq/mL)", "synthetic_mean_bq_per_ml", "kBq/mL", 1e-3),
-    ("Error (%)", "error_percent", "%", 1.0),
     ("NRMSE (%)", "nrmse", "%", 100.0),
     ("Correlation", "correlation", "1", 1.0),
 )
@@ -152,18 +152,18 @@ def timedResults(nodes: Sequence) -> list[tuple[float, Any]]:
     return found
 
 
-def shownVolumes(results: Sequence, acquiredNode=None) -> list[Any]:
-    """Volume nodes to look at beside each other: early scan, synthetic volumes, the acquired scan where there is one.
+def shownVolumes(results: Sequence, acquiredNode=None, acquiredHours: float = 0.0) -> list[Any]:
+    """Volume nodes to look at beside each other: early scan, then all synthetic volumes, or the one nearest in time to
+    the acquired scan and that scan.
 
     A sequence is shown through its browser's volume.
     """
-    found = []
-    for node in results:
-        early = node.GetNodeReference(EARLY_REFERENCE)
-        if early is not None and early not in found:
-            found.insert(0, early)
-        found.append(_proxyOf(node) if node.IsA("vtkMRMLSequenceNode") else node)
-    return [*found, acquiredNode] if acquiredNode is not None else found
+    early = next((node.GetNodeReference(EARLY_REFERENCE) for node in results), None)
+    volumes = [_proxyOf(node) if node.IsA("vtkMRMLSequenceNode") else node for node in results]
+    if acquiredNode is not None:
+        distance = [abs(float(node.GetAttribute(HOURS_ATTRIBUTE) or 0.0) - acquiredHours) for node in results]
+        volumes = [volumes[distance.index(min(distance))], acquiredNode]
+    return volumes if early is None else [early, *volumes]
 
 
 def handOverTo(fit, results: Sequence, nuclide: str, earlyHours: float, segmentationNode=None) -> None:
@@ -233,6 +233,9 @@ def _mark(node, time_s: float | None, earlyNode) -> None:
     if time_s is not None:
         node.SetAttribute(HOURS_ATTRIBUTE, f"{time_s / 3600:.10g}")
     node.SetNodeReferenceID(EARLY_REFERENCE, earlyNode.GetID())
+    colours = earlyNode.GetDisplayNode()
+    if time_s is not None and colours is not None and colours.GetColorNodeID():
+        node.GetDisplayNode().SetAndObserveColorNodeID(colours.GetColorNodeID())
     placeUnderStudyOf(node, earlyNode)
 
 

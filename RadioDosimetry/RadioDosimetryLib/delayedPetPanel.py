@@ -108,7 +108,7 @@ class DelayedPetPanel:
         ui.compareButton.toolTip = missing or _("Compare the last results with the acquired scan.")
         none = "" if results and not running else _("Synthesise volumes first.")
         for button, words in (
-            (ui.showButton, _("Early and synthetic scans beside each other, linked and at one window.")),
+            (ui.showButton, _("Early, synthetic and acquired scan beside each other, linked and at one window.")),
             (ui.handOverButton, _("Open TimeActivityFit with the early scan and the synthetic volumes.")),
         ):
             button.enabled = not none
@@ -280,8 +280,9 @@ class DelayedPetPanel:
         from .delayedPetNodes import shownVolumes
         from .display import showSideBySide
 
-        results = self._logic.results()
-        showSideBySide(shownVolumes(results, self._parameters.acquiredVolume), self._parameters.ctVolume)
+        parameters = self._parameters
+        shown = shownVolumes(self._logic.results(), parameters.acquiredVolume, parameters.acquiredTimeH)
+        showSideBySide(shown, parameters.ctVolume)
 
     def onHandOver(self) -> None:
         """Give the series to TimeActivityFit and open it."""

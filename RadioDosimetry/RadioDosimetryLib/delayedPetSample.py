@@ -72,10 +72,25 @@ def sampleScans(voxelMm: float = 4.0):
         array = gaussian_filter(decayed, sigma_voxels).astype(np.float32)
         volume = patient.activity.with_array(array)
         pets.append(nodeFromVolume(volume, f"Torso Cu-64 PET {hours:g} h"))
+        _showAsHeat(pets[-1], float(np.max(array)))
     colors = [REGION_COLORS[region.name] for region in regions]
     segmentation = segmentationFromRegions(regions, patient.labels.geometry, "Torso regions", colors=colors)
     ct = nodeFromVolume(patient.ct, "Torso CT")
+    ct.GetDisplayNode().SetAutoWindowLevel(False)
+    ct.GetDisplayNode().SetWindowLevelMinMax(-160.0, 240.0)
+    segmentation.GetDisplayNode().SetVisibility2DFill(False)
     return ct, pets[0], pets[1], segmentation
+
+
+def _showAsHeat(node, highest: float) -> None:
+    """Show an activity image in the colours of heat, from zero."""
+    import slicer
+
+    display = node.GetDisplayNode()
+    logic = slicer.modules.colors.logic()
+    display.SetAndObserveColorNodeID(logic.GetPETColorNodeID(slicer.vtkMRMLPETProceduralColorNode.PETheat))
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, highest)
 
 
 class DecayOnly:

@@ -26,6 +26,9 @@ LARGEST_DECAY_STEP_S = 2 * 3600.0
 """An acquired scan is compared with a synthetic volume at most this far from its time [s]: between the two it is only
 decayed physically, which leaves the tracer's own motion out."""
 
+EXCESS_TOLERANCE = 0.01
+"""Share by which a volume may hold more than decay leaves before a warning: single precision and interpolation."""
+
 
 @dataclass(frozen=True, eq=False)
 class SynthesisRequest:
@@ -278,7 +281,7 @@ def _marked(request: SynthesisRequest, item: SyntheticVolume, early_bq: float) -
     warnings = [SYNTHETIC_WARNING, *item.volume.record.warnings, *card.limits]
     step_s = item.time_s - request.early_time_s
     left = early_bq * 2.0 ** (-step_s / Radionuclide(request.nuclide).half_life_s)
-    if total_activity(item.volume) > left:
+    if total_activity(item.volume) > left * (1.0 + EXCESS_TOLERANCE):
         warnings.append(
             f"The volume holds {total_activity(item.volume) / 1e6:.4g} MBq, more than the {left / 1e6:.4g} MBq that "
             "decay leaves of the early scan: activity must have moved into the field of view, or the model is wrong."

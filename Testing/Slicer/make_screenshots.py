@@ -146,23 +146,26 @@ def timeActivityFit(voxelMm: float) -> Any:
 
 
 def delayedPETSynthesis(voxelMm: float) -> Any:
-    """The panel with the model of its self-test: the early scan decayed, the floor that every real model must beat."""
-    import slicer
+    """The panel with the model of its self-test, compared with a later scan: decay alone, the floor of real models."""
     import standin
 
+    import DelayedPETSynthesis
     from RadioDosimetryLib.delayedPet import registerModel
-    from RadioDosimetryLib.delayedPetSample import DecayOnly, sampleEarlyScan
+    from RadioDosimetryLib.delayedPetSample import DecayOnly
 
     registerModel(DecayOnly())
-    early = sampleEarlyScan()
+    ct, early, late, segmentation = DelayedPETSynthesis.loadSampleScans(voxelMm)
     _module, panel = standin.loadModule("DelayedPETSynthesis")
     ui = panel.self().ui
     ui.earlySelector.setCurrentNode(early)
-    choose(ui.nuclideComboBox, "Zr-89")
+    ui.ctSelector.setCurrentNode(ct)
     press(ui.applyButton, ui.cancelButton)
-    slicer.util.setSliceViewerLayers(background=early)
+    ui.comparisonCollapsibleButton.collapsed = False
+    ui.acquiredSelector.setCurrentNode(late)
+    ui.segmentationSelector.setCurrentNode(segmentation)
+    ui.compareButton.click()
     ui.showButton.click()
-    lookAt(early)
+    lookAt(late)
     return panel
 
 

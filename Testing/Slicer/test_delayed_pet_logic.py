@@ -201,6 +201,18 @@ def test_more_activity_than_decay_leaves_is_warned_of(logic: Any, model: HalfMov
     assert "more than the" in node.GetAttribute("RadioDosimetry.Record")
 
 
+def test_decay_alone_is_not_warned_of(logic: Any, early: Any) -> None:
+    from RadioDosimetryLib.delayedPet import registerModel, unregisterModel
+    from RadioDosimetryLib.delayedPetSample import DecayOnly
+
+    registerModel(DecayOnly())
+    try:
+        nodes = logic.synthesise(DecayOnly.card.name, early, "Zr-89", 1.0, [24.0, 48.0])
+    finally:
+        unregisterModel(DecayOnly.card.name)
+    assert all("more than the" not in node.GetAttribute("RadioDosimetry.Record") for node in nodes)
+
+
 def test_a_model_of_another_interface_or_without_a_card_is_not_installed(scene: Any) -> None:
     from RadioDosimetryLib.delayedPet import installedModels, registerModel
 
