@@ -78,7 +78,7 @@ def outlines(segmentation: Any) -> None:
     display.SetSliceIntersectionThickness(2)
 
 
-def legend(node: Any) -> None:
+def legend(node: Any, size: tuple[float, float] = (0.08, 0.4)) -> None:
     """Make the colour legend of a volume small enough for small views."""
     import slicer
 
@@ -87,7 +87,7 @@ def legend(node: Any) -> None:
         words.SetFontSize(14)
         words.SetFontFamilyToArial()
     display.SetVisibility(False)
-    display.SetSize(0.08, 0.4)
+    display.SetSize(*size)
     display.SetPosition(0.99, 0.9)
     display.SetVisibility(True)
 
@@ -140,7 +140,7 @@ def timeActivityFit(voxelMm: float) -> Any:
     ct.GetDisplayNode().SetAutoWindowLevel(False)
     ct.GetDisplayNode().SetWindowLevelMinMax(-160.0, 240.0)
     showDose(scans[0], ct)
-    legend(scans[0])
+    legend(scans[0], (0.12, 0.5))
     lookAt(scans[0])
     return panel
 

@@ -519,3 +519,11 @@ def test_a_screenshot_holds_panel_and_views(tmp_path: Path) -> None:
     assert len(np.unique(pixels[:, :470].reshape(-1, 3), axis=0)) > 10
     assert len(np.unique(pixels[:, 600:].reshape(-1, 3), axis=0)) > 100
     assert not panel.real_().parentWidget()
+
+
+def test_the_command_for_screenshots_drives_a_panel_and_saves_it(tmp_path: Path) -> None:
+    import make_screenshots
+    from PySide6.QtGui import QImage
+
+    assert make_screenshots.main([str(tmp_path), "--module", "VoxelDose", "--voxel-mm", "16"]) == 0
+    assert not QImage(str(tmp_path / "VoxelDose.png")).isNull()
