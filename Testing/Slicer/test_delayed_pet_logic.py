@@ -332,6 +332,26 @@ def test_the_sample_data_show_that_decay_alone_misses_the_tumours(logic: Any, sc
     assert all(error[name] < -30.0 for name in error if name.startswith("tumour"))
 
 
+def test_the_console_example_of_the_documentation_runs(scene: Any) -> None:
+    import re
+    from pathlib import Path
+
+    import slicer
+
+    from RadioDosimetryLib.delayedPet import unregisterModel
+    from RadioDosimetryLib.tables import columnsOf
+
+    page = Path(__file__).resolve().parents[2] / "Resources" / "Docs" / "DelayedPETSynthesis.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    try:
+        exec(compile(example, str(page), "exec"), names)
+    finally:
+        unregisterModel("Early scan, decayed")
+    assert "tumour1" in columnsOf(names["table"])["Region"]
+    assert slicer.util.getNode("Torso Cu-64 PET 1 h synthetic 48 h") is names["volumes"][1]
+
+
 def test_the_self_test_of_the_module_passes(scene: Any) -> None:
     from DelayedPETSynthesis import DelayedPETSynthesisTest
 
