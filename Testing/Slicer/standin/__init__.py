@@ -10,12 +10,17 @@ views and screenshots through PySide6.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from pathlib import Path
 from typing import Any
 
 from .core.reports import forgetProblems, problems, report
 
 __all__ = ["forgetProblems", "insideSlicer", "isStandin", "loadModule", "problems", "report", "screenshot", "start"]
+
+
+_REFERENCES_LENT = 1 << 40
 
 
 def start(gui: bool = True) -> Any:
@@ -28,10 +33,21 @@ def start(gui: bool = True) -> Any:
 
     application = session.start()
     if gui and isinstance(application, session.Application) and not application.hasGui():
+        _keep_none_alive()
         from . import gui as widgets
 
         widgets.install(application)
     return application
+
+
+def _keep_none_alive() -> None:
+    """Lend None references enough for any session with PySide6.
+
+    PySide6 6.12 takes a reference from None at every call that returns nothing, as if None were immortal, which it is
+    from Python 3.12 on only: after some ten thousand calls Python 3.11 ends with "none_dealloc". Slicer has 3.12.
+    """
+    if sys.version_info < (3, 12) and sys.getrefcount(None) < _REFERENCES_LENT:
+        ctypes.c_ssize_t.from_address(id(None)).value += _REFERENCES_LENT
 
 
 def isStandin() -> bool:
