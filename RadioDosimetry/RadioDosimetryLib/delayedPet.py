@@ -88,6 +88,14 @@ class ModelCard:
                 f"The card of the model '{self.name}' has a range that does not rise from zero or later: {ranges}."
             )
 
+    def earlyProblem(self, time_s: float) -> str | None:
+        """Why the model cannot use an early scan of this time after injection [s]; None if it can."""
+        low, high = self.early_time_range_s
+        if low - TIME_TOLERANCE_S <= time_s <= high + TIME_TOLERANCE_S:
+            return None
+        expected = rangeText(low, high)
+        return f"'{self.name}' expects the early scan {expected} after injection, found {time_s / 3600:g} h."
+
     def targetProblem(self, time_s: float) -> str | None:
         """Why the model cannot synthesise this time after injection [s]; None if it can."""
         if any(low - TIME_TOLERANCE_S <= time_s <= high + TIME_TOLERANCE_S for low, high in self.target_time_ranges_s):

@@ -136,7 +136,8 @@ class DelayedPetPanel:
             hours = hoursFromText(parameters.targetTimesH)
         except InputError as error:
             return str(error)
-        problems = [card.targetProblem(3600.0 * hour) for hour in hours]
+        problems = [card.earlyProblem(3600.0 * parameters.earlyTimeH)]
+        problems += [card.targetProblem(3600.0 * hour) for hour in hours]
         problems += [_noTimeToGo(hour) for hour in hours if hour <= parameters.earlyTimeH]
         if card.needs_ct and parameters.ctVolume is None:
             problems.append(_("This model needs the CT of the early scan; select it."))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .delayedPet import TIME_TOLERANCE_S, DelayedPetModel, SyntheticVolume, rangeText
+from .delayedPet import TIME_TOLERANCE_S, DelayedPetModel, SyntheticVolume
 
 if TYPE_CHECKING:
     from radiodosimetry.images.regions import Region
@@ -62,12 +62,9 @@ def requestProblems(request: SynthesisRequest) -> list[str]:
     problems = []
     if request.nuclide not in card.nuclides:
         problems.append(f"'{card.name}' was made for {', '.join(card.nuclides)}, found {request.nuclide}.")
-    low, high = card.early_time_range_s
-    if not low - TIME_TOLERANCE_S <= request.early_time_s <= high + TIME_TOLERANCE_S:
-        problems.append(
-            f"'{card.name}' expects the early scan {rangeText(low, high)} after injection, "
-            f"found {request.early_time_s / 3600:g} h."
-        )
+    problem = card.earlyProblem(request.early_time_s)
+    if problem:
+        problems.append(problem)
     for time_s in request.times_s:
         problem = card.targetProblem(time_s)
         if problem:

@@ -216,7 +216,8 @@ def test_apply_says_what_is_missing_until_all_is_there(panel: SimpleNamespace) -
     assert ui.applyButton.enabled
     ui.earlyTimeSpinBox.value = 30.0
     _live()
-    assert ui.applyButton.toolTip == "The target time 24 h is not after the early scan."
+    assert "expects the early scan 0.5 to 2 h after injection, found 30 h" in ui.applyButton.toolTip
+    assert "The target time 24 h is not after the early scan." in ui.applyButton.toolTip
 
 
 def test_apply_leaves_the_volumes_of_the_model_in_the_scene(panel: SimpleNamespace, early: Any) -> None:
@@ -306,11 +307,26 @@ def test_a_failing_model_ends_as_a_message_and_the_scene_is_unchanged(
 
 def test_what_the_card_does_not_cover_is_a_message(panel: SimpleNamespace, early: Any) -> None:
     before = _node_ids()
-    panel.ui.earlyTimeSpinBox.value = 4.0
-    _live()
+    early.SetSpacing(8.0, 8.0, 8.0)
     panel.ui.applyButton.click()
     _wait(panel)
-    assert "expects the early scan 0.5 to 2 h after injection, found 4 h" in panel.ui.statusLabel.text
+    assert "expects voxel edges of 2 to 6 mm, found 8 × 8 × 8 mm" in panel.ui.statusLabel.text
+    assert _node_ids() == before
+
+
+def test_a_scan_under_a_transform_that_scales_is_a_message(panel: SimpleNamespace, early: Any) -> None:
+    import slicer
+    import vtk
+
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Scaling")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 0, 2.0)
+    transform.SetMatrixTransformToParent(matrix)
+    early.SetAndObserveTransformNodeID(transform.GetID())
+    before = _node_ids()
+    panel.ui.applyButton.click()
+    assert "harden the transform" in panel.ui.statusLabel.text
+    assert not panel.run.isRunning
     assert _node_ids() == before
 
 
