@@ -527,3 +527,34 @@ def test_the_command_for_screenshots_drives_a_panel_and_saves_it(tmp_path: Path)
 
     assert make_screenshots.main([str(tmp_path), "--module", "VoxelDose", "--voxel-mm", "16"]) == 0
     assert not QImage(str(tmp_path / "VoxelDose.png")).isNull()
+
+
+WITHOUT_AN_OBJECT = {
+    "QAbstractButton", "QAbstractItemView", "QAbstractItemModel", "QApplication", "QLayout", "QBoxLayout",
+}  # fmt: skip
+"""Classes that cannot be made without arguments; their entries are seen through the classes derived from them."""
+
+OF_SLICER_ALONE = {"ctkPathLineEdit": {"browse", "retrieveHistory"}}
+"""Slots that exist in Slicer and wait for a person; the stand-in does not have them."""
+
+
+def test_tables_name_only_what_their_classes_have() -> None:
+    import standin.gui.conventions as conventions
+    from standin.gui.values import readProperty
+
+    wrong = []
+    for name, table in conventions.TABLES.items():
+        if table.isOpen or name in WITHOUT_AN_OBJECT | {"Qt", "QUiLoader", "QHeaderView", "QClipboard"}:
+            continue
+        real = conventions.CLASSES[name]().real_()
+        for base in conventions.CLASSES[name].__mro__:
+            entries = base.__dict__.get("_table") or table
+            methods = set(entries.methods) - OF_SLICER_ALONE.get(name, set())
+            wrong += [f"{name}.{method}()" for method in methods if not hasattr(real, method)]
+            wrong += [f"{name} signal {inner}" for inner in entries.signals.values() if not hasattr(real, inner)]
+            for entry in entries.properties:
+                try:
+                    readProperty(real, entry)
+                except Exception as error:
+                    wrong.append(f"{name}.{entry}: {error!r}")
+    assert "\n".join(sorted(set(wrong))) == ""

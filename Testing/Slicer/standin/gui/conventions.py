@@ -20,7 +20,7 @@ import shiboken6
 from PySide6.QtCore import QObject
 
 from ..core.reports import report
-from .values import isOfType, readProperty, writeProperty
+from .values import ALIASES, isOfType, readProperty, writeProperty
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def define(
         method, bracket, rest = word.partition("(")
         methodTable[method] = tuple(part for part in rest.rstrip(")").split(",") if part) if bracket else None
     if setters:
-        methodTable |= {_setterOf(p): None for p, kind in propertyTable.items() if not kind.endswith("!")}
+        written = (p for p, kind in propertyTable.items() if not kind.endswith("!") and p not in ALIASES)
+        methodTable |= {_setterOf(p): None for p in written}
     signalTable = {}
     for word in signals.split():
         signature, _, inner = word.partition("=")

@@ -213,6 +213,10 @@ class ctkSliderWidget(ctkDoubleSpinBox):
     def _setPageStep(self, step: float) -> None:
         self._pageStep = step
 
+    def setSpinBoxVisible(self, visible: bool) -> None:
+        """Show or hide the spin box."""
+        self._box.setVisible(visible)
+
     def reset(self) -> None:
         """Return to the minimum."""
         self._box.setValue(self._box.minimum())
@@ -221,9 +225,7 @@ class ctkSliderWidget(ctkDoubleSpinBox):
     maximum = Property(float, lambda self: self._box.maximum(), _setMaximum)
     tracking = Property(bool, lambda self: self._tracking, _setTracking)
     pageStep = Property(float, lambda self: self._pageStep, _setPageStep)
-    spinBoxVisible = Property(
-        bool, lambda self: not self._box.isHidden(), lambda self, visible: self._box.setVisible(visible)
-    )
+    spinBoxVisible = Property(bool, lambda self: not self._box.isHidden(), setSpinBoxVisible)
 
 
 class ctkComboBox(QComboBox):

@@ -172,7 +172,7 @@ def _views() -> None:
     _qt(
         "QAbstractItemView", "QAbstractScrollArea",
         "selectionMode:enum selectionBehavior:enum editTriggers:enum alternatingRowColors:bool iconSize:QSize "
-        "tabKeyNavigation:bool showDropIndicator:bool textElideMode:enum verticalScrollMode:enum "
+        "tabKeyNavigation:bool textElideMode:enum verticalScrollMode:enum "
         "horizontalScrollMode:enum",
         "model setModel selectionModel currentIndex setCurrentIndex clearSelection selectAll reset scrollToTop "
         "scrollToBottom edit",
@@ -263,7 +263,7 @@ def _dialogs() -> None:
 def _layouts() -> None:
     _qt("QLayout", "QObject", "spacing:int sizeConstraint:enum",
         "addWidget addItem removeWidget removeItem count itemAt takeAt indexOf setContentsMargins contentsMargins "
-        "setAlignment setEnabled parentWidget activate update replaceWidget setMargin")
+        "setAlignment setEnabled parentWidget activate update replaceWidget")
     _qt("QBoxLayout", "QLayout", "", "addLayout addStretch addSpacing insertWidget insertLayout insertStretch "
         "insertSpacing setStretch setStretchFactor stretch addSpacerItem")
     _qt("QVBoxLayout", "QBoxLayout")
