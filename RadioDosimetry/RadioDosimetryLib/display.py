@@ -51,16 +51,16 @@ def showDose(
     top = maximumGy if maximumGy is not None else niceCeiling(_highValue(doseNode))
     lowest = minimumGy if minimumGy is not None else LOWEST_SHOWN_SHARE * top
     _colour(doseNode, "dose", 0.0, top, lowest)
-    showLegend(doseNode)
     showInSliceViews(doseNode, ctNode, opacity)
+    showLegend(doseNode)
 
 
 def showUncertainty(uncertaintyNode, ctNode=None, opacity: float = DOSE_OPACITY) -> None:
     """Show a map of relative standard uncertainty, 0 to at most 100 %, transparent where there is none."""
     top = min(niceCeiling(_highValue(uncertaintyNode)), 1.0)
     _colour(uncertaintyNode, "uncertainty", 0.0, top, LOWEST_SHOWN_SHARE * top)
-    showLegend(uncertaintyNode, labelFormat="%.2f")
     showInSliceViews(uncertaintyNode, ctNode, opacity)
+    showLegend(uncertaintyNode, labelFormat="%.2f")
 
 
 def showDifference(
@@ -84,12 +84,15 @@ def showDifference(
     """
     end = largest if largest is not None else niceCeiling(_highValue(differenceNode))
     _colour(differenceNode, "difference", -end, end, None)
-    showLegend(differenceNode, title, "%+.3g")
     showInSliceViews(differenceNode, backgroundNode, opacity)
+    showLegend(differenceNode, title, "%+.3g")
 
 
 def showLegend(node, title: str | None = None, labelFormat: str = "%.3g") -> None:
-    """Show the colour legend of a volume, with its quantity and unit as title."""
+    """Show the colour legend of a volume that is in the views, with its quantity and unit as title.
+
+    A legend does not look again at layers that are put there later.
+    """
     from .quantities import quantityOf
 
     logic = slicer.modules.colors.logic()

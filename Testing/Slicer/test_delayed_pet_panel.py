@@ -59,16 +59,6 @@ class Doubles:
         return made
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _none_is_immortal() -> None:
-    """PySide6 6.12 gives None away without owning it: before Python 3.12 that ends in a crash."""
-    import ctypes
-    import sys
-
-    if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
-
-
 @pytest.fixture
 def model(application: Any) -> Iterator[Doubles]:
     from RadioDosimetryLib.delayedPet import registerModel, unregisterModel

@@ -23,16 +23,6 @@ NAME, HOURS, CT, TRANSFORM = range(4)
 REGION, MODEL, ORGAN = range(3)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _none_outlives_the_tests() -> None:
-    """PySide6 6.12 releases None once too often for each signal with it: before Python 3.12, None is counted."""
-    import ctypes
-    import sys
-
-    if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
-
-
 @pytest.fixture
 def panel(application: Any, scene: Any) -> Iterator[SimpleNamespace]:
     """The panel of the module, opened on an empty scene."""

@@ -23,17 +23,6 @@ ENDLESS_HISTORIES = 2_000_000_000
 LONGEST_WAIT_S = 30.0
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _constants_are_immortal() -> None:
-    """PySide6 6.12 gives None, True and False away without owning them: before Python 3.12 that ends in a crash."""
-    import ctypes
-    import sys
-
-    if sys.version_info < (3, 12):
-        for constant in (None, True, False):
-            ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40
-
-
 @pytest.fixture
 def panel(application: Any, scene: Any) -> Iterator[SimpleNamespace]:
     """The panel of the module, opened on an empty scene."""

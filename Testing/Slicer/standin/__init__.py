@@ -33,21 +33,25 @@ def start(gui: bool = True) -> Any:
 
     application = session.start()
     if gui and isinstance(application, session.Application) and not application.hasGui():
-        _keep_none_alive()
+        _keep_constants_alive()
         from . import gui as widgets
 
         widgets.install(application)
     return application
 
 
-def _keep_none_alive() -> None:
-    """Lend None references enough for any session with PySide6.
+def _keep_constants_alive() -> None:
+    """Lend None, True and False references enough for any session with PySide6.
 
-    PySide6 6.12 takes a reference from None at every call that returns nothing, as if None were immortal, which it is
-    from Python 3.12 on only: after some ten thousand calls Python 3.11 ends with "none_dealloc". Slicer has 3.12.
+    PySide6 6.12 takes a reference from None at every call that returns nothing (from True and False likewise), as if
+    they were immortal, which they are from Python 3.12 on only: after some ten thousand calls Python 3.11 ends with
+    "none_dealloc". Slicer has 3.12.
     """
-    if sys.version_info < (3, 12) and sys.getrefcount(None) < _REFERENCES_LENT:
-        ctypes.c_ssize_t.from_address(id(None)).value += _REFERENCES_LENT
+    if sys.version_info >= (3, 12):
+        return
+    for constant in (None, True, False):
+        if sys.getrefcount(constant) < _REFERENCES_LENT:
+            ctypes.c_ssize_t.from_address(id(constant)).value += _REFERENCES_LENT
 
 
 def isStandin() -> bool:
