@@ -113,6 +113,7 @@ class VoxelDoseParameterNode:
     singleMedium: Annotated[str, Choice(["water", "soft-tissue"]), Default("water")]
     ctCalibrationFile: str
     clampCtNumbers: bool = False
+    bodyMask: bool = False
     lesionsExcluded: bool = False
     shownDose: vtkMRMLScalarVolumeNode
     referenceDose: vtkMRMLScalarVolumeNode
@@ -262,7 +263,7 @@ class VoxelDoseLogic(ScriptedLoadableModuleLogic):
             `report(fraction, message)` and `cancelled()`; None: nobody watches.
         **settings
             See `RadioDosimetryLib.voxelDoseWork.DoseSettings`: histories, targetUncertaintyPercent, seed, device,
-            clampCtNumbers, ctCalibrationFile, kernelReachMm, singleMedium, lesionsExcluded.
+            clampCtNumbers, bodyMask, ctCalibrationFile, kernelReachMm, singleMedium, lesionsExcluded.
 
         Returns
         -------

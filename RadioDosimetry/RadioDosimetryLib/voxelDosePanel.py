@@ -380,6 +380,7 @@ def _settings(parameters):
         seed=parameters.seed,
         device=parameters.device.value,
         clampCtNumbers=parameters.clampCtNumbers,
+        bodyMask=parameters.bodyMask,
         ctCalibrationFile=parameters.ctCalibrationFile,
         kernelReachMm=parameters.kernelReachMm,
         singleMedium=parameters.singleMedium,

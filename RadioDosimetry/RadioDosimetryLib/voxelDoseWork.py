@@ -55,6 +55,8 @@ class DoseSettings:
         Monte Carlo: "cpu" or "cuda".
     clampCtNumbers
         Take CT numbers beyond the calibration as its ends; refused otherwise.
+    bodyMask
+        Couch and blankets on the CT are air, and get no dose.
     ctCalibrationFile
         CSV with the columns hu,density_g_per_cm3; Schneider et al. 2000 if empty.
     kernelReachMm
@@ -70,6 +72,7 @@ class DoseSettings:
     seed: int = 1
     device: str = "cpu"
     clampCtNumbers: bool = False
+    bodyMask: bool = False
     ctCalibrationFile: str = ""
     kernelReachMm: float = 600.0
     singleMedium: str = "water"
@@ -99,6 +102,7 @@ class DoseSettings:
             seed=self.seed,
             device=self.device,
             conversion=self._conversion(),
+            body_mask=self.bodyMask,
         )
 
     def _conversion(self):

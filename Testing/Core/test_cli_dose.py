@@ -65,6 +65,12 @@ def run(patient: Path, tmp_path: Path, *words: str, method: str = "multiple-vsv"
     return main(["dose", "--method", method, *nuclide, *inputs, "--output", str(tmp_path / output), *words])
 
 
+def sitk_array(path: Path) -> np.ndarray:
+    import SimpleITK as sitk
+
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
 def with_regions(patient: Path) -> list[str]:
     return ["--labels", str(patient / "labels.nii.gz"), "--label-names", str(patient / "labels.csv")]
 
@@ -176,6 +182,20 @@ def test_activity_units_are_understood(patient, tmp_path):
     assert main(words) == 0
     first, second = (read_volume(tmp_path / name).array_kji for name in ("a.nrrd", "b.nrrd"))
     assert second == pytest.approx(first, rel=1e-5)
+
+
+def test_the_couch_gets_no_dose_where_the_body_is_asked_for(patient, tmp_path):
+    ct = sitk_array(patient / "ct.nii.gz")
+    ct[:, 2] = -1000.0
+    ct[:, :2] = 300.0  # two rows of couch below a gap
+    write(patient / "ct.nii.gz", ct)
+    assert run(patient, tmp_path, "--body-mask", output="body.nrrd") == 0
+    assert run(patient, tmp_path, output="all.nrrd") == 0
+    body, everything = (read_volume(tmp_path / name).array_kji for name in ("body.nrrd", "all.nrrd"))
+    assert (everything[:, :2] > 0).any()
+    assert not body[:, :2].any()
+    assert body[4, 6, 6] == pytest.approx(everything[4, 6, 6], rel=0.01)
+    assert json.loads((tmp_path / "body.nrrd.json").read_text())["parameters"]["body_mask"] is True
 
 
 def test_noise_below_zero_is_removed_and_recorded(patient, tmp_path):

@@ -326,3 +326,10 @@ def test_bad_input_is_refused_and_changes_nothing(
         logic.computeDose(**arguments)
     assert _node_count() == before
     np.testing.assert_array_equal(_array(torso[1]), values)
+
+
+def test_the_body_mask_reaches_the_core() -> None:
+    from RadioDosimetryLib.voxelDoseWork import DoseSettings
+
+    assert DoseSettings(bodyMask=True).asOptions().body_mask is True
+    assert DoseSettings().asOptions().body_mask is False

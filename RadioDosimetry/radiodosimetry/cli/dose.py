@@ -75,6 +75,9 @@ def add_parser(subparsers: Subparsers) -> None:
         help="take CT numbers above 3095 HU (metal on an extended scale) as the densest bone and below -3100 HU "
         "(padding) as air, instead of refusing the CT",
     )  # fmt: skip
+    parser.add_argument(
+        "--body-mask", action="store_true", help="couch and blankets on the CT are air, and get no dose"
+    )
     _add_activity(parser)
     _add_regions(parser)
     _add_outputs(parser)
@@ -260,6 +263,7 @@ def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Pro
         device=arguments.device or "cpu",
         secondaries=arguments.secondaries or "local",
         conversion=schneider_2000().with_clamped_hu() if arguments.clamp_hu else None,
+        body_mask=arguments.body_mask,
     )
     result = compute_dose(
         ct, tia, nuclide, arguments.method, regions, options, radiobiology, PartialProgress(progress, 0.05, 0.95)

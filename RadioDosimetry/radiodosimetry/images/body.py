@@ -13,6 +13,9 @@ from .volume import QuantitativeVolume
 BODY_THRESHOLD_HU = -400.0
 """Halfway between lung tissue (-800) and soft tissue (0): skin is found, clothes and blankets are not."""
 
+AIR_HU = -1000
+"""CT number of what is not the body."""
+
 COUCH_GAP_MM = 4.0
 """Structures thinner than about twice this (couch covers, cables) are cut from the body."""
 
@@ -53,6 +56,14 @@ def body_mask(ct: QuantitativeVolume, threshold_hu: float = BODY_THRESHOLD_HU) -
         core = _largest_piece(dense)
     body = _largest_piece(ndimage.binary_dilation(core, ball) & dense)
     return np.stack([ndimage.binary_fill_holes(plane) for plane in body])
+
+
+def without_surroundings(ct: QuantitativeVolume) -> tuple[QuantitativeVolume, NDArray[np.bool_]]:
+    """The CT with air outside the body (no couch, no blankets), and the body; raises what `body_mask` does."""
+    body = body_mask(ct)
+    record = ct.record.with_parameters(body_mask=f"air outside the body, found from {BODY_THRESHOLD_HU:g} HU on")
+    air = np.asarray(AIR_HU, dtype=ct.array_kji.dtype)
+    return ct.with_array(np.where(body, ct.array_kji, air), record=record), body
 
 
 def _ball(radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:

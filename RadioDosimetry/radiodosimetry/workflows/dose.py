@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, RegionError, UnitError
 from ..images.activity import without_negative_activity
+from ..images.body import without_surroundings
 from ..images.coverage import CtCoverage, ct_coverage
 from ..images.geometry import VolumeGeometry
 from ..images.regions import LabelMap, Region, evaluate_expression, read_label_map, regions_of
@@ -67,6 +68,8 @@ class DoseOptions:
         CT calibration; Schneider et al. 2000 if None.
     bands
         Density bands of `multiple-vsv`.
+    body_mask
+        Whether what lies outside the body on the CT (couch, blankets) counts as air and gets no dose.
     """
 
     convolution: ConvolutionOptions = field(default_factory=ConvolutionOptions)
@@ -77,6 +80,7 @@ class DoseOptions:
     secondaries: str = "local"
     conversion: SchneiderConversion | None = None
     bands: DensityBands = field(default_factory=DensityBands)
+    body_mask: bool = False
 
     def __post_init__(self) -> None:
         if self.histories is not None and self.target_uncertainty is not None:
@@ -174,7 +178,10 @@ def compute_dose(
     report_progress(progress, 0.0, "Media from the CT")
     tia = without_negative_activity(tia)
     bands = None if method == "monte-carlo" else options.bands
-    media = segment_media(resample_ct(ct, tia.geometry), options.conversion, bands)
+    ct_on_grid, body = resample_ct(ct, tia.geometry), None
+    if options.body_mask:
+        ct_on_grid, body = without_surroundings(ct_on_grid)
+    media = segment_media(ct_on_grid, options.conversion, bands)
     coverage = ct_coverage(ct.geometry, tia, regions)
     tia = replace(tia, geometry=media.geometry)
     region_uncertainty: Mapping[str, float] = {}
@@ -193,7 +200,8 @@ def compute_dose(
         dose = convolve(tia, media, source, options.convolution, work)
     report_progress(progress, 0.95, "Region statistics")
     record = _complete(dose.record, ct, tia, media, coverage, radiobiology or {})
-    dose = dose.with_array(dose.array_kji, record=record)
+    record = record.with_parameters(body_mask=options.body_mask)
+    dose = dose.with_array(dose.array_kji if body is None else np.where(body, dose.array_kji, 0), record=record)
     if uncertainty is not None:
         uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
     table = region_statistics(dose, media.density_kji, regions, region_uncertainty, radiobiology)
