@@ -435,7 +435,7 @@ def test_the_sample_patient_comes_from_sample_data_without_a_download(panel: Sim
 
     VoxelDose.registerSampleData()
     sources = slicer.modules.sampleDataSources["RadioDosimetry"]
-    source = next(source for source in sources if source.customDownloader and "torso" in source.sampleName)
+    source = next(source for source in sources if source.sampleName.startswith("Virtual torso: CT"))
     source.customDownloader(source)
     assert {"Torso CT", "Torso Lu-177 activity", "Torso regions"} <= {
         node.GetName() for node in slicer.util.getNodes("Torso*").values()

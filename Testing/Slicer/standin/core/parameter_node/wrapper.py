@@ -116,9 +116,15 @@ class _Value:
             self._writing = False
 
     def onModified(self) -> None:
-        """Read anew, as somebody else may have changed the node."""
-        if not self._writing:
-            self._kept = self._read()
+        """Read anew, as somebody else may have changed the node.
+
+        What a cleared scene has taken out of the node is its default again, and is not written from here: every write
+        would call the observers of all other parameters within this call.
+        """
+        if self._writing:
+            return
+        there = self._serializer.isIn(self._node, self._name)
+        self._kept = self._serializer.read(self._node, self._name) if there else self.info.default.value
 
     def _read(self) -> Any:
         if not self._serializer.isIn(self._node, self._name):
