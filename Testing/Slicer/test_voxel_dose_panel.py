@@ -435,7 +435,7 @@ def test_the_sample_patient_comes_from_sample_data_without_a_download(panel: Sim
 
     VoxelDose.registerSampleData()
     sources = slicer.modules.sampleDataSources["RadioDosimetry"]
-    source = next(source for source in sources if source.sampleName.startswith("Virtual torso: CT"))
+    source = next(source for source in sources if "Lu-177 activity" in source.sampleName)
     source.customDownloader(source)
     # The scene numbers names that it has given before, even to nodes that are gone.
     names = [node.GetName() for node in slicer.util.getNodes("Torso*").values()]
