@@ -42,7 +42,23 @@ def absorbed_fraction(particle: str, energy_mev: float, mass_g: float, secondari
     return absorbed_mev([spectrum], sphere_radius_mm(mass_g, 1.0), secondaries) / energy_mev
 
 
-@pytest.mark.parametrize(("energy_mev", "printed"), [(0.1, 0.991), (0.5, 0.895), (1.0, 0.749)])
+@pytest.mark.parametrize(
+    ("energy_mev", "printed"),
+    [
+        (0.1, 0.991),
+        (0.5, 0.895),
+        (1.0, 0.749),
+        pytest.param(
+            2.0,
+            0.478,
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="ours is 0.4926, +3.1 %, and EGSnrc's without spin 0.4927; the leading spin factor would take "
+                "ours to 0.4872, +1.9 % (decision 4)",
+            ),
+        ),
+    ],
+)
 def test_electrons_in_a_sphere_of_one_gram(energy_mev: float, printed: float) -> None:
     assert absorbed_fraction("electron", energy_mev, 1.0) == pytest.approx(printed, rel=ELECTRON_TOLERANCE)
 
@@ -59,22 +75,6 @@ def test_spheres_in_water_agree_with_egsnrc(row: dict[str, str]) -> None:
     )
     tolerance = 0.001 if row["particle"] == "electron" else 0.005
     assert ours == pytest.approx(float(row["absorbed_fraction"]), rel=tolerance)
-
-
-def test_the_fraction_printed_for_2_mev_is_not_that_of_a_sphere_in_water() -> None:
-    """0.478 is printed; EGSnrc gives 0.4927 in water and 0.4789 in vacuum, where nothing scatters back."""
-    printed = 0.478
-    in_water, in_vacuum = (
-        next(
-            float(row["absorbed_fraction"])
-            for row in EGSNRC_SPHERES
-            if row["particle"] == "electron" and row["energy_mev"] == "2" and row["surroundings"] == surroundings
-        )
-        for surroundings in ("water", "vacuum")
-    )
-    assert in_water / printed > 1.03
-    assert in_vacuum == pytest.approx(printed, rel=0.003)
-    assert absorbed_fraction("electron", 2.0, 1.0) == pytest.approx(in_water, rel=0.001)
 
 
 @pytest.mark.parametrize(
