@@ -155,9 +155,9 @@ def test_the_total_body_comes_out_higher_than_printed() -> None:
     assert 1.15 < ratio < 1.27
 
 
-def test_the_testes_come_out_lower_than_printed() -> None:
-    ratio = doses_mgy_per_mbq(ACQUIRED)["testes"] / TABLE_2["testes"][ACQUIRED]
-    assert 0.80 < ratio < 0.97
+@pytest.mark.xfail(strict=True, reason="-10.7 %: our SAF from the kidneys is 2.9e-7 per g, the report's 3.7e-7")
+def test_the_testes_agree_within_five_percent() -> None:
+    assert doses_mgy_per_mbq(ACQUIRED)["testes"] == pytest.approx(TABLE_2["testes"][ACQUIRED], rel=0.05)
 
 
 def test_the_heart_wall_cannot_be_the_source() -> None:
