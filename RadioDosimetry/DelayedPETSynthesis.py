@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import slicer
-import vtk
 from slicer import (
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
@@ -25,6 +24,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+
+from RadioDosimetryLib.panelLifeCycle import PanelLifeCycle
 
 
 class DelayedPETSynthesis(ScriptedLoadableModule):
@@ -98,86 +99,18 @@ HAND_WIRED_PARAMETERS = ("modelName", "nuclide")
 """Parameters that are not bound through `connectGui`."""
 
 
-class DelayedPETSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class DelayedPETSynthesisWidget(PanelLifeCycle, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: it reads choices, starts the logic in the background, and shows results and messages."""
 
-    def __init__(self, parent=None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._panel = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+    def makeLogic(self):
+        """What computes."""
+        return DelayedPETSynthesisLogic()
 
-    def setup(self) -> None:
-        """Load the panel and wire it."""
-        ScriptedLoadableModuleWidget.setup(self)
+    def makePanel(self):
+        """What answers to the widgets."""
         from RadioDosimetryLib.delayedPetPanel import DelayedPetPanel
 
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/DelayedPETSynthesis.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = DelayedPETSynthesisLogic()
-        self._panel = DelayedPetPanel(self.ui, self.logic)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.applyButton.connect("clicked(bool)", self._panel.onApply)
-        self.ui.cancelButton.connect("clicked(bool)", self._panel.onCancel)
-        self.ui.compareButton.connect("clicked(bool)", self._panel.onCompare)
-        self.ui.showButton.connect("clicked(bool)", self._panel.onShow)
-        self.ui.handOverButton.connect("clicked(bool)", self._panel.onHandOver)
-        self.ui.modelTimesButton.connect("clicked(bool)", self._panel.onModelTimes)
-        self.ui.earlyTimeButton.connect("clicked(bool)", self._panel.onEarlyTime)
-        self.ui.modelComboBox.connect("currentIndexChanged(int)", self._panel.onModelChosen)
-        self.ui.nuclideComboBox.connect("currentIndexChanged(int)", self._panel.onNuclideChosen)
-        self.initializeParameterNode()
-
-    def cleanup(self) -> None:
-        """Stop what runs and let go of the scene."""
-        if self._panel is not None:
-            self._panel.abandon()
-        self.setParameterNode(None)
-        self.removeObservers()
-
-    def enter(self) -> None:
-        """Called when the user opens the module."""
-        self.initializeParameterNode()
-
-    def exit(self) -> None:
-        """Called when the user opens another module; a run goes on."""
-        self.setParameterNode(None)
-
-    def onSceneStartClose(self, caller, event) -> None:
-        """Let go of the nodes before they vanish, and stop the run that would write beside them."""
-        self._panel.abandon()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller, event) -> None:
-        """Begin anew in the empty scene."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self) -> None:
-        """Take the scene's choices, with the models that are installed now."""
-        self.setParameterNode(self.logic.getParameterNode())
-
-    def setParameterNode(self, parameterNode: DelayedPETSynthesisParameterNode | None) -> None:
-        """Bind the panel to a parameter node, or to none."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self._parameterNodeGuiTag = None
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
-        if self._panel is not None:
-            self._panel.setParameterNode(parameterNode)
-
-    def onParameterNodeModified(self, caller=None, event=None) -> None:
-        """Bring what `connectGui` does not reach up to date."""
-        self._panel.update()
+        return DelayedPetPanel(self.ui, self.logic)
 
 
 class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Union
 
 import slicer
-import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLSequenceNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -18,6 +17,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from RadioDosimetryLib.panelLifeCycle import PanelLifeCycle
 from RadioDosimetryLib.voxelDoseChoices import NUCLIDES, ActivityUnit, ComputeDevice, DoseMethod
 
 
@@ -125,93 +125,22 @@ HAND_WIRED_PARAMETERS = ("excludedSegmentIDs", "ctCalibrationFile")
 """Parameters without a connector in Slicer's `connectGui`."""
 
 
-class VoxelDoseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class VoxelDoseWidget(PanelLifeCycle, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: it reads choices, starts the logic in the background, and shows results and messages."""
 
-    def __init__(self, parent=None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._panel = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+    def makeLogic(self):
+        """What computes."""
+        return VoxelDoseLogic()
 
-    def setup(self) -> None:
-        """Load the panel and wire it."""
-        ScriptedLoadableModuleWidget.setup(self)
+    def makePanel(self):
+        """What answers to the widgets."""
         from RadioDosimetryLib.voxelDosePanel import VoxelDosePanel
 
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/VoxelDose.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = VoxelDoseLogic()
-        for selector in (self.ui.shownDoseSelector, self.ui.referenceDoseSelector, self.ui.testDoseSelector):
-            selector.addAttribute("vtkMRMLScalarVolumeNode", "DicomRtImport.DoseVolume", "1")
-        self._panel = VoxelDosePanel(self.ui, self.logic)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.applyButton.connect("clicked(bool)", self._panel.onApply)
-        self.ui.cancelButton.connect("clicked(bool)", self._panel.onCancel)
-        self.ui.showDoseButton.connect("clicked(bool)", self._panel.onShowDose)
-        self.ui.showUncertaintyButton.connect("clicked(bool)", self._panel.onShowUncertainty)
-        self.ui.showHistogramButton.connect("clicked(bool)", self._panel.onShowHistogram)
-        self.ui.isodoseButton.connect("clicked(bool)", self._panel.onShowIsodose)
-        self.ui.exportButton.connect("clicked(bool)", self._panel.onExport)
-        self.ui.compareButton.connect("clicked(bool)", self._panel.onCompare)
-        self.ui.checkAllButton.connect("clicked(bool)", self._panel.onCheckAll)
-        self.ui.checkNoneButton.connect("clicked(bool)", self._panel.onCheckNone)
-        self.ui.editRegionsButton.connect("clicked(bool)", self._panel.onEditRegions)
-        self.ui.exportPathLineEdit.connect("currentPathChanged(QString)", self._panel.onPathChanged)
-        self.ui.ctCalibrationPathLineEdit.connect("currentPathChanged(QString)", self._panel.onCalibrationChanged)
-        self.ui.regionsTable.connect("itemChanged(QTableWidgetItem*)", self._panel.onRegionChecked)
-        self.initializeParameterNode()
+        return VoxelDosePanel(self.ui, self.logic)
 
-    def cleanup(self) -> None:
-        """Stop what runs and let go of the scene."""
-        if self._panel is not None:
-            self._panel.abandon()
-        self.setParameterNode(None)
-        self.removeObservers()
-
-    def enter(self) -> None:
-        """Called when the user opens the module."""
-        self.initializeParameterNode()
-
-    def exit(self) -> None:
-        """Called when the user opens another module; a run goes on."""
-        self.setParameterNode(None)
-
-    def onSceneStartClose(self, caller, event) -> None:
-        """Let go of the nodes before they vanish, and stop the run that would write into them."""
-        self._panel.abandon()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller, event) -> None:
-        """Begin anew in the empty scene."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self) -> None:
-        """Take the scene's choices, or choose what the scene leaves no doubt about."""
-        self.setParameterNode(self.logic.getParameterNode())
+    def chooseInputs(self) -> None:
+        """Choose the nodes that say what they are."""
         self.logic.chooseInputs(self._parameterNode)
-
-    def setParameterNode(self, parameterNode: VoxelDoseParameterNode | None) -> None:
-        """Bind the panel to a parameter node, or to none."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self._parameterNodeGuiTag = None
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
-        self._panel.setParameterNode(parameterNode)
-
-    def onParameterNodeModified(self, caller=None, event=None) -> None:
-        """Bring what `connectGui` does not reach up to date."""
-        self._panel.update()
 
 
 class VoxelDoseLogic(ScriptedLoadableModuleLogic):

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import logging
-
 import slicer
 from slicer.i18n import tr as _
 
-from .background import BackgroundRun
 from .delayedPet import cardText, hoursFromText, installedModels
+from .runningPanel import RunningPanel, Work
 
-_LOG = logging.getLogger(__name__)
 
-
-class DelayedPetPanel:
+class DelayedPetPanel(RunningPanel):
     """Wires the widgets of `DelayedPETSynthesis.ui` to the logic.
 
     Parameters
@@ -26,17 +22,24 @@ class DelayedPetPanel:
     """
 
     def __init__(self, ui, logic) -> None:
-        self._ui = ui
-        self._logic = logic
-        self._parameters = None
-        self._run = BackgroundRun()
+        super().__init__(ui, logic, ui.statusLabel)
         self._isFilling = False
-        ui.progressBar.visible = False
 
-    @property
-    def isRunning(self) -> bool:
-        """Whether a model is at work."""
-        return self._run.isRunning
+    def connect(self) -> None:
+        """Connect the widgets; after that the panel answers to clicks."""
+        ui = self._ui
+        for button, slot in (
+            (ui.applyButton, self.onApply),
+            (ui.cancelButton, self.onCancel),
+            (ui.compareButton, self.onCompare),
+            (ui.showButton, self.onShow),
+            (ui.handOverButton, self.onHandOver),
+            (ui.modelTimesButton, self.onModelTimes),
+            (ui.earlyTimeButton, self.onEarlyTime),
+        ):
+            button.connect("clicked(bool)", slot)
+        ui.modelComboBox.connect("currentIndexChanged(int)", self.onModelChosen)
+        ui.nuclideComboBox.connect("currentIndexChanged(int)", self.onNuclideChosen)
 
     def setParameterNode(self, parameters) -> None:
         """Take the choices of a parameter node; None: of none."""
@@ -122,7 +125,7 @@ class DelayedPetPanel:
 
         parameters, models = self._parameters, installedModels()
         if self._run.isRunning:
-            return _("A model is at work; wait or cancel it.")
+            return self._busy()
         if not models:
             return _noModel()
         if parameters.earlyVolume is None:
@@ -145,7 +148,7 @@ class DelayedPetPanel:
 
     def _missingForComparison(self, results) -> str:
         if self._run.isRunning:
-            return _("A model is at work; wait or cancel it.")
+            return self._busy()
         if not results:
             return _("Synthesise volumes first.")
         if self._parameters.acquiredVolume is None:
@@ -189,60 +192,20 @@ class DelayedPetPanel:
 
     def onApply(self) -> None:
         """Read the nodes and run the model in the background."""
-        if self._run.isRunning:
-            self._say(_("A model is at work; wait or cancel it."), isError=True)
-            return
+        self._start(self._synthesisWork, _("Synthesising..."))
+
+    def _synthesisWork(self) -> Work:
+        """What the choices ask for, read from the nodes."""
         from .delayedPetWork import runSynthesis
-        from .requirements import ensureRequirements
 
         parameters = self._parameters
-        try:
-            ensureRequirements(interactive=True)
-            request = self._logic.request(parameters)
-            early = parameters.earlyVolume
-            choices = (parameters.withUncertainty, parameters.oneSequence, parameters.outputSequence)
-            self._run.start(
-                lambda progress: runSynthesis(request, progress),
-                lambda results, error: self._onFinished(results, error, request, early, choices),
-                self._onProgress,
-            )
-        except Exception as error:  # every failure ends as a message in the panel
-            self._sayError(error)
-        else:
-            self._ui.progressBar.value = 0
-            self._say(_("Synthesising..."))
-        self._updateActions()
-
-    def onCancel(self) -> None:
-        """Ask the model to stop."""
-        if self._run.isRunning:
-            self._run.cancel()
-            self._ui.cancelButton.enabled = False
-            self._say(_("Cancelling..."))
-
-    def abandon(self) -> None:
-        """Stop the model and forget its result: the scene or the panel goes away."""
-        if self._run.isRunning:
-            self._run.abandon()
-            self._say(_("The run was stopped, since the scene was closed."))
-        self._updateActions()
-
-    def _onProgress(self, fraction: float, message: str) -> None:
-        self._ui.progressBar.value = round(100 * fraction)
-        if self._ui.cancelButton.enabled:
-            self._say(message)
-
-    def _onFinished(self, results, error, request, early, choices) -> None:
-        """Leave the volumes in the scene and say so; or say why there are none."""
-        from radiodosimetry.errors import CancelledError
-
-        if isinstance(error, CancelledError):
-            self._say(_("Cancelled; the scene is unchanged."))
-        elif error is not None:
-            self._sayError(error)
-        else:
-            self._guarded(lambda: self._store(results, request, early, choices))
-        self._updateActions()
+        request = self._logic.request(parameters)
+        early = parameters.earlyVolume
+        choices = (parameters.withUncertainty, parameters.oneSequence, parameters.outputSequence)
+        return (
+            lambda progress: runSynthesis(request, progress),
+            lambda results: self._store(results, request, early, choices),
+        )
 
     def _store(self, results, request, early, choices) -> None:
         withUncertainty, oneSequence, sequence = choices
@@ -250,10 +213,8 @@ class DelayedPetPanel:
         if oneSequence and self._parameters is not None:
             self._parameters.outputSequence = nodes[0]
         warnings = dict.fromkeys(warning for item in results for warning in item.volume.record.warnings)
-        text = _("Made: {names}. Beware: {warnings}").format(
-            names=", ".join(node.GetName() for node in nodes), warnings=" ".join(warnings)
-        )
-        self._say(text, isWarning=True)
+        names = ", ".join(node.GetName() for node in nodes)
+        self._sayDone(_("Made: {names}.").format(names=names), list(warnings))
 
     # After the run
 
@@ -294,30 +255,6 @@ class DelayedPetPanel:
         self._say(_("TimeActivityFit has the early scan and the synthetic volumes now."))
         if slicer.util.mainWindow() is not None:
             slicer.util.selectModule("TimeActivityFit")
-
-    # Messages
-
-    def _guarded(self, action) -> None:
-        """Do something on the scene; a failure ends as a message."""
-        try:
-            action()
-        except Exception as error:  # as in onApply
-            self._sayError(error)
-
-    def _sayError(self, error: Exception) -> None:
-        from radiodosimetry.errors import RadioDosimetryError
-
-        if isinstance(error, RadioDosimetryError):
-            _LOG.warning("%s", error)
-            self._say(str(error), isError=True)
-        else:
-            _LOG.exception("DelayedPETSynthesis failed", exc_info=error)
-            self._say(_("Unexpected failure: {error}. The log has the details.").format(error=error), isError=True)
-
-    def _say(self, text: str, isError: bool = False, isWarning: bool = False) -> None:
-        label = self._ui.statusLabel
-        label.styleSheet = "color: #b00020;" if isError else "color: #8a5a00;" if isWarning else ""
-        label.text = text
 
 
 def _noModel() -> str:

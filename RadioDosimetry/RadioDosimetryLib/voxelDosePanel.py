@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 
-from .background import BackgroundRun
 from .display import showDifference, showDose, showUncertainty
 from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
 from .plots import showInPlotView
+from .runningPanel import RunningPanel, Work
 from .voxelDoseChecks import isDose, missingForDifference, missingForDose
 from .voxelDoseEditor import RegionEditor, newSegmentation, requireEditor
 from .voxelDoseOutputs import (
@@ -30,10 +29,8 @@ from .voxelDoseWork import isSequence
 LOWEST_SHOWN_SHARE = 0.02
 """Dose below this share of the highest is transparent, so that the CT shows."""
 
-_LOG = logging.getLogger(__name__)
 
-
-class VoxelDosePanel:
+class VoxelDosePanel(RunningPanel):
     """Wires the widgets of `VoxelDose.ui` to the logic.
 
     Parameters
@@ -45,18 +42,32 @@ class VoxelDosePanel:
     """
 
     def __init__(self, ui, logic) -> None:
-        self._ui = ui
-        self._logic = logic
-        self._parameters = None
-        self._run = BackgroundRun()
+        super().__init__(ui, logic, ui.statusLabel)
         self._regions = RegionsTable(ui.regionsTable, self._onSegmentsChanged)
         self._editor = RegionEditor(ui.regionsWidget.layout())
-        ui.progressBar.visible = False
+        for selector in (ui.shownDoseSelector, ui.referenceDoseSelector, ui.testDoseSelector):
+            selector.addAttribute("vtkMRMLScalarVolumeNode", "DicomRtImport.DoseVolume", "1")
 
-    @property
-    def isRunning(self) -> bool:
-        """Whether a dose is being computed."""
-        return self._run.isRunning
+    def connect(self) -> None:
+        """Connect the widgets; after that the panel answers to clicks."""
+        ui = self._ui
+        for button, slot in (
+            (ui.applyButton, self.onApply),
+            (ui.cancelButton, self.onCancel),
+            (ui.showDoseButton, self.onShowDose),
+            (ui.showUncertaintyButton, self.onShowUncertainty),
+            (ui.showHistogramButton, self.onShowHistogram),
+            (ui.isodoseButton, self.onShowIsodose),
+            (ui.exportButton, self.onExport),
+            (ui.compareButton, self.onCompare),
+            (ui.checkAllButton, self.onCheckAll),
+            (ui.checkNoneButton, self.onCheckNone),
+            (ui.editRegionsButton, self.onEditRegions),
+        ):
+            button.connect("clicked(bool)", slot)
+        ui.exportPathLineEdit.connect("currentPathChanged(QString)", self.onPathChanged)
+        ui.ctCalibrationPathLineEdit.connect("currentPathChanged(QString)", self.onCalibrationChanged)
+        ui.regionsTable.connect("itemChanged(QTableWidgetItem*)", self.onRegionChecked)
 
     def setParameterNode(self, parameters) -> None:
         """Take the choices of a parameter node; None: of none."""
@@ -99,7 +110,7 @@ class VoxelDosePanel:
         ui.progressBar.visible = running
         if parameters is None:
             return
-        missing = _("A dose is being computed; wait or cancel it.") if running else missingForDose(parameters)
+        missing = self._busy() or missingForDose(parameters)
         ui.applyButton.enabled = not missing
         ui.applyButton.toolTip = missing or _("Compute the absorbed dose.")
         missing = missingForDifference(parameters)
@@ -132,87 +143,38 @@ class VoxelDosePanel:
 
     def onApply(self) -> None:
         """Read the nodes and compute in the background."""
-        if self._run.isRunning:
-            self._say(_("A dose is being computed; wait or cancel it."), isError=True)
-            return
-        from .requirements import ensureRequirements
+        self._start(self._doseWork, _("Computing the dose..."))
+
+    def _doseWork(self) -> Work:
+        """What the choices ask for, read from the nodes."""
         from .voxelDoseWork import computeRequest, doseRequest
 
         parameters = self._parameters
-        try:
-            ensureRequirements(interactive=True)
-            targets = _targets(parameters)
-            targets.requireDistinct()
-            method = parameters.method.value
-            request = doseRequest(
-                targets.ct,
-                targets.activity,
-                parameters.nuclide,
-                method,
-                targets.segmentation,
-                self._regions.checkedSegmentIDs(),
-                parameters.activityUnit.value or None,
-                parameters.calibrationFactor or None,
-                _settings(parameters),
-            )
-            title = self._logic.title(targets.activity, method)
-            self._run.start(
-                lambda progress: computeRequest(request, progress),
-                lambda result, error: self._onFinished(result, error, targets, title),
-                self._onProgress,
-            )
-        except Exception as error:  # every failure ends as a message in the panel
-            self._sayError(error)
-        else:
-            self._ui.progressBar.value = 0
-            self._say(_("Computing the dose..."))
-        self._updateActions()
-
-    def onCancel(self) -> None:
-        """Ask the computation to stop."""
-        if self._run.isRunning:
-            self._run.cancel()
-            self._ui.cancelButton.enabled = False
-            self._say(_("Cancelling..."))
-
-    def abandon(self) -> None:
-        """Stop the computation and forget its result: the scene or the panel goes away."""
-        if self._run.isRunning:
-            self._run.abandon()
-            self._say(_("The computation was stopped, since the scene was closed."))
-        self._updateActions()
-
-    def _onProgress(self, fraction: float, message: str) -> None:
-        self._ui.progressBar.value = round(100 * fraction)
-        if self._ui.cancelButton.enabled:
-            self._say(message)
-
-    def _onFinished(self, result, error, targets: DoseTargets, title: str) -> None:
-        """Leave the result in the scene and show it; or say why there is none."""
-        from radiodosimetry.errors import CancelledError
-
-        if isinstance(error, CancelledError):
-            self._say(_("Cancelled; the scene is unchanged."))
-        elif error is not None:
-            self._sayError(error)
-        else:
-            try:
-                nodes = storeDose(result, targets, title)
-            except Exception as failure:  # as in onApply
-                self._sayError(failure)
-            else:
-                self._onStored(nodes, result)
-        self._updateActions()
+        targets = _targets(parameters)
+        targets.requireDistinct()
+        method = parameters.method.value
+        request = doseRequest(
+            targets.ct,
+            targets.activity,
+            parameters.nuclide,
+            method,
+            targets.segmentation,
+            self._regions.checkedSegmentIDs(),
+            parameters.activityUnit.value or None,
+            parameters.calibrationFactor or None,
+            _settings(parameters),
+        )
+        title = self._logic.title(targets.activity, method)
+        return (
+            lambda progress: computeRequest(request, progress),
+            lambda result: self._onStored(storeDose(result, targets, title), result),
+        )
 
     def _onStored(self, nodes, result) -> None:
         self._choose(nodes.dose)
         self._ui.resultsCollapsibleButton.collapsed = False
         self._showDose(nodes.dose)
-        warnings = result.record.warnings
-        text = _("Dose done.")
-        if warnings:
-            text = _("Dose done. Beware: {warnings}").format(warnings=" ".join(warnings))
-        self._say(text, isWarning=bool(warnings))
+        self._sayDone(_("Dose done."), result.record.warnings)
 
     def _choose(self, doseNode) -> None:
         """Take a new dose for the results, and for a difference where none is chosen yet."""
@@ -334,30 +296,6 @@ class VoxelDosePanel:
     def _onSegmentsChanged(self, excludedSegmentIDs: list[str]) -> None:
         if self._parameters is not None:
             self._parameters.excludedSegmentIDs = excludedSegmentIDs
-
-    # Messages
-
-    def _guarded(self, action) -> None:
-        """Do something on the scene; a failure ends as a message."""
-        try:
-            action()
-        except Exception as error:  # as in onApply
-            self._sayError(error)
-
-    def _sayError(self, error: Exception) -> None:
-        from radiodosimetry.errors import RadioDosimetryError
-
-        if isinstance(error, RadioDosimetryError):
-            _LOG.warning("%s", error)
-            self._say(str(error), isError=True)
-        else:
-            _LOG.exception("VoxelDose failed", exc_info=error)
-            self._say(_("Unexpected failure: {error}. The log has the details.").format(error=error), isError=True)
-
-    def _say(self, text: str, isError: bool = False, isWarning: bool = False) -> None:
-        label = self._ui.statusLabel
-        label.styleSheet = "color: #b00020;" if isError else "color: #8a5a00;" if isWarning else ""
-        label.text = text
 
 
 def _targets(parameters) -> DoseTargets:

@@ -216,7 +216,7 @@ _UNIT_IN_LABELS = {"units": " [h]"}
 _SELECTOR = '<string notr="true">earlyVolume</string>'
 
 _BREAKS = [
-    ("widgets", "py", "self.ui.applyButton", "self.ui.aplyButton", "no widget 'aplyButton'"),
+    ("widgets", "panel", "ui.applyButton", "ui.aplyButton", "no widget 'aplyButton'"),
     ("widgets", "panel", "ui.showButton", "ui.shownButton", "no widget 'shownButton'"),
     ("widgets", "ui", 'name="cancelButton"', 'name="stopButton"', "no widget 'cancelButton'"),
     ("custom classes", "ui", "<class>qMRMLTableView</class>", "<class>qMRMLTabView</class>", "View is not declared"),

@@ -270,9 +270,9 @@ def test_a_second_run_is_refused_while_one_is_under_way(panel: SimpleNamespace, 
     model.go.clear()
     panel.ui.applyButton.click()
     assert not panel.ui.applyButton.enabled
-    assert "at work" in panel.ui.applyButton.toolTip
+    assert "A computation is under way" in panel.ui.applyButton.toolTip
     panel.run.onApply()
-    assert "at work" in panel.ui.statusLabel.text
+    assert "A computation is under way" in panel.ui.statusLabel.text
     model.go.set()
     _wait(panel)
     assert len(panel.logic.results()) == 2

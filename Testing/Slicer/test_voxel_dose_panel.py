@@ -239,9 +239,9 @@ def test_cancel_in_the_middle_leaves_the_scene_as_it_was(panel: SimpleNamespace,
 def test_a_second_apply_is_refused_while_one_runs(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
     _start_endless_run(panel)
     assert not panel.ui.applyButton.enabled
-    assert "being computed" in panel.ui.applyButton.toolTip
+    assert "A computation is under way" in panel.ui.applyButton.toolTip
     panel.run.onApply()
-    assert "being computed" in panel.ui.statusLabel.text
+    assert "A computation is under way" in panel.ui.statusLabel.text
     assert panel.run.isRunning
     panel.ui.cancelButton.click()
     _wait(panel)
