@@ -1,0 +1,468 @@
+"""The training loop: any learner, resumable in the middle of an epoch to the same bits as if it had never stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CancelledError, DeviceError, InputError, OutputError
+from ..images.atomic import write_text_atomically
+from ..progress import Progress, report_progress
+from ..provenance import to_json
+from .checkpoints import read_checkpoint, remove_partial_files, replace_file, write_checkpoint
+from .configuration import config_text, nearest_names
+from .devices import is_out_of_memory, repeatable_kernels, torch_device, torch_seed, torch_threads
+from .distributed import Processes, joined_processes
+from .learners import Learner
+from .samples import NETWORK, ORDER, TRAINING, VALIDATION, SampleSource, batches, generator_for, shares
+from .torch_import import torch_module
+from .training_errors import TrainingStoppedError
+from .training_log import Row, learning_curve_png, log_csv
+from .training_settings import TrainingSettings
+from .training_state import (
+    Advance,
+    copied_weights,
+    learner_content,
+    random_state,
+    require_same_run,
+    restore_learner,
+    set_random_state,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+_LOG = logging.getLogger(__name__)
+
+CHECKPOINT, BEST, LOG, CONFIG, CURVE = "checkpoint.pt", "best.pt", "log.csv", "config.toml", "learning_curve.png"
+"""Files of a run's folder."""
+
+_SECONDS_BETWEEN_FIGURES = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """What a training came to.
+
+    Attributes
+    ----------
+    weights
+        Name of each network to its weights of the best epoch, on the CPU.
+    best_epoch, best_value
+        From 1; its value of `TrainingSettings.monitor`.
+    history
+        A row per epoch, as in the log.
+    reason
+        Why it ended: "all epochs", "no gain in N epochs" or "time limit"; the last can be resumed.
+    run
+        Folder of the run.
+    """
+
+    weights: Mapping[str, Mapping[str, torch.Tensor]]
+    best_epoch: int
+    best_value: float
+    history: tuple[Row, ...]
+    reason: str
+    run: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do; False after a time limit."""
+        return self.reason != _TIME_LIMIT
+
+    def as_dict(self) -> dict[str, Any]:
+        """For cards: epochs, the best one and its row."""
+        best = next((dict(row) for row in self.history if row["epoch"] == self.best_epoch), {})
+        best.pop("seconds", None)
+        return {"epochs": len(self.history), "best_epoch": self.best_epoch, "ended_by": self.reason, "best": best}
+
+
+_TIME_LIMIT = "time limit"
+
+
+def train(
+    learner: Learner,
+    training: SampleSource,
+    validation: SampleSource | None,
+    settings: TrainingSettings,
+    run: Path,
+    *,
+    resume: bool = False,
+    identity: Mapping[str, Any] | None = None,
+    configuration: str | None = None,
+    progress: Progress | None = None,
+    time_limit_s: float | None = None,
+) -> TrainingResult:
+    """Train until the epochs are over, nothing is gained any more, or the time is up.
+
+    On the CPU the same seed and number of threads give the same bits, whether or not the run was killed and resumed.
+    The initial weights are the learner's: make its networks within `seeded_torch(settings.seed)`.
+
+    Parameters
+    ----------
+    learner
+        Networks and their step.
+    training, validation
+        Sources of samples; no patient of one may be in the other (`splits`). Without validation the monitored value is
+        that of training.
+    settings
+        Of the loop.
+    run
+        Folder of the run, made if absent: `config.toml`, `log.csv`, `checkpoint.pt` (all that decides the next step),
+        `best.pt` (weights of the best epoch), `learning_curve.png`.
+    resume
+        Go on from the folder's checkpoint; begin where there is none yet.
+    identity
+        What the run is of (hash of the data, patients of each side, settings of the network): JSON-ready values that a
+        resumed run must share.
+    configuration
+        Text of `config.toml`; None writes `settings`.
+    progress
+        Reports steps and values; cancelling keeps a checkpoint of the moment.
+    time_limit_s
+        Stop with a checkpoint when so many seconds have passed since the call.
+
+    Returns
+    -------
+    TrainingResult
+        With the weights of the best epoch.
+
+    Raises
+    ------
+    InputError
+        The folder holds a run and `resume` is not set, the checkpoint is of another run, there are no samples, or the
+        monitored value does not exist.
+    TrainingStoppedError
+        A value became NaN or infinite, or the learner gave up; the last checkpoint stays.
+    OutputError
+        A file could not be written; the last checkpoint stays.
+    DeviceError
+        The memory of the device does not suffice, or there is no such device.
+    CancelledError
+        The user cancelled.
+    """
+    run = Path(run)
+    _check_sources(training, validation)
+    device = torch_device(settings.device)
+    torch = torch_module()
+    with (
+        torch.random.fork_rng(devices=range(torch.cuda.device_count())),
+        torch_threads(settings.threads) as threads,
+        repeatable_kernels(device),
+        joined_processes(settings.device, settings.batch_size) as processes,
+    ):
+        loop = _Loop(learner, training, validation, settings, run, processes, device, threads, identity or {})
+        loop.prepare_folder(resume, configuration)
+        processes.synchronise(learner.networks)
+        with processes.gradients(learner.optimisers, settings.largest_gradient_norm):
+            return loop.until_done(progress, time_limit_s)
+
+
+def _check_sources(training: SampleSource, validation: SampleSource | None) -> None:
+    for name, source in (("training", training), ("validation", validation)):
+        if source is not None and len(source) == 0:
+            raise InputError(f"There are no samples for {name}; give more patients or smaller windows.")
+
+
+class _Loop:
+    """A training on its way: what the checkpoint holds, and the work between two checkpoints."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        training: SampleSource,
+        validation: SampleSource | None,
+        settings: TrainingSettings,
+        run: Path,
+        processes: Processes,
+        device: torch.device,
+        threads: int,
+        identity: Mapping[str, Any],
+    ) -> None:
+        self._learner, self._training, self._validation = learner, training, validation
+        self._settings, self._run, self._processes, self._device = settings, run, processes, device
+        self._threads, self._identity = threads, json.loads(to_json(identity))
+        self._schedulers = _schedulers(learner, settings)
+        self._now = Advance()
+        self._figure_drawn_at = -math.inf
+
+    # -- the story -----------------------------------------------------------------------------------------------
+
+    def until_done(self, progress: Progress | None, time_limit_s: float | None) -> TrainingResult:
+        """Epoch after epoch until there is a reason to stop."""
+        deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+        reason = self._reason_to_stop()
+        while reason is None:
+            if not self._train_epoch(progress, deadline):
+                reason = _TIME_LIMIT
+                break
+            self._finish_epoch(self._judge(progress))
+            reason = self._reason_to_stop()
+            if reason is None and self._time_is_up(deadline):
+                reason = _TIME_LIMIT
+        now = self._now
+        if now.best_epoch is None:
+            raise TrainingStoppedError("The time limit passed before the first epoch was over; go on with --resume.")
+        self._draw(always=True)
+        rows = tuple(map(dict, now.history))
+        return TrainingResult(dict(now.best_weights), now.best_epoch, now.best_value, rows, reason, self._run)
+
+    def _train_epoch(self, progress: Progress | None, deadline: float | None) -> bool:
+        """The rest of the epoch under way; False if the time was up before its end."""
+        now, settings = self._now, self._settings
+        epoch = len(now.history)
+        torch = torch_module()
+        order = generator_for(settings.seed, ORDER, epoch).permutation(len(self._training)).tolist()
+        cut = shares(order, settings.batch_size, self._processes.rank, self._processes.count)
+        if now.step == 0:
+            torch.manual_seed(torch_seed(settings.seed, NETWORK, epoch, self._processes.rank))
+            now.sums, now.sample_count, now.seconds = {}, 0, 0.0
+        self._set_mode(training=True)
+        rest = batches(
+            self._training,
+            cut[now.step :],
+            settings.seed,
+            TRAINING,
+            epoch,
+            settings.loader_workers,
+            self._device,
+        )
+        began = time.monotonic() - now.seconds
+        for share, batch in zip(cut[now.step :], rest, strict=True):
+            self._report(progress, now.step / len(cut), f"step {now.step + 1} of {len(cut)}")
+            self._processes.weight = share.weight
+            values = self._checked(self._step_on(batch), f"batch {now.step + 1}")
+            self._add(now.sums, values, share.count)
+            now.sample_count += share.count
+            now.step += 1
+            now.seconds = time.monotonic() - began
+            if now.step == len(cut):
+                break
+            if self._processes.count == 1 and self._time_is_up(deadline):
+                self._save()
+                return False
+            if settings.checkpoint_steps and now.step % settings.checkpoint_steps == 0:
+                self._save()
+        return True
+
+    def _judge(self, progress: Progress | None) -> dict[str, float]:
+        """The row of the epoch that is over: means of training, and of validation without any variation."""
+        means = self._means(self._now.sums, self._now.sample_count)
+        row = {f"train_{name}": value for name, value in means.items()}
+        self._processes.share_buffers(self._learner.networks)
+        if self._validation is None:
+            return row
+        self._set_mode(training=False)
+        settings, sums, count = self._settings, dict[str, float](), 0
+        cut = shares(range(len(self._validation)), settings.batch_size, self._processes.rank, self._processes.count)
+        source = batches(self._validation, cut, settings.seed, VALIDATION, 0, settings.loader_workers, self._device)
+        with torch_module().no_grad():
+            for number, (share, batch) in enumerate(zip(cut, source, strict=True), start=1):
+                self._report(progress, 1.0, f"validation {number} of {len(cut)}")
+                values = self._checked(self._validated(batch), f"validation batch {number}")
+                self._add(sums, values, share.count)
+                count += share.count
+        return row | {f"validation_{name}": value for name, value in self._means(sums, count).items()}
+
+    def _finish_epoch(self, row: dict[str, float]) -> None:
+        """Enter the epoch into the log, keep its weights if they are the best, and write the checkpoint."""
+        now = self._now
+        epoch = len(now.history) + 1
+        side = "train" if self._validation is None else "validation"
+        monitored = row.get(f"{side}_{self._settings.monitor}")
+        if monitored is None:
+            known = [name.removeprefix(f"{side}_") for name in row if name.startswith(side)]
+            raise InputError(
+                f"There is no value '{self._settings.monitor}' to monitor; "
+                f"{nearest_names(self._settings.monitor, known)}"
+            )
+        rate = next(iter(self._learner.optimisers.values())).param_groups[0]["lr"]
+        now.history.append({"epoch": float(epoch), "learning_rate": float(rate), "seconds": now.seconds} | row)
+        if monitored < now.best_value - self._settings.smallest_gain * _size(now.best_value):
+            now.best_epoch, now.best_value = epoch, monitored
+            now.best_weights = copied_weights(self._learner)
+        for scheduler in self._schedulers:
+            scheduler.step(*((monitored,) if self._settings.schedule == "plateau" else ()))
+        now.step = 0
+        self._save()
+        if self._processes.leads:
+            if now.best_epoch == epoch:
+                content = {"epoch": epoch, "networks": now.best_weights}
+                write_checkpoint(self._run / BEST, content, f"{CHECKPOINT} is whole")
+            replace_file(self._run / LOG, log_csv(now.history).encode(), f"{CHECKPOINT} is whole")
+            self._draw(always=False)
+
+    def _reason_to_stop(self) -> str | None:
+        if self._settings.patience and self._now.best_epoch is not None:
+            without_gain = len(self._now.history) - self._now.best_epoch
+            if without_gain >= self._settings.patience:
+                return f"no gain in {without_gain} epochs"
+        return "all epochs" if len(self._now.history) >= self._settings.epochs else None
+
+    # -- one step ------------------------------------------------------------------------------------------------
+
+    def _step_on(self, batch: Any) -> Mapping[str, float]:
+        with self._memory_explained():
+            return self._learner.training_step(batch)
+
+    def _validated(self, batch: Any) -> Mapping[str, float]:
+        with self._memory_explained():
+            return self._learner.validation_step(batch)
+
+    @contextlib.contextmanager
+    def _memory_explained(self) -> Iterator[None]:
+        """Say of a step that ran out of memory how the next run can use less."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            size = self._settings.batch_size
+            advice = f"a batch_size of {size // 2} (now {size}) or smaller windows" if size > 1 else "smaller windows"
+            raise DeviceError(
+                f"The memory of device '{self._settings.device}' does not suffice for a step; set {advice}."
+            ) from error
+
+    def _checked(self, values: Mapping[str, float], where: str) -> Mapping[str, float]:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                epoch = len(self._now.history) + 1
+                checkpoint = self._run / CHECKPOINT
+                kept = f"{checkpoint} is intact" if checkpoint.exists() else "there is no checkpoint yet"
+                raise TrainingStoppedError(
+                    f"The value '{name}' became {value} in epoch {epoch}, {where}; {kept}. Use a smaller learning_rate "
+                    f"(now {self._settings.learning_rate:g}), set largest_gradient_norm, or look for bad samples."
+                )
+        return values
+
+    @staticmethod
+    def _add(sums: dict[str, float], values: Mapping[str, float], count: int) -> None:
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0.0) + float(value) * count
+
+    def _means(self, sums: Mapping[str, float], count: int) -> dict[str, float]:
+        """Means over the samples of all processes."""
+        names = sorted(sums)
+        numbers = torch_module().tensor([*(sums[name] for name in names), float(count)], dtype=torch_module().float64)
+        numbers = self._processes.add(numbers.to(self._device)) if self._processes.count > 1 else numbers
+        total = max(float(numbers[-1]), 1.0)
+        means = {name: float(value) / total for name, value in zip(names, numbers[:-1], strict=True)}
+        return {name: means[name] for name in sums}
+
+    def _set_mode(self, training: bool) -> None:
+        for network in self._learner.networks.values():
+            network.train(training)
+
+    def _report(self, progress: Progress | None, done: float, what: str) -> None:
+        """Say how far the training is; where the user cancelled, keep a checkpoint of the moment."""
+        if not self._processes.leads:
+            return
+        now, epochs, name = self._now, self._settings.epochs, self._settings.monitor
+        epoch = len(now.history) + 1
+        message = f"Epoch {epoch} of {epochs}, {what}"
+        if now.sample_count and name in now.sums:
+            message += f", {name} {now.sums[name] / now.sample_count:.4g}"
+        if now.best_epoch is not None:
+            message += f", best {now.best_value:.4g} in epoch {now.best_epoch}"
+        try:
+            report_progress(progress, min((epoch - 1 + done) / epochs, 1.0), message)
+        except CancelledError as error:
+            if self._processes.count == 1:
+                self._save()
+            raise CancelledError(f"{error} The run can go on from its checkpoint with --resume.") from error
+
+    def _time_is_up(self, deadline: float | None) -> bool:
+        if deadline is None:
+            return False
+        # The first process's clock counts, so that all stop together.
+        return bool(self._processes.gather(time.monotonic() >= deadline)[0])
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def prepare_folder(self, resume: bool, configuration: str | None) -> None:
+        """Make the folder of the run, or go on from its checkpoint.
+
+        Raises
+        ------
+        InputError
+            It holds a run and `resume` is not set, or the checkpoint is of another run.
+        OutputError
+            It cannot be made.
+        """
+        checkpoint = self._run / CHECKPOINT
+        if checkpoint.exists():
+            if not resume:
+                raise InputError(
+                    f"The folder {self._run} holds a training already; add --resume to go on with it, or give another."
+                )
+            self._load(checkpoint)
+        if not self._processes.leads:
+            return
+        try:
+            self._run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OutputError(f"Cannot make the folder {self._run}: {reason}; give one that can be written.") from error
+        remove_partial_files(self._run)
+        write_text_atomically(self._run / CONFIG, configuration or config_text(self._settings))
+
+    def _save(self) -> None:
+        """Write the checkpoint: whole, or not at all."""
+        states = self._processes.gather(random_state(self._device))
+        if not self._processes.leads:
+            return
+        content = self._now.as_content() | {
+            "settings": dataclasses.asdict(self._settings),
+            "identity": self._identity,
+            "threads": self._threads,
+            "processes": self._processes.count,
+            "random": states,
+        }
+        content |= learner_content(self._learner, self._schedulers)
+        done = f"the checkpoint in {self._run} is intact" if (self._run / CHECKPOINT).exists() else "nothing was kept"
+        write_checkpoint(self._run / CHECKPOINT, content, done)
+
+    def _load(self, path: Path) -> None:
+        """Take everything from a checkpoint of this run."""
+        content = read_checkpoint(path)
+        require_same_run(content, self._settings, self._identity, path)
+        restore_learner(self._learner, self._schedulers, content, path)
+        self._now = Advance.from_content(content)
+        if len(content["random"]) == self._processes.count:
+            set_random_state(content["random"][self._processes.rank], self._device)
+        for name, found in (("threads", self._threads), ("processes", self._processes.count)):
+            if found != content[name]:
+                _LOG.warning("Resumed with %d %s, before %d: the last bits may differ.", found, name, content[name])
+
+    def _draw(self, always: bool) -> None:
+        """Draw the learning curve, not more often than every so many seconds unless `always`."""
+        due = always or time.monotonic() - self._figure_drawn_at > _SECONDS_BETWEEN_FIGURES
+        if due and self._processes.leads and self._now.history:
+            png = learning_curve_png(self._now.history, self._settings.monitor, self._now.best_epoch)
+            replace_file(self._run / CURVE, png, f"{CHECKPOINT} is whole")
+            self._figure_drawn_at = time.monotonic()
+
+
+def _schedulers(learner: Learner, settings: TrainingSettings) -> Sequence[Any]:
+    """One schedule of the learning rate per optimiser."""
+    module = torch_module().optim.lr_scheduler
+    made: list[Any] = []
+    for optimiser in learner.optimisers.values():
+        if settings.schedule == "plateau":
+            factor, patience = settings.plateau_factor, settings.plateau_patience
+            made.append(module.ReduceLROnPlateau(optimiser, factor=factor, patience=patience))
+        elif settings.schedule == "cosine":
+            made.append(module.CosineAnnealingLR(optimiser, T_max=settings.epochs))
+    return made
+
+
+def _size(value: float) -> float:
+    return abs(value) if math.isfinite(value) else 0.0
