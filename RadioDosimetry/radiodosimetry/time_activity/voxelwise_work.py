@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..images.volume import QuantitativeVolume
+from ..processors import core_count
 from ..progress import PartialProgress, Progress, report_progress
 from .voxelwise_fit import Array
 from .voxelwise_models import Described, VoxelModel, describe, residual_degrees
@@ -359,7 +359,7 @@ class VoxelWork:
     ) -> None:
         """Work on slices of `chunk` voxels in threads; the first error or a cancel drops the slices not yet begun."""
         pieces = [slice(begin, min(begin + chunk, count)) for begin in range(0, count, chunk)]
-        threads = self._options.threads or os.cpu_count() or 1
+        threads = self._options.threads or core_count()
         report_progress(progress, 0.0, message)
         with ThreadPoolExecutor(min(threads, max(len(pieces), 1))) as pool:
             futures = [pool.submit(work, piece) for piece in pieces]

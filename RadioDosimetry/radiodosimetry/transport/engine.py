@@ -20,6 +20,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from ..errors import DeviceError
+from ..processors import core_count
 from ..progress import Progress, report_progress
 from . import histories
 from .physics import PhysicsTables
@@ -105,7 +106,7 @@ class HistoryRunner:
     voxel_count: int
     seed: int
     device: str
-    thread_count: int = field(default_factory=lambda: os.cpu_count() or 1)
+    thread_count: int = field(default_factory=core_count)
 
     def __post_init__(self) -> None:
         self._lanes = 1 if self.device == "cpu" else CUDA_LANES

@@ -7,7 +7,6 @@ Energy is tallied per region, in integers, so that a result depends on the seed 
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, RegionError
 from ..media.materials import Material
+from ..processors import core_count
 from ..progress import Progress, report_progress
 from . import region_histories
 from .engine import CHUNK_HISTORIES, initialise_warp, upload_tables
@@ -230,7 +230,7 @@ class RegionTransport:
         progress: Progress | None,
     ) -> Floats:
         """Tallies of all batches as shares of the energy emitted in each, shape (batches, bins)."""
-        threads = settings.thread_count or os.cpu_count() or 1
+        threads = settings.thread_count or core_count()
         tallies = [wp.zeros(2 * self._field.label_count, dtype=wp.int64, device="cpu") for _ in range(threads)]
         shares = np.zeros((settings.batches, 2 * self._field.label_count))
         with ThreadPoolExecutor(threads) as pool:

@@ -6,7 +6,6 @@ of a mirror-symmetric kernel is real and comes from one octant (DCT-I), and only
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..processors import core_count
 
 PRECISIONS = ("auto", "float32", "float64")
 """Number types of the transform; "auto" is float64 up to `LARGEST_DOUBLE_TRANSFORM`, float32 beyond."""
@@ -104,7 +104,7 @@ class ImageSpectrum:
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"Precision '{precision}' is unknown; expected one of: {', '.join(PRECISIONS)}.")
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or core_count()
         self._source, self._target = source, target
         farthest = farthest_offset_kji(source, target)
         kept = [min(half, far) for half, far in zip(half_width_kji, farthest, strict=True)]
