@@ -11,9 +11,9 @@ from slicer.i18n import tr as _
 from .display import showDifference, showDose, showUncertainty
 from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
 from .plots import showInPlotView
+from .regionEditor import RegionEditor, newSegmentation, requireEditor, shownScan
 from .runningPanel import RunningPanel, Work
 from .voxelDoseChecks import isDose, missingForDifference, missingForDose
-from .voxelDoseEditor import RegionEditor, newSegmentation, requireEditor
 from .voxelDoseOutputs import (
     CHART_ROLE,
     CT_ROLE,
@@ -24,7 +24,6 @@ from .voxelDoseOutputs import (
     storeDose,
 )
 from .voxelDoseRegions import RegionsTable
-from .voxelDoseWork import isSequence
 
 LOWEST_SHOWN_SHARE = 0.02
 """Dose below this share of the highest is transparent, so that the CT shows."""
@@ -44,7 +43,7 @@ class VoxelDosePanel(RunningPanel):
     def __init__(self, ui, logic) -> None:
         super().__init__(ui, logic, ui.statusLabel)
         self._regions = RegionsTable(ui.regionsTable, self._onSegmentsChanged)
-        self._editor = RegionEditor(ui.regionsWidget.layout())
+        self._editor = RegionEditor(ui.regionsWidget.layout(), "VoxelDoseSegmentEditor", self._guarded)
         for selector in (ui.shownDoseSelector, ui.referenceDoseSelector, ui.testDoseSelector):
             selector.addAttribute("vtkMRMLScalarVolumeNode", "DicomRtImport.DoseVolume", "1")
 
@@ -96,6 +95,7 @@ class VoxelDosePanel(RunningPanel):
         ui.kernelReachSpinBox.enabled = convolution
         ui.mediumComboBox.enabled = parameters.method.value == "single-vsv"
         self._regions.setSegmentation(parameters.segmentation, tuple(parameters.excludedSegmentIDs))
+        self._editor.follow(parameters.segmentation)
         ui.editRegionsButton.enabled = parameters.ctVolume is not None
         for button in (ui.checkAllButton, ui.checkNoneButton):
             button.enabled = parameters.segmentation is not None
@@ -290,8 +290,7 @@ class VoxelDosePanel(RunningPanel):
         parameters = self._parameters
         if parameters.segmentation is None:
             parameters.segmentation = newSegmentation(parameters.ctVolume)
-        activity = None if isSequence(parameters.activityVolume) else parameters.activityVolume
-        self._editor.toggle(parameters.segmentation, parameters.ctVolume, activity)
+        self._editor.toggle(parameters.segmentation, parameters.ctVolume, shownScan(parameters.activityVolume))
 
     def _onSegmentsChanged(self, excludedSegmentIDs: list[str]) -> None:
         if self._parameters is not None:

@@ -135,7 +135,7 @@ def test_classes_without_a_table_and_named_arguments_are_refused() -> None:
     with pytest.raises(AttributeError):
         _ = ctk.ctkFancyWidget
     with pytest.raises(AttributeError):
-        _ = slicer.qMRMLSegmentEditorWidget
+        _ = slicer.qMRMLMarkupsToolBar
     with pytest.raises(TypeError, match="no named arguments"):
         qt.QPushButton(text="Apply")
 

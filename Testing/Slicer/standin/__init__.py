@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .core.reports import forgetProblems, problems, report
 
-__all__ = ["forgetProblems", "insideSlicer", "isStandin", "loadModule", "problems", "report", "screenshot", "start"]
+__all__ = [
+    "forgetProblems", "insideSlicer", "isStandin", "loadModule", "problems", "report", "screenshot", "start", "without",
+]  # fmt: skip
 
 
 _REFERENCES_LENT = 1 << 40
@@ -99,3 +103,16 @@ def screenshot(widget: Any, path: Path | str) -> Path:
     from . import gui as widgets
 
     return widgets.screenshot(widget, Path(path))
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """A host without one of Slicer's widget classes, such as `qMRMLSegmentEditorWidget`."""
+    import slicer
+
+    kept = getattr(slicer, name)
+    delattr(slicer, name)
+    try:
+        yield
+    finally:
+        setattr(slicer, name, kept)

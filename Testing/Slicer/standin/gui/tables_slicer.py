@@ -10,7 +10,16 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from . import ctk_widgets, module_widget, node_combo_box, plot_widget, segment_widgets, table_view
+from . import (
+    ctk_widgets,
+    module_widget,
+    node_combo_box,
+    plot_widget,
+    segment_editor,
+    segment_effects,
+    segment_widgets,
+    table_view,
+)
 from .conventions import CLASSES, define
 
 
@@ -105,6 +114,28 @@ def _widgets() -> None:
         "setCurrentNode(vtkMRMLNode) setCurrentNodeID(str) setCurrentSegmentID(str) setMRMLScene(vtkMRMLScene)",
         "currentNodeChanged(vtkMRMLNode*) currentNodeChanged(bool)=currentNodeValid currentSegmentChanged(QString) "
         "segmentSelectionChanged(QStringList) nodeAboutToBeEdited(vtkMRMLNode*)",
+    )
+    define(
+        "qMRMLSegmentEditorWidget", segment_editor.qMRMLSegmentEditorWidget, "qMRMLWidget",
+        "segmentationNodeSelectorVisible:bool sourceVolumeNodeSelectorVisible:bool "
+        "switchToSegmentationsButtonVisible:bool",
+        "mrmlSegmentEditorNode() segmentationNode() segmentationNodeID() sourceVolumeNode() sourceVolumeNodeID() "
+        "currentSegmentID() activeEffect() setActiveEffect(qSlicerSegmentEditorScriptedEffect*) effectByName(str) "
+        "availableEffectNames() setupViewObservations() removeViewObservations() setMRMLScene(vtkMRMLScene) "
+        "setMRMLSegmentEditorNode(vtkMRMLSegmentEditorNode) updateWidgetFromMRML() setSegmentationNode(vtkMRMLNode) "
+        "setSourceVolumeNode(vtkMRMLNode) setCurrentSegmentID(str) setActiveEffectByName(str) saveStateForUndo() "
+        "undo() redo()",
+        "currentSegmentIDChanged(QString) sourceVolumeNodeChanged(vtkMRMLVolumeNode*) "
+        "segmentationNodeChanged(vtkMRMLSegmentationNode*)",
+    )
+    define(
+        "qSlicerSegmentEditorScriptedEffect", segment_effects.qSlicerSegmentEditorScriptedEffect, "QObject",
+        "name:str! title:str perSegment:bool! requireSegments:bool",
+        "self() optionsFrame() parameterSetNode() setParameterSetNode(vtkMRMLSegmentEditorNode) active() helpText() "
+        "setParameter(str,str|int|float) setParameterDefault(str,str|int|float) parameterDefined(str) parameter(str) "
+        "doubleParameter(str) integerParameter(str) sourceVolumeImageData() defaultModifierLabelmap() "
+        "modifySelectedSegmentByLabelmap(vtkOrientedImageData,int,bool?) saveStateForUndo() selectEffect(str) "
+        "confirmCurrentSegmentVisible()",
     )
     define(
         "qMRMLPlotView", plot_widget.qMRMLPlotView, "QWidget", "",

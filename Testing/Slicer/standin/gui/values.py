@@ -15,6 +15,8 @@ ALIASES = {"name": "objectName"}
 
 def readProperty(real: Any, name: str) -> Any:
     """Value of a property through its getter: `text()`, `isEnabled()`, `hasFrame()`, or a Python property."""
+    if isinstance(getattr(type(real), name, None), Property):
+        return getattr(real, name)
     name = ALIASES.get(name, name)
     for candidate in ("is" + _capital(name), "has" + _capital(name), name):
         member = getattr(real, candidate, None)
