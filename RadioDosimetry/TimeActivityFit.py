@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import slicer
-import vtk
 from slicer import (
     vtkMRMLNode,
     vtkMRMLPlotChartNode,
@@ -28,7 +27,16 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from RadioDosimetryLib.timeActivityChoices import FitModel, SimulationDevice, SValueSource, TiaMethod, TrapezoidTail
+from RadioDosimetryLib.panelLifeCycle import PanelLifeCycle
+from RadioDosimetryLib.timeActivityChoices import (
+    FitModel,
+    RegistrationKind,
+    SimulationDevice,
+    SValueSource,
+    SValueUnit,
+    TiaMethod,
+    TrapezoidTail,
+)
 
 NUCLIDES = (
     "Lu-177", "Y-90", "I-131", "Ho-166", "Sm-153", "Tb-161", "Cu-67", "Re-186", "Re-188", "Sr-89", "Er-169", "P-32",
@@ -91,7 +99,9 @@ class TimeActivityFitParameterNode:
     scanHours: list[float]
     scanCTs: list[vtkMRMLScalarVolumeNode]
     scanTransforms: list[vtkMRMLTransformNode]
+    scanSegmentations: list[vtkMRMLSegmentationNode]
     referenceScan: int = 0
+    registration: RegistrationKind = RegistrationKind.RIGID
     nuclide: Annotated[str, Choice(list(NUCLIDES)), Default("Lu-177")]
     administeredActivityMBq: Annotated[float, WithinRange(0.0, 1e6)] = 0.0
     injectionTime: str
@@ -120,10 +130,18 @@ class TimeActivityFitParameterNode:
     residualChart: vtkMRMLPlotChartNode
     sValues: SValueSource = SValueSource.ADULT_MALE
     massesFile: str
+    sValuesFile: str
+    sValuesUnit: SValueUnit = SValueUnit.STATED
     patientCT: vtkMRMLScalarVolumeNode
     patientSpacingMm: Annotated[float, WithinRange(1.0, 20.0)] = 4.0
     histories: Annotated[int, WithinRange(1000, 100_000_000)] = 500_000
     device: SimulationDevice = SimulationDevice.CPU
+    bed: bool = False
+    organAlphaBetaGy: Annotated[float, WithinRange(0.1, 100.0)] = 2.5
+    organRepairHours: Annotated[float, WithinRange(0.01, 100.0)] = 2.8
+    lesionAlphaBetaGy: Annotated[float, WithinRange(0.1, 100.0)] = 10.0
+    lesionRepairHours: Annotated[float, WithinRange(0.01, 100.0)] = 1.5
+    radiobiologyFile: str
     organDoseTable: vtkMRMLTableNode
     tiaMethod: TiaMethod = TiaMethod.MONO
     noisePercent: Annotated[float, WithinRange(0.0, 900.0)] = 0.0
@@ -133,92 +151,35 @@ class TimeActivityFitParameterNode:
 
 
 HAND_WIRED_PARAMETERS = (
-    "scanNodes", "scanHours", "scanCTs", "scanTransforms", "referenceScan", "excludedSegmentIDs", "segmentModels",
-    "segmentOrgans", "bodySegmentID", "recoveryFile", "massesFile", "shownRegion", "curvesTable", "fitsTable",
-    "residenceTimeTable", "curveChart", "residualChart",
+    "scanNodes", "scanHours", "scanCTs", "scanTransforms", "scanSegmentations", "referenceScan", "excludedSegmentIDs",
+    "segmentModels", "segmentOrgans", "bodySegmentID", "recoveryFile", "massesFile", "sValuesFile", "radiobiologyFile",
+    "shownRegion", "curvesTable", "fitsTable", "residenceTimeTable", "curveChart", "residualChart",
 )  # fmt: skip
 """Parameters without a connector in Slicer's `connectGui`, and nodes that no selector shows."""
 
 
-class TimeActivityFitWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class TimeActivityFitWidget(PanelLifeCycle, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: it reads choices, starts the logic in the background, and shows results and messages."""
 
-    def __init__(self, parent=None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._panel = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+    def makeLogic(self):
+        """What computes."""
+        return TimeActivityFitLogic()
 
-    def setup(self) -> None:
-        """Load the panel and wire it."""
-        ScriptedLoadableModuleWidget.setup(self)
+    def makePanel(self):
+        """What answers to the widgets."""
         from RadioDosimetryLib.timeActivityPanel import TimeActivityPanel
 
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/TimeActivityFit.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = TimeActivityFitLogic()
-        models = {model.value: model.label() for model in FitModel}
-        self._panel = TimeActivityPanel(self.ui, self.logic, models)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
-        self._panel.connect()
-        self.initializeParameterNode()
+        return TimeActivityPanel(self.ui, self.logic, {model.value: model.label() for model in FitModel})
 
-    def cleanup(self) -> None:
-        """Stop what runs and let go of the scene."""
-        if self._panel is not None:
-            self._panel.abandon()
-        self.setParameterNode(None)
-        self.removeObservers()
-
-    def enter(self) -> None:
-        """Called when the user opens the module."""
-        self.initializeParameterNode()
-
-    def exit(self) -> None:
-        """Called when the user opens another module; a run goes on."""
-        self.setParameterNode(None)
-
-    def onSceneStartClose(self, caller=None, event=None) -> None:
-        """Let go of the nodes before they vanish, and stop the run that would write into them."""
-        self._panel.abandon()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller=None, event=None) -> None:
-        """Begin anew in the empty scene."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
+    def setup(self) -> None:
+        """Beside what all panels do: hear of scans and results that leave the scene."""
+        super().setup()
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
 
     def onNodeRemoved(self, caller=None, event=None) -> None:
         """A scan or a result may be gone."""
         if self._parameterNode is not None and not slicer.mrmlScene.IsClosing():
             self._panel.update()
-
-    def initializeParameterNode(self) -> None:
-        """Take the scene's choices."""
-        self.setParameterNode(self.logic.getParameterNode())
-
-    def setParameterNode(self, parameterNode: TimeActivityFitParameterNode | None) -> None:
-        """Bind the panel to a parameter node, or to none."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self._parameterNodeGuiTag = None
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
-        self._panel.setParameterNode(parameterNode)
-
-    def onParameterNodeModified(self, caller=None, event=None) -> None:
-        """Bring what `connectGui` does not reach up to date."""
-        self._panel.update()
 
 
 class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
@@ -246,8 +207,8 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         Parameters
         ----------
         scans
-            Sequence nodes, pairs (volume node, hours after injection), or rows with CT and transform
-            (`RadioDosimetryLib.timeActivityScans.ScanNode`).
+            Sequence nodes, pairs (volume node, hours after injection), or rows with CT, transform and segmentation of
+            their own (`RadioDosimetryLib.timeActivityScans.ScanNode`).
         imageUnit
             Unit of images that do not say it.
         calibrationBqPerMlPerCount
@@ -256,7 +217,7 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
             Index of the scan that the transforms lead to.
         """
         from RadioDosimetryLib.timeActivityScans import ImageUnits, ScanNode
-        from RadioDosimetryLib.timeActivityTasks import Series
+        from RadioDosimetryLib.timeActivitySeries import Series
 
         rows = tuple(ScanNode.of(scan) for scan in scans)
         return Series(rows, ImageUnits(imageUnit, calibrationBqPerMlPerCount), referenceScan)
@@ -272,7 +233,8 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         scans, imageUnit, calibrationBqPerMlPerCount, referenceScan
             See `series`.
         segmentationNode, segmentIDs
-            Regions, drawn on the reference scan; all segments if `segmentIDs` is None.
+            Regions that the scans without their own have in common, drawn on the reference scan; all segments if
+            `segmentIDs` is None.
         nuclide
             Any radionuclide of ICRP-107.
         tableNode
@@ -294,7 +256,7 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         progress=None,
     ):  # fmt: skip
         """Table node of the fits of a table of `measureCurves`; `models`: region to its own model."""
-        from RadioDosimetryLib.timeActivityResults import curvesFromTable, fitsTable
+        from RadioDosimetryLib.timeActivityKept import curvesFromTable, fitsTable
         from RadioDosimetryLib.timeActivityWork import FitOptions, fittedCurves
 
         curves, nuclide, administeredBq = curvesFromTable(curvesTableNode)
@@ -303,7 +265,8 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
 
     def residenceTimes(self, fitsTableNode, tableNode=None):
         """Table node of the residence times of a table of `fitCurves` [h]."""
-        from RadioDosimetryLib.timeActivityResults import fitsFromTable, residenceTimeTable
+        from RadioDosimetryLib.timeActivityKept import fitsFromTable
+        from RadioDosimetryLib.timeActivityResults import residenceTimeTable
 
         return residenceTimeTable(fitsFromTable(fitsTableNode), tableNode)
 
@@ -315,8 +278,8 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
 
     def organDoses(
         self, fitsTableNode, phantom="adult-male", organs=None, massesFile=None, ctNode=None, segmentationNode=None,
-        spacingMm=4.0, histories=500_000, lesionMassesG=None, tableNode=None, progress=None,
-        device="cpu",
+        spacingMm=4.0, histories=500_000, lesionMassesG=None, tableNode=None, progress=None, device="cpu",
+        sValuesFile=None, sValuesUnit=None, bed=None,
     ):  # fmt: skip
         """Table node of the organ doses of a table of `fitCurves`.
 
@@ -325,30 +288,40 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         fitsTableNode
             Fits, with the administered activity.
         phantom
-            "adult-male", "adult-female", or "patient": Monte Carlo in `ctNode` with the segments that have a fit.
+            "adult-male"; "adult-female"; "patient": Monte Carlo in `ctNode` with the segments that have a fit; or
+            "file": the S-values of `sValuesFile`.
         organs
-            Region to organ of the phantom, or "lesion": a sphere of the mass in `lesionMassesG` (region to mass [g]);
+            Region to source organ, or "lesion": a sphere of the mass in `lesionMassesG` (region to mass [g]);
             organs that `RadioDosimetryLib.organNames` knows if None, and no lesion without a mass.
         massesFile
             CSV `organ,mass_g` of the patient's organs.
         ctNode, segmentationNode, spacingMm, histories, device
             For "patient"; `device` is "cpu" or "cuda".
+        sValuesFile, sValuesUnit
+            For "file": see `radiodosimetry.organ_dose.importers.read_s_value_table`.
+        bed
+            `RadioDosimetryLib.timeActivityRadiobiology.BedOptions` for biologically effective doses; none if None.
         tableNode
             Output table; a new one if None.
         """
-        from RadioDosimetryLib.timeActivityResults import fitsFromTable, organsByName
+        from RadioDosimetryLib.timeActivityDoses import DoseOptions
+        from RadioDosimetryLib.timeActivityKept import fitsFromTable
+        from RadioDosimetryLib.timeActivityResults import organsByName
         from RadioDosimetryLib.timeActivityTasks import organDoseTask, patientInput
 
         fits = fitsFromTable(fitsTableNode)
-        isPatient = phantom == SValueSource.PATIENT.value
+        isPatient, isFile = phantom == SValueSource.PATIENT.value, phantom == SValueSource.FILE.value
         patient = None
         if isPatient:
             patient = patientInput(ctNode, segmentationNode, fits, spacingMm, histories, device)
         lesions = dict(lesionMassesG or {})
         if organs is None:
             organs = {one: organ for one, organ in organsByName(fits).items() if organ != "lesion" or one in lesions}
-        task = organDoseTask(fits, organs, None if isPatient else phantom, massesFile, patient, lesions, tableNode)
-        return task.run(progress)[0]
+        options = DoseOptions(
+            organs, None if isPatient or isFile else phantom, patient, sValuesFile if isFile else None, sValuesUnit,
+            massesFile, lesions, bed,
+        )  # fmt: skip
+        return organDoseTask(fits, options, tableNode).run(progress)[0]
 
     def timeIntegratedActivity(
         self, scans, nuclide="Lu-177", method="mono", noisePercent=None, segmentationNode=None, fitsTableNode=None,
@@ -368,7 +341,7 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         volumeNode, uncertaintyNode
             Outputs; a new volume and no uncertainty if None. Never an input.
         """
-        from RadioDosimetryLib.timeActivityResults import fitsFromTable
+        from RadioDosimetryLib.timeActivityKept import fitsFromTable
         from RadioDosimetryLib.timeActivityTasks import tiaTask
         from RadioDosimetryLib.timeActivityWork import MeasurementOptions
 
@@ -378,11 +351,14 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         task = tiaTask(series, options, method, noisePercent, segmentationNode, fits, volumeNode, uncertaintyNode)
         return task.run(progress)
 
-    def registerScans(self, scans, referenceScan=0, progress=None):
-        """Linear transform nodes of rows with CTs (`ScanNode`) onto the reference scan; None where none is needed."""
-        from RadioDosimetryLib.timeActivityTasks import registrationTask
+    def registerScans(self, scans, referenceScan=0, kind="rigid", progress=None):
+        """Transform nodes of rows with CTs (`ScanNode`) onto the reference scan; None where none is needed.
 
-        return registrationTask(self.series(scans, referenceScan=referenceScan)).run(progress)
+        `kind` is "rigid", or "b-spline": a smooth deformation after it.
+        """
+        from RadioDosimetryLib.timeActivityRegistration import registrationTask
+
+        return registrationTask(self.series(scans, referenceScan=referenceScan), kind).run(progress)
 
 
 class TimeActivityFitTest(ScriptedLoadableModuleTest):

@@ -10,14 +10,24 @@ from datetime import datetime
 from slicer.i18n import tr as _
 
 from .segmentations import segmentNames
-from .timeActivityResults import FITS_ATTRIBUTE
+from .timeActivityKept import FITS_ATTRIBUTE
 from .timeActivityScans import ScanNode, isSequence
+from .timeActivitySeries import Series
 
 
 def scanRows(parameters) -> list[ScanNode]:
     """The rows of the table of scans of a parameter node."""
     columns = (parameters.scanNodes, parameters.scanHours, parameters.scanCTs, parameters.scanTransforms)
-    return [ScanNode(*row) for row in zip(*columns, strict=False)]
+    own = list(parameters.scanSegmentations)  # shorter in scenes of older versions, and after a hand-over
+    rows = list(zip(*columns, strict=False))
+    return [ScanNode(*row, own[number] if number < len(own) else None) for number, row in enumerate(rows)]
+
+
+def leadingSegmentation(parameters):
+    """The segmentation whose segments the table of regions shows; None without any."""
+    return Series(tuple(scanRows(parameters)), referenceScan=parameters.referenceScan).leadingSegmentation(
+        parameters.segmentation
+    )
 
 
 def scanNames(rows: Sequence[ScanNode]) -> list[str]:
@@ -54,10 +64,13 @@ def missingForFit(parameters) -> str:
     missing = missingScans(scanRows(parameters))
     if missing:
         return missing
-    segmentation = parameters.segmentation
-    names = segmentNames(segmentation)
+    segmentation = leadingSegmentation(parameters)
     if segmentation is None:
         return "" if parameters.wholeBody else _("Choose a segmentation, or tick Whole body.")
+    without = [row.node.GetName() for row in scanRows(parameters) if row.segmentation is None]
+    if parameters.segmentation is None and without:
+        return _("Choose the regions of {names}, or a segmentation for all.").format(names=", ".join(without))
+    names = segmentNames(segmentation)
     if not names:
         return _("Segmentation '{name}' has no segment: draw the regions.").format(name=segmentation.GetName())
     if not set(names) - set(parameters.excludedSegmentIDs) - {parameters.bodySegmentID} and not parameters.wholeBody:
@@ -70,7 +83,7 @@ def missingForMap(parameters) -> str:
     missing = missingScans(scanRows(parameters))
     if missing or parameters.tiaMethod.value != "organ-shape":
         return missing
-    if parameters.segmentation is None or not hasFits(parameters.fitsTable):
+    if leadingSegmentation(parameters) is None or not hasFits(parameters.fitsTable):
         return _("The shape of the organs' curves needs regions and their fits: measure and fit first.")
     return ""
 
@@ -81,11 +94,13 @@ def missingForOrganDoses(parameters) -> str:
         return _("Measure and fit first.")
     if parameters.residenceTimeTable is None:
         return _("Give the administered activity, and measure and fit anew.")
+    if parameters.sValues.value == "file":
+        return "" if parameters.sValuesFile else _("Choose the file of S-values.")
     if parameters.sValues.value != "patient":
         return ""
     if parameters.patientCT is None:
         return _("Choose the CT of the patient.")
-    return "" if parameters.segmentation is not None else _("Choose the segmentation.")
+    return "" if leadingSegmentation(parameters) is not None else _("Choose the segmentation.")
 
 
 def missingForRegistration(parameters) -> str:

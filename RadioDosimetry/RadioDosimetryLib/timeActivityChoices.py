@@ -62,6 +62,7 @@ class SValueSource(Enum):
     ADULT_MALE = "adult-male"
     ADULT_FEMALE = "adult-female"
     PATIENT = "patient"
+    FILE = "file"
 
     def label(self) -> str:
         """Text of the choice in the panel."""
@@ -69,7 +70,34 @@ class SValueSource(Enum):
             "adult-male": _("Stylised adult, male"),
             "adult-female": _("Stylised adult, female"),
             "patient": _("Patient: Monte Carlo in the CT"),
+            "file": _("A file of yours"),
         }[self.value]
+
+
+class RegistrationKind(Enum):
+    """How scans are registered; scenes keep the names, the core the values."""
+
+    RIGID = "rigid"
+    DEFORMABLE = "b-spline"
+
+    def label(self) -> str:
+        """Text of the registration in the panel."""
+        return {"rigid": _("Rigid"), "b-spline": _("Rigid, then B-spline (deforms)")}[self.value]
+
+
+class SValueUnit(Enum):
+    """Unit of a matrix of S-values that does not state it; scenes keep the names, the core the values."""
+
+    STATED = ""
+    GY_PER_BQ_S = "Gy/(Bq s)"
+    MGY_PER_MBQ_S = "mGy/(MBq s)"
+    MGY_PER_MBQ_H = "mGy/(MBq h)"
+    GY_PER_GBQ_H = "Gy/(GBq h)"
+    RAD_PER_MICROCURIE_H = "rad/(uCi h)"
+
+    def label(self) -> str:
+        """Text of the unit in the panel."""
+        return self.value or _("As the file states")
 
 
 class TiaMethod(Enum):

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,32 +10,39 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from .background import BackgroundRun
+from .regionEditor import RegionEditor, newSegmentation, requireEditor, shownScan
+from .runningPanel import ERROR_STYLE, WARNING_STYLE, RunningPanel
 from .segmentations import segmentNames
+from .segmentWatch import SegmentWatch
 from .tables import columnsOf
 from .timeActivityChecks import (
     hasFits,
-    injectionMoment,
+    leadingSegmentation,
     missingForFit,
     missingForMap,
     missingForOrganDoses,
     missingForRegistration,
-    scanNames,
     scanRows,
 )
+from .timeActivityDoses import FILE, LESION, PATIENT
 from .timeActivityRequests import fitTask, mapTask, organTask, registerTask
 from .timeActivityResults import effectiveDoseWords, organsByName
-from .timeActivityScans import ScanNode, hoursFromDicom, isSequence
-from .timeActivityTables import RegionTable, ScanTable
-from .timeActivityViews import fill, joinedWarnings, openVoxelDose, showChart, showTable, warningsOf
-from .timeActivityWork import LESION
+from .timeActivityScanPart import ScanPart
+from .timeActivityTables import RegionTable
+from .timeActivityViews import (
+    FileSources,
+    fill,
+    joinedWarnings,
+    openVoxelDose,
+    showChart,
+    showTable,
+    warningsOf,
+)
 
-_ERROR_STYLE, _WARNING_STYLE, _HINT_STYLE = "color: #b00020;", "color: #8a5a00;", "color: gray;"
-
-_LOG = logging.getLogger(__name__)
+_HINT_STYLE = "color: gray;"
 
 
-class TimeActivityPanel:
+class TimeActivityPanel(ScanPart, RunningPanel):
     """Wires the widgets of `TimeActivityFit.ui` to the logic.
 
     Parameters
@@ -53,20 +58,15 @@ class TimeActivityPanel:
     def __init__(self, ui, logic, models: Mapping[str, str]) -> None:
         from radiodosimetry.organ_dose.reference_masses import STYLISED_SOURCES
 
-        self._ui, self._logic, self._parameters = ui, logic, None
-        self._run = BackgroundRun()
+        super().__init__(ui, logic, ui.messageLabel)
         self._updating = False
-        self._curves, self._fits = None, None  # of the last run: tables keep no covariances
         self._said = ("", "")
+        self._sources = FileSources()
+        self._watch = SegmentWatch(self.update)
+        self._editor = RegionEditor(ui.regionsWidget.layout(), "TimeActivityFitSegmentEditor", self._guarded)
+        self._makeScanTable()
         organs = {"": _("none"), LESION: _("lesion (sphere)")}
         organs |= {name: name.replace("_", " ") for name in STYLISED_SOURCES}
-        self._scans = ScanTable(
-            ui.scansTable,
-            (_("Scan"), _("Hours [h]"), _("CT"), _("Transform")),
-            _("in the sequence"),
-            self._onHours,
-            self.update,
-        )
         self._regions = RegionTable(
             ui.regionsTable,
             (_("Region"), _("Model"), _("Organ")),
@@ -79,11 +79,8 @@ class TimeActivityPanel:
     def connect(self) -> None:
         """Connect the widgets; after that the panel answers to clicks."""
         ui = self._ui
+        self._connectScans()
         for button, slot in (
-            (ui.addScanButton, self.onAddScan),
-            (ui.removeScanButton, self.onRemoveScan),
-            (ui.sortScansButton, self.onSortScans),
-            (ui.timesFromDicomButton, self.onTimesFromDicom),
             (ui.registerButton, self.onRegister),
             (ui.applyButton, self.onApply),
             (ui.cancelButton, self.onCancel),
@@ -95,34 +92,29 @@ class TimeActivityPanel:
             (ui.editRegionsButton, self.onEditRegions),
         ):
             button.connect("clicked(bool)", slot)
-        ui.scanSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onAnyNode)
-        ui.ctSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onCT)
-        ui.transformSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onTransform)
-        ui.referenceComboBox.connect("currentIndexChanged(int)", self._onReference)
-        ui.bodyComboBox.connect("currentIndexChanged(int)", self._onBody)
-        ui.shownRegionComboBox.connect("currentIndexChanged(int)", self._onShownRegion)
-        ui.recoveryPathLineEdit.connect("currentPathChanged(QString)", self._onRecovery)
-        ui.massesPathLineEdit.connect("currentPathChanged(QString)", self._onMasses)
-
-    @property
-    def isRunning(self) -> bool:
-        """Whether something is being computed."""
-        return self._run.isRunning
+        for combo, index in (
+            (ui.bodyComboBox, self._onBody),
+            (ui.shownRegionComboBox, self._onShownRegion),
+        ):
+            combo.connect("currentIndexChanged(int)", index)
+        ui.logCheckBox.connect("toggled(bool)", self._onLogarithmic)
+        for line, chosen in (
+            (ui.recoveryPathLineEdit, self._onRecovery),
+            (ui.massesPathLineEdit, self._onMasses),
+            (ui.sValuesPathLineEdit, self._onSValues),
+            (ui.radiobiologyPathLineEdit, self._onRadiobiology),
+        ):
+            line.connect("currentPathChanged(QString)", chosen)
 
     def setParameterNode(self, parameters) -> None:
         """Take the choices of a parameter node; None: of none."""
         self._parameters = parameters
         if parameters is None:
-            self._curves = self._fits = None
+            self._editor.release()
+            self._watch.follow(())
             self._ui.fitsTableView.setMRMLTableNode(None)
+            self._ui.organDosesTableView.setMRMLTableNode(None)
         self.update()
-
-    def abandon(self) -> None:
-        """Stop the computation and forget its result: the scene or the panel goes away."""
-        if self._run.isRunning:
-            self._run.abandon()
-            self._say(_("The computation was stopped, since the scene was closed."))
-        self._curves = self._fits = None
 
     # Bringing the panel up to date
 
@@ -132,39 +124,30 @@ class TimeActivityPanel:
             return
         self._updating = True
         try:
-            self._updateButtons()
+            self._updateActions()
             if self._parameters is not None:
                 self._updateScans()
                 self._updateRegions()
                 self._updateResults()
+                self._updateOrganDoses()
         finally:
             self._updating = False
 
-    def _updateScans(self) -> None:
-        ui, parameters, rows = self._ui, self._parameters, scanRows(self._parameters)
-        self._scans.show(rows)
-        row = rows[self._scans.currentRow] if 0 <= self._scans.currentRow < len(rows) else None
-        single = row is not None and not isSequence(row.node)
-        for selector, node in ((ui.ctSelector, row and row.ct), (ui.transformSelector, row and row.transform)):
-            selector.setCurrentNode(node)
-            selector.enabled = single if selector is ui.ctSelector else row is not None
-        try:
-            names = scanNames(rows)
-        except ValueError:
-            names = []
-        fill(ui.referenceComboBox, names, min(parameters.referenceScan, len(names) - 1))
-
     def _updateRegions(self) -> None:
         ui, parameters = self._ui, self._parameters
-        names = segmentNames(parameters.segmentation)
+        leading = leadingSegmentation(parameters)
+        self._watch.follow([leading, *(row.segmentation for row in scanRows(parameters))])
+        self._editor.follow(self._drawnSegmentation())
+        names = segmentNames(leading)
         known = organsByName(names.values())
         organs = {one: parameters.segmentOrgans.get(one, known.get(name, "")) for one, name in names.items()}
-        self._regions.show(names, list(parameters.excludedSegmentIDs), dict(parameters.segmentModels), organs)
+        others = self._sources.of(parameters) if parameters.sValues.value == FILE else ()
+        excluded, models = list(parameters.excludedSegmentIDs), dict(parameters.segmentModels)
+        self._regions.show(names, excluded, models, organs, others)
         body = list(names).index(parameters.bodySegmentID) + 1 if parameters.bodySegmentID in names else 0
         fill(ui.bodyComboBox, [_("all of the scan"), *names.values()], body)
-        ui.recoveryPathLineEdit.currentPath = parameters.recoveryFile
-        ui.massesPathLineEdit.currentPath = parameters.massesFile
         ui.bodyComboBox.enabled = parameters.remainder or parameters.wholeBody
+        ui.recoveryPathLineEdit.currentPath = parameters.recoveryFile
 
     def _updateResults(self) -> None:
         ui, parameters = self._ui, self._parameters
@@ -173,17 +156,37 @@ class TimeActivityPanel:
         shown = regions.index(parameters.shownRegion) if parameters.shownRegion in regions else 0
         fill(ui.shownRegionComboBox, regions, shown)
         ui.fitsTableView.setMRMLTableNode(table)
-        isPatient = parameters.sValues.value == "patient"
-        for widget in (ui.patientCTSelector, ui.historiesSpinBox, ui.spacingSpinBox, ui.deviceComboBox):
-            widget.enabled = isPatient
-        ui.massesPathLineEdit.enabled = not isPatient
 
-    def _updateButtons(self) -> None:
+    def _updateOrganDoses(self) -> None:
+        """Show those fields that the choice of S-values and of BED asks for."""
+        ui, parameters = self._ui, self._parameters
+        source = parameters.sValues.value
+        for widgets, isAsked in (
+            ((ui.massesLabel, ui.massesPathLineEdit), source not in (PATIENT, FILE)),
+            ((ui.sValuesFileLabel, ui.sValuesPathLineEdit), source == FILE),
+            ((ui.sValuesUnitLabel, ui.sValuesUnitComboBox), source == FILE),
+            ((ui.patientCTLabel, ui.patientCTSelector), source == PATIENT),
+            ((ui.historiesLabel, ui.historiesSpinBox), source == PATIENT),
+            ((ui.spacingLabel, ui.spacingSpinBox), source == PATIENT),
+            ((ui.deviceLabel, ui.deviceComboBox), source == PATIENT),
+            ((ui.organBedLabel, ui.organAlphaBetaSpinBox, ui.organRepairSpinBox), parameters.bed),
+            ((ui.lesionBedLabel, ui.lesionAlphaBetaSpinBox, ui.lesionRepairSpinBox), parameters.bed),
+            ((ui.radiobiologyLabel, ui.radiobiologyPathLineEdit), parameters.bed),
+            ((ui.organDosesTableView,), parameters.organDoseTable is not None),
+        ):
+            for widget in widgets:
+                widget.visible = isAsked
+        ui.massesPathLineEdit.currentPath = parameters.massesFile
+        ui.sValuesPathLineEdit.currentPath = parameters.sValuesFile
+        ui.radiobiologyPathLineEdit.currentPath = parameters.radiobiologyFile
+        ui.organDosesTableView.setMRMLTableNode(parameters.organDoseTable)
+
+    def _updateActions(self) -> None:
         """Enable what can be pressed, and say on the others what is missing."""
         ui, parameters, running = self._ui, self._parameters, self._run.isRunning
         ui.cancelButton.visible = ui.cancelButton.enabled = running
         ui.progressBar.visible = running
-        busy = _("A computation is under way: wait or cancel it.") if running else ""
+        busy = self._busy()
         gone = _("There is no scene to work in.") if parameters is None else ""
         rows = [] if parameters is None else scanRows(parameters)
         fits = parameters is not None and hasFits(parameters.fitsTable)
@@ -205,102 +208,36 @@ class TimeActivityPanel:
             button.toolTip = missing or words
             hint = "" if gone else missing
         text, style = self._said
-        if hint and not running and style != _ERROR_STYLE:
+        if hint and not running and style != ERROR_STYLE:
             text, style = hint, _HINT_STYLE
         ui.messageLabel.text, ui.messageLabel.styleSheet = text, style
 
-    # The table of scans
-
-    def onAddScan(self) -> None:
-        """Put the chosen image into the table."""
-        node = self._ui.scanSelector.currentNode()
-        rows = scanRows(self._parameters)
-        if any(row.node is node for row in rows):
-            self._say(_("{name} is in the table already.").format(name=node.GetName()), isError=True)
-            return
-        self._storeRows([*rows, ScanNode(node, math.nan)])
-
-    def onRemoveScan(self) -> None:
-        """Take the selected row out of the table."""
-        rows, current = scanRows(self._parameters), self._scans.currentRow
-        self._storeRows([row for number, row in enumerate(rows) if number != current])
-
-    def onSortScans(self) -> None:
-        """Put the rows in the order of time, those without a time last."""
-        rows = scanRows(self._parameters)
-        self._storeRows(sorted(rows, key=lambda row: math.inf if math.isnan(row.hours) else row.hours))
-
-    def onTimesFromDicom(self) -> None:
-        """Fill in the hours of all scans whose header tells them."""
-        self._guarded(self._timesFromDicom)
-
-    def _timesFromDicom(self) -> None:
-        from radiodosimetry.errors import InputError
-
-        injection = injectionMoment(self._parameters.injectionTime)
-        rows, words = scanRows(self._parameters), []
-        for number, row in enumerate(rows):
-            if row.node is None or isSequence(row.node):
-                continue
-            try:
-                hours, warnings = hoursFromDicom(row.node, injection)
-            except InputError as error:
-                words.append(str(error))
-            else:
-                rows[number] = replace(row, hours=hours)
-                words.extend(warnings)
-        self._storeRows(rows)
-        self._say(" ".join(words) or _("Hours taken from DICOM."), isError=bool(words))
-
-    def _onHours(self, number: int, hours: float) -> None:
-        rows = scanRows(self._parameters)
-        rows[number] = replace(rows[number], hours=hours)
-        self._storeRows(rows)
-
-    def _onCT(self, node) -> None:
-        self._storeInCurrentRow(ct=node)
-
-    def _onTransform(self, node) -> None:
-        self._storeInCurrentRow(transform=node)
-
-    def _storeInCurrentRow(self, **changes: Any) -> None:
-        if self._updating or self._parameters is None:
-            return
-        rows, current = scanRows(self._parameters), self._scans.currentRow
-        if 0 <= current < len(rows):
-            rows[current] = replace(rows[current], **changes)
-            self._storeRows(rows)
-
-    def _storeRows(self, rows: list[ScanNode]) -> None:
-        parameters = self._choices()
-        self._forgetError()
-        with slicer.util.NodeModify(parameters):
-            parameters.scanNodes = [row.node for row in rows]
-            parameters.scanHours = [math.nan if row.hours is None else float(row.hours) for row in rows]
-            parameters.scanCTs = [row.ct for row in rows]
-            parameters.scanTransforms = [row.transform for row in rows]
-        self.update()
-
-    # Other choices that `connectGui` does not reach
-
-    def _onAnyNode(self, node) -> None:
-        self.update()
-
-    def _onReference(self, index: int) -> None:
-        self._store(referenceScan=max(index, 0))
+    # Choices that `connectGui` does not reach
 
     def _onBody(self, index: int) -> None:
-        names = list(segmentNames(self._parameters.segmentation)) if self._parameters is not None else []
+        names = [] if self._parameters is None else list(segmentNames(leadingSegmentation(self._parameters)))
         self._store(bodySegmentID=names[index - 1] if 0 < index <= len(names) else "")
 
     def _onShownRegion(self, index: int) -> None:
-        self._store(shownRegion=self._ui.shownRegionComboBox.currentText)
+        if not self._updating and self._parameters is not None:
+            self._store(shownRegion=self._ui.shownRegionComboBox.currentText)
+            self._drawAnew()
+
+    def _onLogarithmic(self, isLogarithmic: bool) -> None:
+        if not self._updating and self._parameters is not None:
+            self._drawAnew()
 
     def _onRecovery(self, path: str) -> None:
         self._store(recoveryFile=path)
 
     def _onMasses(self, path: str) -> None:
         self._store(massesFile=path)
+
+    def _onSValues(self, path: str) -> None:
+        self._store(sValuesFile=path)
+
+    def _onRadiobiology(self, path: str) -> None:
+        self._store(radiobiologyFile=path)
 
     def _onRegions(self) -> None:
         table = self._regions
@@ -327,65 +264,32 @@ class TimeActivityPanel:
 
     def onApply(self) -> None:
         """Measure the regions and fit their curves."""
-        self._start(lambda: fitTask(self._parameters), self._onFitted, _("Measuring..."))
+        self._begin(lambda: fitTask(self._parameters), self._onFitted, _("Measuring..."))
 
     def onOrganDoses(self) -> None:
         """Compute organ doses."""
-        self._start(lambda: organTask(self._parameters, self._fits), self._onOrganDoses, _("Computing organ doses..."))
+        self._begin(lambda: organTask(self._parameters), self._onOrganDoses, _("Computing organ doses..."))
 
     def onMap(self) -> None:
         """Compute a map of time-integrated activity."""
-        self._start(lambda: mapTask(self._parameters, self._fits), self._onMapped, _("Integrating activity..."))
+        self._begin(lambda: mapTask(self._parameters), self._onMapped, _("Integrating activity..."))
 
     def onRegister(self) -> None:
         """Register the scans by their CTs."""
-        self._start(lambda: registerTask(self._parameters), self._onRegistered, _("Registering..."))
+        self._begin(lambda: registerTask(self._parameters), self._onRegistered, _("Registering..."))
 
-    def onCancel(self) -> None:
-        """Ask the computation to stop."""
-        if self._run.isRunning:
-            self._run.cancel()
-            self._say(_("Cancelling..."))
-            self._ui.cancelButton.enabled = False
+    def _begin(self, makeTask: Callable[[], Any], onDone: Callable[[Any], None], words: str) -> None:
+        """Start a task of `timeActivityTasks`, and do something with its nodes in the end."""
 
-    def _start(self, makeTask: Callable[[], Any], onDone: Callable[[Any], None], words: str) -> None:
-        from .requirements import ensureRequirements
-
-        try:
-            if self._run.isRunning:
-                from radiodosimetry.errors import InputError
-
-                raise InputError(_("A computation is under way: wait or cancel it."))
-            ensureRequirements(interactive=True)
+        def prepare() -> tuple[Any, Any]:
             task = makeTask()
-            self._run.start(
-                task.work, lambda result, error: self._onEnd(task, onDone, result, error), self._onProgress
-            )
-        except Exception as error:  # every failure ends as a message in the panel
-            self._sayError(error)
-        else:
-            self._ui.progressBar.value = 0
-            self._say(words)
+            return task.work, lambda result: onDone(task.finish(result))
 
-    def _onProgress(self, fraction: float, message: str) -> None:
-        self._ui.progressBar.value = round(100 * fraction)
-        if self._ui.cancelButton.enabled:
-            self._say(message)
-
-    def _onEnd(self, task, onDone: Callable[[Any], None], result, error) -> None:
-        """Leave the result in the scene and show it; or say why there is none."""
-        from radiodosimetry.errors import CancelledError
-
-        if isinstance(error, CancelledError):
-            self._say(_("Cancelled; the scene is unchanged."))
-        elif error is not None:
-            self._sayError(error)
-        else:
-            self._guarded(lambda: onDone(task.finish(result)))
+        self._start(prepare, words)
 
     def _onFitted(self, made: Mapping[str, Any]) -> None:
-        self._curves, self._fits = made["curvesMeasured"], made["fitsMade"]
-        regions = list(self._fits)
+        fits = made["fitsMade"]
+        regions = list(fits)
         shown = self._ui.shownRegionComboBox.currentText
         self._storeResult(
             curvesTable=made["curves"],
@@ -394,7 +298,8 @@ class TimeActivityPanel:
             shownRegion=shown if shown in regions else regions[0],
         )
         self._ui.resultsCollapsibleButton.collapsed = False
-        self._sayDone(_("Curves of {count} regions fitted.").format(count=len(regions)), self._fits.record.warnings)
+        self._charts()  # so that a scene that is saved now has them
+        self._sayDone(_("Curves of {count} regions fitted.").format(count=len(regions)), fits.record.warnings)
 
     def _onOrganDoses(self, made: tuple[Any, Any]) -> None:
         node, result = made
@@ -427,11 +332,27 @@ class TimeActivityPanel:
         warnings = [warning for node in nodes if node is not None for warning in warningsOf(node)]
         self._sayDone(_("Scans registered."), warnings)
 
-    # Showing
+    # Drawing and showing
 
     def onEditRegions(self) -> None:
-        """Open Segment Editor."""
-        self._guarded(lambda: slicer.util.selectModule("SegmentEditor"))
+        """Open the segment editor; a segmentation is made where none is chosen."""
+        self._guarded(self._editRegions)
+
+    def _editRegions(self) -> None:
+        requireEditor()
+        row = self._currentScan()
+        scan = None if row is None else shownScan(row.node)
+        segmentation = self._drawnSegmentation()
+        if segmentation is None:
+            segmentation = newSegmentation(scan)
+            self._store(segmentation=segmentation)
+        self._editor.toggle(segmentation, None if row is None else row.ct, scan)
+
+    def _drawnSegmentation(self) -> Any:
+        """The selected scan's own regions where it has some, else those of all scans."""
+        row = self._currentScan()
+        own = None if row is None else row.segmentation
+        return own if own is not None else self._parameters.segmentation
 
     def onShowCurves(self) -> None:
         """Points and fit in a plot view."""
@@ -445,46 +366,34 @@ class TimeActivityPanel:
         """Residence times in a table view."""
         self._guarded(lambda: showTable(self._parameters.residenceTimeTable))
 
+    def _drawAnew(self) -> None:
+        """Bring the charts up to date with the region and the axis, wherever they are shown."""
+        if hasFits(self._parameters.fitsTable):
+            self._guarded(self._charts)
+
     def _charts(self) -> tuple[Any, Any]:
-        parameters = self._parameters
-        curves = self._curves if self._curves is not None else parameters.curvesTable
-        fits = self._fits if self._fits is not None else parameters.fitsTable
-        region = self._ui.shownRegionComboBox.currentText
+        parameters = self._choices()
         charts = self._logic.charts(
-            curves, fits, region, parameters.curveChart, parameters.residualChart, parameters.logarithmicAxis
+            parameters.curvesTable,
+            parameters.fitsTable,
+            parameters.shownRegion,
+            parameters.curveChart,
+            parameters.residualChart,
+            parameters.logarithmicAxis,
         )
-        self._store(curveChart=charts[0], residualChart=charts[1])
+        self._storeResult(curveChart=charts[0], residualChart=charts[1])
         return charts
 
     # Messages
 
-    def _guarded(self, action: Callable[[], Any]) -> None:
-        """Do something on the scene; a failure ends as a message."""
-        try:
-            action()
-        except Exception as error:  # as in _start
-            self._sayError(error)
-
     def _sayDone(self, text: str, warnings) -> None:
-        if warnings:
-            text = _("{done} Beware: {warnings}").format(done=text, warnings=joinedWarnings(warnings))
-        self._say(text, isWarning=bool(warnings))
-
-    def _sayError(self, error: Exception) -> None:
-        from radiodosimetry.errors import RadioDosimetryError
-
-        if isinstance(error, RadioDosimetryError):
-            _LOG.warning("%s", error)
-            self._say(str(error), isError=True)
-        else:
-            _LOG.exception("TimeActivityFit failed", exc_info=error)
-            self._say(_("Unexpected failure: {error}. The log has the details.").format(error=error), isError=True)
+        super()._sayDone(text, [joinedWarnings(warnings)] if warnings else [])
 
     def _forgetError(self) -> None:
         """What was wrong may be right now: the user has changed something."""
-        if self._said[1] == _ERROR_STYLE:
+        if self._said[1] == ERROR_STYLE:
             self._said = ("", "")
 
     def _say(self, text: str, isError: bool = False, isWarning: bool = False) -> None:
-        self._said = (text, _ERROR_STYLE if isError else _WARNING_STYLE if isWarning else "")
-        self._updateButtons()
+        self._said = (text, ERROR_STYLE if isError else WARNING_STYLE if isWarning else "")
+        self._updateActions()

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .segmentations import segmentNames
-from .timeActivityChecks import scanRows
-from .timeActivityResults import curvesFromTable, fitsFromTable, organsByName
+from .timeActivityChecks import leadingSegmentation, scanRows
+from .timeActivityDoses import FILE, LESION, PATIENT, DoseOptions, lesionMasses
+from .timeActivityKept import curvesFromTable, fitsFromTable
+from .timeActivityRadiobiology import BedOptions, Tissue
+from .timeActivityRegistration import registrationTask
+from .timeActivityResults import organsByName
 from .timeActivityScans import ImageUnits
-from .timeActivityTasks import (
-    Series,
-    Task,
-    measurementTask,
-    organDoseTask,
-    patientInput,
-    registrationTask,
-    tiaTask,
-)
-from .timeActivityWork import LESION, FitOptions, MeasurementOptions, lesionMasses
+from .timeActivitySeries import Series
+from .timeActivityTasks import Task, measurementTask, organDoseTask, patientInput, tiaTask
+from .timeActivityWork import FitOptions, MeasurementOptions
 
 
 def seriesOf(parameters) -> Series:
@@ -27,7 +26,7 @@ def seriesOf(parameters) -> Series:
 
 def measurementOf(parameters) -> MeasurementOptions:
     """How curves are measured."""
-    names = segmentNames(parameters.segmentation)
+    names = segmentNames(leadingSegmentation(parameters))
     return MeasurementOptions(
         parameters.nuclide,
         parameters.administeredActivityMBq or None,
@@ -43,7 +42,8 @@ def measurementOf(parameters) -> MeasurementOptions:
 
 def fitTask(parameters) -> Task:
     """Measure and fit."""
-    names = segmentNames(parameters.segmentation)
+    series = seriesOf(parameters)
+    names = segmentNames(series.leadingSegmentation(parameters.segmentation))
     options = measurementOf(parameters)
     wanted = [one for one in names if one not in parameters.excludedSegmentIDs or names[one] == options.body]
     if options.body is None:
@@ -58,51 +58,69 @@ def fitTask(parameters) -> Task:
         "fits": parameters.fitsTable,
         "residenceTimes": parameters.residenceTimeTable,
     }
+    if not wanted:
+        series = replace(series, rows=tuple(replace(row, segmentation=None) for row in series.rows))
     segmentation = parameters.segmentation if wanted else None
-    return measurementTask(seriesOf(parameters), segmentation, options, wanted, fits, nodes)
+    return measurementTask(series, segmentation, options, wanted, fits, nodes)
 
 
-def mapTask(parameters, fits=None) -> Task:
-    """Map of time-integrated activity; `fits` of the last run, else those of the table."""
+def mapTask(parameters) -> Task:
+    """Map of time-integrated activity; the shapes of organs are those of the fits of the table."""
     method = parameters.tiaMethod.value
-    if method != "organ-shape":
-        fits = None
-    elif fits is None:
-        fits = fitsFromTable(parameters.fitsTable)
+    fits = fitsFromTable(parameters.fitsTable) if method == "organ-shape" else None
     return tiaTask(
         seriesOf(parameters),
         measurementOf(parameters),
         method,
         parameters.noisePercent or None,
-        parameters.segmentation,
+        leadingSegmentation(parameters),
         fits,
         parameters.tiaVolume,
         parameters.tiaUncertaintyVolume,
     )
 
 
-def organTask(parameters, fits=None) -> Task:
-    """Organ doses; `fits` of the last run, else those of the table."""
-    fits = fits if fits is not None else fitsFromTable(parameters.fitsTable)
-    names = segmentNames(parameters.segmentation)
-    organs = organsByName(fits) | {names[one]: organ for one, organ in parameters.segmentOrgans.items() if one in names}
-    patient, phantom = None, parameters.sValues.value
-    if phantom == "patient":
-        phantom = None
+def organTask(parameters) -> Task:
+    """Organ doses of the fits of the table."""
+    fits = fitsFromTable(parameters.fitsTable)
+    segmentation, source = leadingSegmentation(parameters), parameters.sValues.value
+    names = segmentNames(segmentation)
+    chosen = {names[one]: organ for one, organ in parameters.segmentOrgans.items() if one in names}
+    organs = {region: organ for region, organ in (organsByName(fits) | chosen).items() if organ}
+    isPatient, isFile = source == PATIENT, source == FILE
+    patient = None
+    if isPatient:
         patient = patientInput(
             parameters.patientCT,
-            parameters.segmentation,
+            segmentation,
             fits,
             parameters.patientSpacingMm,
             parameters.histories,
             parameters.device.value,
         )
-    masses = None if phantom is None else parameters.massesFile or None
+    options = DoseOptions(
+        organs,
+        None if isPatient or isFile else source,
+        patient,
+        parameters.sValuesFile if isFile else None,
+        parameters.sValuesUnit.value or None,
+        None if isPatient or isFile else parameters.massesFile or None,
+        lesionMasses(curvesFromTable(parameters.curvesTable)[0]) if LESION in organs.values() else {},
+        bedOf(parameters) if parameters.bed else None,
+    )
     beside = parameters.scanNodes[0] if len(parameters.scanNodes) else None
-    lesions = lesionMasses(curvesFromTable(parameters.curvesTable)[0]) if LESION in organs.values() else {}
-    return organDoseTask(fits, organs, phantom, masses, patient, lesions, parameters.organDoseTable, beside)
+    return organDoseTask(fits, options, parameters.organDoseTable, beside)
+
+
+def bedOf(parameters) -> BedOptions:
+    """How biologically effective doses are computed."""
+    return BedOptions(
+        Tissue(parameters.organAlphaBetaGy, parameters.organRepairHours),
+        Tissue(parameters.lesionAlphaBetaGy, parameters.lesionRepairHours),
+        parameters.radiobiologyFile or None,
+    )
 
 
 def registerTask(parameters) -> Task:
     """Registration of the scans by their CTs."""
-    return registrationTask(seriesOf(parameters))
+    return registrationTask(seriesOf(parameters), parameters.registration.value)

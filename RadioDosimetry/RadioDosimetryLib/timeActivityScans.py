@@ -9,21 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import slicer
-import vtk
 
-from .geometries import RIGID_TOLERANCE
+from .timeActivityTransforms import movedBy
 from .timeActivityWork import TimedVolume
 from .volumes import volumeFromNode
 
 if TYPE_CHECKING:
-    from radiodosimetry.images.geometry import VolumeGeometry
-    from radiodosimetry.images.registered import Registration
     from radiodosimetry.images.volume import QuantitativeVolume
-
-_LPS_SIGNS = np.array([-1.0, -1.0, 1.0])
-_LPS_TO_RAS = np.diag([*_LPS_SIGNS, 1.0])
 
 
 @dataclass(frozen=True)
@@ -40,12 +33,15 @@ class ScanNode:
         CT of the same session, for registration; None without.
     transform
         Transform node from this scan to the reference scan (Slicer's direction: to parent); None where they fit.
+    segmentation
+        Regions drawn on this scan itself, where it lies; None for those that all scans have in common.
     """
 
     node: Any
     hours: float | None = None
     ct: Any = None
     transform: Any = None
+    segmentation: Any = None
 
     @classmethod
     def of(cls, scan) -> ScanNode:
@@ -93,31 +89,43 @@ def timedVolumes(rows: Sequence[ScanNode], units: ImageUnits, referenceScan: int
     GeometryMismatchError
         A scan without a transform lies in another frame of reference than the reference scan.
     """
+    return [scan for scan, _row in _movedScans([replace(row, segmentation=None) for row in rows], units, referenceScan)]
+
+
+def timedRows(
+    rows: Sequence[ScanNode], units: ImageUnits, referenceScan: int = 0
+) -> list[tuple[TimedVolume, ScanNode]]:
+    """As `timedVolumes`, each with its row; a scan with regions of its own stays where they were drawn."""
+    return _movedScans(rows, units, referenceScan)
+
+
+def _movedScans(
+    rows: Sequence[ScanNode], units: ImageUnits, referenceScan: int
+) -> list[tuple[TimedVolume, ScanNode]]:
+    """Scans with their rows; those without regions of their own are moved to the reference scan."""
     from radiodosimetry.errors import GeometryMismatchError, InputError
 
-    found: list[TimedVolume] = []
-    transforms: list[Any] = []
+    found: list[tuple[TimedVolume, ScanNode]] = []
     for row in rows:
         for name, hours, node in volumesOfRow(row):
             if hours is None:
                 raise InputError(f"The scan {name} has no time; give the hours from the injection to it.")
-            found.append(TimedVolume(name, float(hours), activityOf(node, units)))
-            transforms.append(row.transform)
+            found.append((TimedVolume(name, float(hours), activityOf(node, units)), row))
     if not found:
         raise InputError("There is no scan; add at least one volume or a sequence.")
     if not 0 <= referenceScan < len(found):
         raise InputError(f"There is no scan {referenceScan + 1} to be the reference; found {len(found)} scans.")
-    reference = found[referenceScan].volume.geometry
-    moved = [
-        scan if transform is None else replace(scan, volume=movedBy(scan.volume, transform, reference))
-        for scan, transform in zip(found, transforms, strict=True)
-    ]
-    for scan in moved:
-        if not scan.volume.geometry.same_frame(reference):
+    reference = found[referenceScan][0]
+    moved = []
+    for scan, row in found:
+        if row.segmentation is None and row.transform is not None:
+            scan = replace(scan, volume=movedBy(scan.volume, row.transform, reference.volume.geometry))
+        if row.segmentation is None and not scan.volume.geometry.same_frame(reference.volume.geometry):
             raise GeometryMismatchError(
-                f"{scan.name} and the reference scan {found[referenceScan].name} lie in different frames of reference; "
+                f"{scan.name} and the reference scan {reference.name} lie in different frames of reference; "
                 f"register them, or give {scan.name} a transform: the identity where they fit already."
             )
+        moved.append((scan, row))
     return moved
 
 
@@ -139,53 +147,6 @@ def activityOf(node, units: ImageUnits) -> QuantitativeVolume:
     factor = float(units.bqPerMlPerCount)
     record = counts.record.with_parameters(calibration=f"{factor:g} Bq/mL per count")
     return counts.with_array(counts.array_kji * factor, Quantity.ACTIVITY_CONCENTRATION, record)
-
-
-def movedBy(volume: QuantitativeVolume, transform, reference: VolumeGeometry) -> QuantitativeVolume:
-    """An activity image moved by a transform node: its grid where the motion is rigid, else its voxels.
-
-    Parameters
-    ----------
-    volume
-        The image.
-    transform
-        Transform node from the image to the reference.
-    reference
-        Grid onto which a deformed image is brought, its activity conserved.
-    """
-    matrix = _rigidMatrix(transform)
-    words = {"moved_by_transform": transform.GetName()}
-    if matrix is not None:
-        toLps = _LPS_TO_RAS @ matrix @ _LPS_TO_RAS
-        grid = volume.geometry
-        origin = toLps[:3, :3] @ np.array(grid.origin_mm) + toLps[:3, 3]
-        moved = replace(
-            grid,
-            origin_mm=tuple(origin),
-            direction=toLps[:3, :3] @ grid.direction,
-            frame_of_reference_uid=reference.frame_of_reference_uid,
-        )
-        return replace(volume, geometry=moved, record=volume.record.with_parameters(**words))
-    deformed = _registrationOf(transform, reference, volume.geometry).apply_to_activity(volume)
-    return replace(deformed, record=deformed.record.with_parameters(**words))
-
-
-def transformFromRegistration(registration: Registration, name: str, node=None):
-    """A linear transform node that takes the moving scan to the fixed one, from a rigid registration.
-
-    Slicer's transforms take the moved node to its parent, ITK's take points of the fixed scan to the moving one: the
-    node holds the inverse, in RAS.
-    """
-    euler = registration.transform
-    toMoving = np.eye(4)
-    toMoving[:3, :3] = np.array(euler.GetMatrix()).reshape(3, 3)
-    toMoving[:3, 3] = euler.TransformPoint((0.0, 0.0, 0.0))
-    toFixedRas = _LPS_TO_RAS @ np.linalg.inv(toMoving) @ _LPS_TO_RAS
-    if node is None:
-        unique = slicer.mrmlScene.GenerateUniqueName(name)
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", unique)
-    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(toFixedRas))
-    return node
 
 
 def hoursFromDicom(node, injection: datetime | None = None) -> tuple[float, tuple[str, ...]]:
@@ -230,46 +191,6 @@ def volumesOfRow(row: ScanNode) -> list[tuple[str, float | None, Any]]:
     from .sequences import volumesFromSequence
 
     return [(f"{row.node.GetName()} at {hours:g} h", hours, node) for hours, node in volumesFromSequence(row.node)]
-
-
-def _rigidMatrix(transform) -> np.ndarray | None:
-    """Matrix to the world (RAS) of a rigid transform node, shape (4, 4); None of one that deforms."""
-    if not transform.IsTransformToWorldLinear():
-        return None
-    toWorld = vtk.vtkMatrix4x4()
-    transform.GetMatrixTransformToWorld(toWorld)
-    matrix = slicer.util.arrayFromVTKMatrix(toWorld)
-    rotation = matrix[:3, :3]
-    departure = np.abs(rotation.T @ rotation - np.eye(3)).max()
-    return matrix if departure <= RIGID_TOLERANCE and np.linalg.det(rotation) > 0 else None
-
-
-def _registrationOf(transform, reference: VolumeGeometry, moving: VolumeGeometry) -> Registration:
-    """A deforming transform node as the core's registration: its displacements at the voxels of the reference scan."""
-    import SimpleITK as sitk
-    from vtk.util import numpy_support
-
-    from radiodosimetry.images.registered import Registration
-    from radiodosimetry.provenance import Record
-
-    count = reference.shape_kji
-    ijk = np.indices(count).reshape(3, -1)[::-1].T
-    fixed = (ijk @ reference.ijk_to_lps[:3, :3].T + reference.ijk_to_lps[:3, 3]) * _LPS_SIGNS
-    fromWorld = vtk.vtkGeneralTransform()
-    transform.GetTransformFromWorld(fromWorld)
-    points, found = vtk.vtkPoints(), vtk.vtkPoints()
-    for one in (points, found):
-        one.SetDataTypeToDouble()
-    points.SetData(numpy_support.numpy_to_vtk(np.ascontiguousarray(fixed), deep=True))
-    fromWorld.TransformPoints(points, found)
-    displacement = (numpy_support.vtk_to_numpy(found.GetData()) - fixed) * _LPS_SIGNS
-    field = sitk.GetImageFromArray(displacement.reshape(*count, 3), isVector=True)
-    field.SetSpacing(reference.spacing_mm)
-    field.SetOrigin(reference.origin_mm)
-    field.SetDirection(reference.direction.ravel().tolist())
-    record = Record(f"transform '{transform.GetName()}' of a Slicer scene")
-    displaced = sitk.DisplacementFieldTransform(field)
-    return Registration(displaced, "b-spline", reference, moving.frame_of_reference_uid, {}, record)
 
 
 def _momentsOf(node) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:

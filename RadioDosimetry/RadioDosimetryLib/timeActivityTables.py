@@ -10,8 +10,8 @@ import qt
 
 from .timeActivityScans import ScanNode, isSequence
 
-SCAN_COLUMNS = 4
-_NAME, _HOURS, _CT, _TRANSFORM = range(SCAN_COLUMNS)
+SCAN_COLUMNS = 5
+_NAME, _HOURS, _CT, _OWN_REGIONS, _TRANSFORM = range(SCAN_COLUMNS)
 
 REGION_COLUMNS = 3
 _REGION, _MODEL, _ORGAN = range(REGION_COLUMNS)
@@ -29,7 +29,7 @@ class ScanTable:
     widget
         The table.
     titles
-        Titles of its four columns: scan, hours, CT, transform.
+        Titles of its five columns: scan, hours, CT, regions of its own, transform.
     inSequence
         Words in place of hours where a row is a sequence.
     onHours
@@ -79,11 +79,12 @@ class ScanTable:
             self._filling = False
 
     def _texts(self, row: ScanNode) -> list[tuple[str, str]]:
-        """Text and tool tip of each cell; CT and transform are ticked, for their names are below the table."""
+        """Text and tool tip of each cell; nodes beside the scan are ticked, for their names are below the table."""
         hours = "" if row.hours is None or math.isnan(row.hours) else f"{row.hours:.10g}"
-        name, ct, transform = (node.GetName() if node is not None else "" for node in (row.node, row.ct, row.transform))
+        nodes = (row.node, row.ct, row.segmentation, row.transform)
+        name, *others = (node.GetName() if node is not None else "" for node in nodes)
         time = self._inSequence if isSequence(row.node) else hours
-        return [(name or "?", name), (time, time), (_TICK if ct else "", ct), (_TICK if transform else "", transform)]
+        return [(name or "?", name), (time, time), *((_TICK if other else "", other) for other in others)]
 
     def _changed(self, item) -> None:
         if self._filling or item.column() != _HOURS:
@@ -118,7 +119,8 @@ class RegionTable:
         organs: Mapping[str, str],
         onChanged: Callable[[], None],
     ) -> None:
-        self._widget, self._models, self._organs, self._onChanged = widget, dict(models), dict(organs), onChanged
+        self._widget, self._models, self._known, self._onChanged = widget, dict(models), dict(organs), onChanged
+        self._organs = dict(organs)
         self._ids: list[str] = []
         self._filling = False
         widget.setColumnCount(REGION_COLUMNS)
@@ -133,6 +135,7 @@ class RegionTable:
         unchecked: Sequence[str],
         models: Mapping[str, str],
         organs: Mapping[str, str],
+        otherOrgans: Sequence[str] = (),
     ) -> None:
         """Fill the table anew.
 
@@ -144,10 +147,14 @@ class RegionTable:
             IDs of the segments that are not measured.
         models, organs
             Segment ID to its model and organ; "" where it has none.
+        otherOrgans
+            Organs beside the phantom's that may be chosen.
         """
         self._filling = True
         try:
-            if list(names) != self._ids:
+            offered = {**self._known, **{organ: organ.replace("_", " ") for organ in otherOrgans}}
+            if list(names) != self._ids or list(offered) != list(self._organs):
+                self._organs = offered
                 self._ids = list(names)
                 self._widget.setRowCount(0)
                 self._widget.setRowCount(len(names))
@@ -163,6 +170,12 @@ class RegionTable:
                 self._setChoice(number, _ORGAN, self._organs, organs.get(segmentID, ""))
         finally:
             self._filling = False
+
+    @property
+    def currentSegmentID(self) -> str:
+        """ID of the selected segment; empty if none is."""
+        row = self._widget.currentRow()
+        return self._ids[row] if 0 <= row < len(self._ids) else ""
 
     def unchecked(self) -> list[str]:
         """IDs of the segments that are not measured."""

@@ -8,26 +8,17 @@ fails or is cancelled leaves the scene as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import slicer
 
 from .segmentations import regionsFromSegmentation, segmentNames
-from .timeActivityScans import ImageUnits, ScanNode, isSequence, timedVolumes, transformFromRegistration
-from .timeActivityWork import (
-    FitOptions,
-    MeasurementOptions,
-    PatientInput,
-    TimedVolume,
-    fittedCurves,
-    measuredCurves,
-    organDosesOf,
-    tiaMapOf,
-)
+from .timeActivityDoses import DoseOptions, PatientInput, organDosesOf
+from .timeActivityRegions import scansWithRegions
+from .timeActivitySeries import Series
+from .timeActivityWork import FitOptions, MeasurementOptions, fittedCurves, measuredCurves, tiaMapOf
 
 if TYPE_CHECKING:
-    from radiodosimetry.images.geometry import VolumeGeometry
     from radiodosimetry.images.regions import Region
     from radiodosimetry.progress import Progress
 
@@ -51,23 +42,6 @@ class Task(NamedTuple):
         return self.finish(self.work(progress))
 
 
-@dataclass(frozen=True)
-class Series:
-    """The scans of a patient: rows of the table, how images are read, and which scan the others are moved to."""
-
-    rows: tuple[ScanNode, ...]
-    units: ImageUnits = ImageUnits()
-    referenceScan: int = 0
-
-    def scans(self) -> list[TimedVolume]:
-        """The scans as core values; see `timedVolumes`."""
-        return timedVolumes(self.rows, self.units, self.referenceScan)
-
-    def inputs(self) -> list[Any]:
-        """All image nodes of the rows."""
-        return [node for row in self.rows for node in (row.node, row.ct) if node is not None]
-
-
 def measurementTask(
     series: Series,
     segmentationNode,
@@ -83,11 +57,13 @@ def measurementTask(
     series
         The scans.
     segmentationNode
-        Regions, drawn on the reference scan; None measures the whole body alone.
+        Regions that the scans without their own have in common, drawn on the reference scan. Without any, the whole
+        body alone is measured.
     options
         What is measured.
     segmentIDs
-        Segments to measure; all if None.
+        Segments to measure, of `Series.leadingSegmentation`; all if None. Other segmentations have segments of the
+        same names.
     fitOptions
         How the curves are fitted; None only measures.
     nodes
@@ -98,7 +74,7 @@ def measurementTask(
     Task
         Its nodes: a mapping of the names above to the tables, "curvesMeasured" and "fitsMade" to the core's values.
     """
-    scans = _withRegions(series.scans(), segmentationNode, segmentIDs)
+    scans = scansWithRegions(series, segmentationNode, segmentIDs)
     given = dict(nodes or {})
 
     def work(progress: Progress | None = None) -> tuple[Any, Any]:
@@ -111,7 +87,8 @@ def measurementTask(
         return curves, fittedCurves(curves, options.nuclide, fitOptions, options.administeredBq, part)
 
     def finish(made: tuple[Any, Any]) -> dict[str, Any]:
-        from .timeActivityResults import curvesTable, fitsTable, residenceTimeTable
+        from .timeActivityKept import curvesTable, fitsTable
+        from .timeActivityResults import residenceTimeTable
 
         curves, fits = made
         curvesNode = curvesTable(curves, options.nuclide, options.administeredBq, given.get("curves"))
@@ -168,7 +145,7 @@ def tiaTask(
         grid = scans[series.referenceScan].volume.geometry
         names = segmentNames(segmentationNode)
         wanted = [one for one, name in names.items() if fits and name in fits and name != options.body]
-        regions = _regionsOn(segmentationNode, grid, wanted) if wanted else ()
+        regions = regionsFromSegmentation(segmentationNode, grid, wanted) if wanted else ()
 
     def work(progress: Progress | None = None) -> Any:
         return tiaMapOf(scans, options, method, series.referenceScan, noisePercent, regions, fits, progress)
@@ -184,20 +161,11 @@ def tiaTask(
     return Task(work, finish)
 
 
-def organDoseTask(
-    fits,
-    organs: Mapping[str, str],
-    phantom: str | None,
-    massesFile: str | None = None,
-    patient: PatientInput | None = None,
-    lesionMassesG: Mapping[str, float] | None = None,
-    tableNode=None,
-    besideNode=None,
-) -> Task:
+def organDoseTask(fits, options: DoseOptions, tableNode=None, besideNode=None) -> Task:
     """Organ doses of fits; see `organDosesOf`. Its result: the table node and the core's `OrganDoseResult`."""
 
     def work(progress: Progress | None = None) -> Any:
-        return organDosesOf(fits, organs, phantom, massesFile, patient, lesionMassesG, progress)
+        return organDosesOf(fits, options, progress)
 
     def finish(result: Any) -> Any:
         from .tables import organDoseTable
@@ -231,82 +199,7 @@ def patientInput(
     if not wanted:
         raise InputError("No segment of the segmentation has a fit; fit the curves of these segments first.")
     grid = grid_with_spacing(ct.geometry, spacingMm)
-    return PatientInput(ct, tuple(_regionsOn(segmentationNode, grid, wanted)), grid, histories, device)
-
-
-def registrationTask(series: Series) -> Task:
-    """Rigid registration of the CT of every other row to that of the reference scan.
-
-    Its result: a list with a new linear transform node for each row that was registered, None for the others.
-
-    Raises
-    ------
-    InputError
-        A row has no CT, or there is nothing to register.
-    """
-    from radiodosimetry.errors import InputError
-    from radiodosimetry.units import Quantity
-
-    from .volumes import volumeFromNode
-
-    rows = series.rows
-    if any(isSequence(row.node) for row in rows):
-        raise InputError("The volumes of a sequence share one space; expected single volumes to register.")
-    missing = [row.node.GetName() for row in rows if row.ct is None]
-    if missing:
-        raise InputError(f"Registration compares CTs, and {', '.join(missing)} has none; choose the CT of every scan.")
-    if len(rows) < 2 or not 0 <= series.referenceScan < len(rows):
-        raise InputError("There is nothing to register; expected at least two scans with their CTs.")
-    cts = [volumeFromNode(row.ct, Quantity.CT_NUMBER) for row in rows]
-    # A scan taken on the same machine at the same time: the reference's own CT needs no transform.
-    moving = [
-        number
-        for number, row in enumerate(rows)
-        if number != series.referenceScan and row.ct is not rows[series.referenceScan].ct
-    ]
-
-    def work(progress: Progress | None = None) -> dict[int, Any]:
-        from radiodosimetry.images.registration import register_rigid
-        from radiodosimetry.progress import PartialProgress
-
-        found = {}
-        for step, number in enumerate(moving):
-            part = PartialProgress(progress, step / len(moving), (step + 1) / len(moving))
-            found[number] = register_rigid(cts[series.referenceScan], cts[number], progress=part)
-        return found
-
-    def finish(found: Mapping[int, Any]) -> list[Any]:
-        from .volumes import setRecord
-
-        reference = rows[series.referenceScan].node.GetName()
-        nodes: list[Any] = [None] * len(rows)
-        for number, registration in found.items():
-            name = f"{rows[number].node.GetName()} to {reference}"
-            nodes[number] = transformFromRegistration(registration, name)
-            setRecord(nodes[number], registration.record)
-        return nodes
-
-    return Task(work, finish)
-
-
-def _withRegions(scans: Sequence[TimedVolume], segmentationNode, segmentIDs: Sequence[str] | None) -> list[TimedVolume]:
-    """The scans with the segments on each one's grid; scans on one grid share them."""
-    if segmentationNode is None:
-        return list(scans)
-    known: list[tuple[VolumeGeometry, tuple[Region, ...]]] = []
-    found = []
-    for scan in scans:
-        grid = scan.volume.geometry
-        regions = next((masks for other, masks in known if other.same_grid(grid)), None)
-        if regions is None:
-            regions = tuple(_regionsOn(segmentationNode, grid, segmentIDs))
-            known.append((grid, regions))
-        found.append(replace(scan, regions=regions))
-    return found
-
-
-def _regionsOn(segmentationNode, grid: VolumeGeometry, segmentIDs: Sequence[str] | None) -> list[Region]:
-    return regionsFromSegmentation(segmentationNode, grid, segmentIDs)
+    return PatientInput(ct, tuple(regionsFromSegmentation(segmentationNode, grid, wanted)), grid, histories, device)
 
 
 def _placeBeside(nodes: Sequence[Any], inputNode) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import slicer
 
@@ -21,6 +22,32 @@ def joinedWarnings(warnings: Iterable[str]) -> str:
         named = [name for name in names if name]
         words.append(f"{', '.join(named)}: {text}" if named else text)
     return " ".join(words)
+
+
+class FileSources:
+    """Source organs of the user's S-values, read once for each state of the file; none where it cannot be used."""
+
+    def __init__(self) -> None:
+        self._key: tuple = ()
+        self._found: tuple[str, ...] = ()
+
+    def of(self, parameters) -> tuple[str, ...]:
+        """Of the choices of a parameter node."""
+        from radiodosimetry.errors import RadioDosimetryError
+
+        from .timeActivityDoses import sourcesOfFile
+
+        path, unit = parameters.sValuesFile, parameters.sValuesUnit.value
+        if not path or not Path(path).is_file():
+            return ()
+        key = (path, Path(path).stat().st_mtime_ns, parameters.nuclide, unit)
+        if key != self._key:
+            try:
+                found = sourcesOfFile(path, parameters.nuclide, unit)
+            except RadioDosimetryError:  # said once the doses are computed
+                found = ()
+            self._key, self._found = key, found
+        return self._found
 
 
 def fill(combo, texts: list[str], index: int) -> None:
@@ -72,11 +99,14 @@ def openVoxelDose(choices, tiaNode, ctNode=None) -> None:
     """
     import VoxelDose
 
+    from .timeActivityChecks import leadingSegmentation
+
+    segmentation = leadingSegmentation(choices)
     wanted = VoxelDose.VoxelDoseLogic().getParameterNode()
     with slicer.util.NodeModify(wanted):
         wanted.activityVolume, wanted.nuclide = tiaNode, choices.nuclide
-        if choices.segmentation is not None:
-            wanted.segmentation = choices.segmentation
+        if segmentation is not None:
+            wanted.segmentation = segmentation
         if ctNode is not None:
             wanted.ctVolume = ctNode
     slicer.util.selectModule("VoxelDose")

@@ -6,35 +6,20 @@ Each function joins core functions the way the panel and the console need them; 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from radiodosimetry.images.geometry import VolumeGeometry
     from radiodosimetry.images.regions import Region
     from radiodosimetry.images.volume import QuantitativeVolume
-    from radiodosimetry.organ_dose import ResidenceTime, SValueTable
     from radiodosimetry.progress import Progress
     from radiodosimetry.time_activity import FitSet, TimeActivityCurve
     from radiodosimetry.time_activity.voxelwise import TiaMap
-    from radiodosimetry.workflows.organ_dose import OrganDoseResult
-
-NO_ORGANS = ("whole_body", "voided")
-"""Curves that are no source organ: all of the body is counted in its organs and remainder already."""
-
-PATIENT = "patient"
-"""S-values of the patient's own CT in the place of a phantom's."""
-
 
 MANY_GRIDS_WARNING = (
     "One segmentation serves scans on different grids: they must be registered to each other, which nothing checks."
 )
-
-LESION = "lesion"
-"""In the place of an organ: a sphere of the region's mass, which gives no dose to organs and gets none from them."""
-
 
 @dataclass(frozen=True, eq=False)
 class TimedVolume:
@@ -50,12 +35,15 @@ class TimedVolume:
         Activity concentration [Bq/mL] as the image says it.
     regions
         Regions on its grid.
+    ownRegions
+        The regions were drawn on this scan; else on the reference scan, for all that lie as it does.
     """
 
     name: str
     timeHours: float
     volume: QuantitativeVolume
     regions: tuple[Region, ...] = ()
+    ownRegions: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,10 +161,12 @@ def measuredCurves(
         recovery=None if options.recoveryFile is None else read_recovery(Path(options.recoveryFile)),
         calibration_relative_std=options.calibrationUncertaintyPercent / 100.0,
         volume_relative_std=options.volumeUncertaintyPercent / 100.0,
+        same_labels=not any(scan.ownRegions for scan in scans),
     )
     curves = curves_from_volumes(regionScans(scans, options), settings, progress)
     uptake = uptake_warnings(curves, options.administeredBq, rate)
-    own = {region.name for scan in scans for region in scan.regions} if _onManyGrids(scans) else set()
+    shared = [scan for scan in scans if not scan.ownRegions]
+    own = {region.name for scan in shared for region in scan.regions} if _onManyGrids(shared) else set()
     warnings = {
         curve.region: [*([uptake[curve.region]] if curve.region in uptake else []),
                        *([MANY_GRIDS_WARNING] if curve.region in own else [])]
@@ -233,166 +223,6 @@ def fittedCurves(
         .with_warnings(*(warning for one in sets[1:] for warning in one.record.warnings))
     )
     return FitSet(sets[0].nuclide, {region: fits[region] for region in regions}, administeredBq, record)
-
-
-def residenceTimesOfOrgans(
-    fitSet: FitSet, organs: Mapping[str, str], own: bool = False
-) -> tuple[dict[str, ResidenceTime], list[str]]:
-    """Residence times of source organs, those of several regions of one organ added.
-
-    Parameters
-    ----------
-    fitSet
-        Fits with the administered activity.
-    organs
-        Region to organ, or `LESION`; regions without one are left out, and a warning says so.
-    own
-        Every region is its own organ, as with S-values of the patient; `organs` is left aside.
-
-    Returns
-    -------
-    tuple
-        Organ to residence time, and warnings. Uncertainties add up in quadrature, but for the part that all points of
-        a region share (calibration, recovery), which is taken as common to the regions of an organ too.
-    """
-    from radiodosimetry.organ_dose import ResidenceTime
-    from radiodosimetry.organ_dose.organ_names import REMAINDER, plain_name
-    from radiodosimetry.workflows.theranostics import residence_times_of_fits
-
-    times, warnings = residence_times_of_fits(fitSet, fitSet.nuclide)
-    grouped: dict[str, list[str]] = {}
-    for region in times:
-        if region in NO_ORGANS:
-            continue
-        organ = REMAINDER if region == REMAINDER else organs.get(region)
-        if region != REMAINDER and (own or organ == LESION):
-            organ = plain_name(region)
-        if organ:
-            grouped.setdefault(organ, []).append(region)
-        else:
-            warnings.append(f"{region} has no organ of the phantom: its activity gives no dose in this table.")
-    found = {}
-    for organ, regions in grouped.items():
-        if len(regions) == 1:
-            found[organ] = times[regions[0]]
-            continue
-        common = {region: fitSet[region].common_relative_std * times[region].value_s for region in regions}
-        square = sum(max(times[region].std_s ** 2 - common[region] ** 2, 0.0) for region in regions)
-        std = math.sqrt(square + sum(common.values()) ** 2)
-        found[organ] = ResidenceTime(sum(times[region].value_s for region in regions), std)
-    return found, warnings
-
-
-@dataclass(frozen=True, eq=False)
-class PatientInput:
-    """What S-values of a patient are computed from: CT, regions on a grid, histories per region, "cpu" or "cuda"."""
-
-    ct: QuantitativeVolume
-    regions: tuple[Region, ...]
-    geometry: VolumeGeometry
-    histories: int
-    device: str = "cpu"
-    seed: int = 1
-
-
-def organDosesOf(
-    fitSet: FitSet,
-    organs: Mapping[str, str],
-    phantom: str | None,
-    massesFile: str | None = None,
-    patient: PatientInput | None = None,
-    lesionMassesG: Mapping[str, float] | None = None,
-    progress: Progress | None = None,
-) -> OrganDoseResult:
-    """Organ doses of the fits: with a phantom's S-values, or with those of the patient's own CT.
-
-    Parameters
-    ----------
-    fitSet
-        Fits with the administered activity.
-    organs
-        Region to organ of the phantom.
-    phantom
-        "adult-male" or "adult-female"; None with `patient`.
-    massesFile
-        CSV `organ,mass_g` of the patient's organs, to scale the phantom's S-values to.
-    patient
-        What S-values of the patient are computed from.
-    lesionMassesG
-        Masses of the regions that are `LESION` [g]; see `lesionMasses`.
-    progress
-        Told the share of the work done.
-
-    Raises
-    ------
-    InputError
-        There is no region with an organ, a lesion has no mass, or as
-        `radiodosimetry.workflows.organ_dose.compute_organ_doses`.
-    """
-    from pathlib import Path
-
-    from radiodosimetry.errors import InputError
-    from radiodosimetry.organ_dose import read_organ_masses_g
-    from radiodosimetry.progress import report_progress
-    from radiodosimetry.workflows.organ_dose import compute_organ_doses
-
-    times, warnings = residenceTimesOfOrgans(fitSet, organs, own=patient is not None)
-    if not times:
-        raise InputError("No region has an organ of the phantom; choose the organ of at least one region.")
-    masses = None if massesFile is None else read_organ_masses_g(Path(massesFile))
-    table = None if patient is None else _patientTable(patient, fitSet.nuclide, list(times), progress)
-    lesions = {} if patient is not None else _massesOfLesions(fitSet, organs, lesionMassesG or {})
-    result = compute_organ_doses(
-        times, fitSet.nuclide, phantom, masses, fitSet.administered_bq, table, lesion_masses_g=lesions
-    )
-    report_progress(progress, 1.0, "Organ doses done")
-    return replace(result, doses=replace(result.doses, record=result.doses.record.with_warnings(*warnings)))
-
-
-def lesionMasses(curves: Sequence[TimeActivityCurve]) -> dict[str, float]:
-    """Mass of every region, should it be a lesion: its mean volume times the density of the core's soft tissue [g]."""
-    from radiodosimetry.media.catalogue import named_material
-    from radiodosimetry.organ_dose.spheres import DEFAULT_TISSUE
-
-    density = named_material(DEFAULT_TISSUE).density_g_per_cm3
-    return {
-        curve.region: float(curve.volume_ml.mean()) * density
-        for curve in curves
-        if curve.volume_ml is not None
-    }
-
-
-def _massesOfLesions(
-    fitSet: FitSet, organs: Mapping[str, str], massesG: Mapping[str, float]
-) -> dict[str, float]:
-    from radiodosimetry.errors import InputError
-    from radiodosimetry.organ_dose.organ_names import plain_name
-
-    lesions = [region for region in fitSet if organs.get(region) == LESION]
-    missing = [region for region in lesions if region not in massesG]
-    if missing:
-        raise InputError(f"The mass of the lesion {', '.join(missing)} is not known; give it, or another organ.")
-    return {plain_name(region): massesG[region] for region in lesions}
-
-
-def _patientTable(
-    patient: PatientInput, nuclide: str, sources: Sequence[str], progress: Progress | None
-) -> SValueTable:
-    from radiodosimetry.organ_dose import patient_s_values
-    from radiodosimetry.organ_dose.organ_names import REMAINDER
-
-    return patient_s_values(
-        patient.ct,
-        patient.regions,
-        nuclide,
-        patient.histories,
-        patient.seed,
-        progress,
-        geometry=patient.geometry,
-        remainder=REMAINDER in sources,
-        sources=sources,
-        device=patient.device,
-    )
 
 
 def tiaMapOf(

@@ -172,14 +172,15 @@ def test_organ_doses_are_the_mird_sum_with_left_and_right_kidney_as_one(torso: S
 
 def test_what_all_points_share_is_common_to_both_kidneys(torso: SimpleNamespace, logic: Any) -> None:
     """A wrong calibration is wrong for both kidneys: its part adds up, it does not average out."""
-    from RadioDosimetryLib.timeActivityResults import fitsFromTable
-    from RadioDosimetryLib.timeActivityWork import residenceTimesOfOrgans
+    from RadioDosimetryLib.timeActivityDoses import regionsOfOrgans, residenceTimesOfOrgans
+    from RadioDosimetryLib.timeActivityKept import fitsFromTable
 
     fits = fitsFromTable(_fits(logic, torso, calibrationUncertaintyPercent=10.0))
     organs = {"left_kidney": "kidneys", "right_kidney": "kidneys"}
-    times, warnings = residenceTimesOfOrgans(fits, organs)
+    regions, warnings = regionsOfOrgans(fits, organs)
+    times, _doubts = residenceTimesOfOrgans(fits, regions)
     assert times["kidneys"].std_s / times["kidneys"].value_s >= 0.1
-    assert any("liver has no organ of the phantom" in warning for warning in warnings)
+    assert any("liver has no organ of the S-values" in warning for warning in warnings)
 
 
 def test_a_lesion_is_a_sphere_of_its_own(torso: SimpleNamespace, logic: Any) -> None:
@@ -340,7 +341,7 @@ def test_a_deforming_transform_brings_the_voxels_onto_the_reference(torso: Simpl
     import slicer
     import vtk
 
-    from RadioDosimetryLib.timeActivityScans import movedBy
+    from RadioDosimetryLib.timeActivityTransforms import movedBy
     from RadioDosimetryLib.volumes import volumeFromNode
 
     grid = vtk.vtkImageData()
@@ -386,7 +387,7 @@ def test_registration_finds_how_a_ct_was_moved(scene: Any, logic: Any) -> None:
 def test_curves_and_fits_survive_a_scene_file(torso: SimpleNamespace, logic: Any, tmp_path: Path) -> None:
     import slicer
 
-    from RadioDosimetryLib.timeActivityResults import curvesFromTable, fitsFromTable
+    from RadioDosimetryLib.timeActivityKept import curvesFromTable, fitsFromTable
 
     curves = logic.measureCurves(
         torso.rows, torso.segmentation, administeredActivityMBq=GIVEN_MBQ, calibrationUncertaintyPercent=5.0
@@ -513,5 +514,5 @@ def test_every_choice_of_the_panel_is_one_of_the_core(application: Any) -> None:
     assert {choice.value for choice in choices.FitModel} == set(FIT_MODELS)
     assert {choice.value for choice in choices.TrapezoidTail} == {"", *TAILS}
     assert {choice.value for choice in choices.TiaMethod} == set(TIA_METHODS)
-    assert {choice.value for choice in choices.SValueSource} == {"patient", *PHANTOM_NAMES}
+    assert {choice.value for choice in choices.SValueSource} == {"patient", "file", *PHANTOM_NAMES}
     assert [Radionuclide(name).name for name in TimeActivityFit.NUCLIDES] == list(TimeActivityFit.NUCLIDES)

@@ -19,7 +19,7 @@ VOXEL_MM = 16.0
 
 GIVEN_MBQ = 7400.0
 LONGEST_WAIT_S = 30.0
-NAME, HOURS, CT, TRANSFORM = range(4)
+NAME, HOURS, CT, OWN_REGIONS, TRANSFORM = range(5)
 REGION, MODEL, ORGAN = range(3)
 
 
@@ -162,7 +162,9 @@ def test_a_second_run_fills_the_same_tables(panel: SimpleNamespace, torso: Simpl
 
     item.setCheckState(qt.Qt.Unchecked)
     _click(panel, panel.ui.applyButton)
-    assert _node_ids() == before
+    kept = {one for one in before if "PlotSeries" not in one}  # lines of charts are drawn anew
+    assert kept <= _node_ids()
+    assert len(_node_ids()) == len(before)
     assert "left_lung" not in _columns(_parameters(panel).fitsTable)["Region"]
 
 
@@ -212,8 +214,9 @@ def test_voxel_dose_opens_with_the_map(
 
 
 def test_organ_doses_by_clicks_are_those_of_the_console(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
-    from RadioDosimetryLib.timeActivityResults import curvesFromTable, organsByName
-    from RadioDosimetryLib.timeActivityWork import lesionMasses
+    from RadioDosimetryLib.timeActivityDoses import lesionMasses
+    from RadioDosimetryLib.timeActivityKept import curvesFromTable
+    from RadioDosimetryLib.timeActivityResults import organsByName
 
     ui = panel.ui
     assert ui.regionsTable.cellWidget(3, ORGAN).currentText == "kidneys"
