@@ -10,6 +10,11 @@ import slicer
 
 COLOR_COUNT = 256
 
+TRANSPARENT_SHARE = 0.012
+"""Differences below this share of the end of their scale are transparent, so that the CT shows where there is none, as
+in the figures of the report (1 %; a display has 256 levels, of which three span this). A display's threshold keeps one
+range of values: the table does it."""
+
 _ANCHORS = {
     "dose": (
         (0.00, (0.05, 0.03, 0.35)), (0.15, (0.10, 0.25, 0.75)), (0.35, (0.05, 0.65, 0.75)), (0.50, (0.25, 0.75, 0.30)),
@@ -31,22 +36,33 @@ _NODE_NAMES = {
 }
 
 
+_VERSION_ATTRIBUTE, _VERSION = "RadioDosimetry.ColorTable", "2"
+"""Which colours a table has; those of older scenes are filled anew."""
+
+
 def colorNode(kind: str):
     """The scene's colour table of a kind ("dose", "difference", "uncertainty"); made if there is none."""
     name = _NODE_NAMES[kind]
-    found = slicer.mrmlScene.GetFirstNodeByName(name)
-    if found is not None and found.IsA("vtkMRMLColorTableNode"):
-        return found
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
-    node.SetTypeToUser()
+    node = slicer.mrmlScene.GetFirstNodeByName(name)
+    if node is None or not node.IsA("vtkMRMLColorTableNode"):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
+        node.SetTypeToUser()
+    elif node.GetAttribute(_VERSION_ATTRIBUTE) == _VERSION:
+        return node
     node.SetNumberOfColors(COLOR_COUNT)
-    for index, color in enumerate(np.linspace(0.0, 1.0, COLOR_COUNT)):
-        red, green, blue = colorAt(kind, float(color))
-        node.SetColor(index, red, green, blue, 1.0)
+    for index, share in enumerate(np.linspace(0.0, 1.0, COLOR_COUNT)):
+        node.SetColor(index, *colorAt(kind, float(share)), 0.0 if _isTransparent(kind, index) else 1.0)
         node.SetColorName(index, str(index))
     node.SetAttribute("Category", "RadioDosimetry")
+    node.SetAttribute(_VERSION_ATTRIBUTE, _VERSION)
     node.SetHideFromEditors(False)
     return node
+
+
+def _isTransparent(kind: str, index: int) -> bool:
+    """Whether a level of a table stands for next to nothing: it holds the values up to the next level."""
+    ends = (2.0 * level / (COLOR_COUNT - 1) - 1.0 for level in (index, index + 1))
+    return kind == "difference" and all(abs(end) < TRANSPARENT_SHARE for end in ends)
 
 
 def colorAt(kind: str, share: float) -> tuple[float, float, float]:

@@ -69,6 +69,8 @@ def showDifference(
 ) -> None:  # fmt: skip
     """Show a signed map from blue (negative) over white (zero) to red (positive), symmetric about zero.
 
+    Magnitudes below 1.2 % of the end of the scale are transparent (`colorNodes.TRANSPARENT_SHARE`).
+
     Parameters
     ----------
     differenceNode

@@ -127,6 +127,33 @@ def test_a_difference_is_symmetric_about_white_and_not_cut_off() -> None:
     assert slicer.modules.colors.logic().GetColorLegendDisplayNode(difference).GetTitleText() == "Monte Carlo − local"
 
 
+def test_a_difference_near_zero_lets_the_ct_show() -> None:
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    ramp = np.zeros(STRAIGHT.shape_kji)
+    ramp[0, 0, :] = np.linspace(-1.2, 1.2, STRAIGHT.shape_kji[2])
+    ramp[1, 0, :4] = (0.004, -0.004, 0.02, -0.02)
+    difference = _node(ramp, Quantity.DIMENSIONLESS, "difference")
+    display.showDifference(difference, largest=1.0)
+    shown = difference.GetDisplayNode()
+    shown.GetImageDataConnection().GetProducer().Update()
+    rgba = vtk_to_numpy(shown.GetOutputImageData().GetPointData().GetScalars()).reshape(*STRAIGHT.shape_kji, 4)
+    alpha = rgba[..., 3]
+    assert alpha[5, 5, 5] == 0
+    assert list(alpha[1, 0, :4]) == [0, 0, 255, 255]
+    np.testing.assert_array_equal(alpha[0, 0] == 255, np.abs(ramp[0, 0]) > 0.012)
+
+
+def test_a_table_of_an_older_scene_is_brought_up_to_date() -> None:
+    node = colorNode("difference")
+    node.RemoveAttribute("RadioDosimetry.ColorTable")
+    node.SetColor(127, 1.0, 1.0, 1.0, 1.0)
+    assert colorNode("difference") is node
+    color = [1.0] * 4
+    node.GetColor(127, color)
+    assert color[3] == 0.0
+
+
 def test_an_uncertainty_is_shown_up_to_all_of_the_value_at_most() -> None:
     array = np.full(STRAIGHT.shape_kji, 4.0)
     uncertainty = _node(array, Quantity.RELATIVE_UNCERTAINTY, "uncertainty")
