@@ -1,0 +1,146 @@
+"""Shapes of the networks: what a configuration may say of them, checked without torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import InputError
+
+UNET_CHANNELS = ("hu", "density", "activity", "base", "photon", "log-activity", "log-base", "nuclide")
+"""What a `ResidualUNet3D` can be shown, see `patient_maps.PatientMaps.channel`."""
+
+DBLUR_CHANNELS = ("activity", "density", "base")
+"""What a `DblurDoseNet` can be shown of each slice."""
+
+HEADS = ("add", "scale", "log-ratio", "kernel")
+"""How output and base become dose; `add` is the published way."""
+
+
+@dataclass(frozen=True)
+class UNetArchitecture:
+    """Shape of a `ResidualUNet3D`; the defaults are Kim et al. 2022.
+
+    Attributes
+    ----------
+    inputs
+        Input channels, names of `UNET_CHANNELS`.
+    features
+        Feature maps of the first level; doubled at each level below.
+    levels
+        Resolutions, one more than poolings. The paper does not print the number; 4 is that of the 3-D U-Net it builds
+        on (Çiçek et al. 2016).
+    head
+        One of `HEADS`.
+    neighbours
+        `kernel`: voxels on either side whose electron energy counts (1 is 3³ voxels).
+    decoder_norm
+        Batch normalisation in the decoder as well; the paper names it for the encoder alone.
+
+    Raises
+    ------
+    InputError
+        An unknown channel or head, or a size below its least.
+    """
+
+    inputs: tuple[str, ...] = ("hu", "activity")
+    features: int = 16
+    levels: int = 4
+    head: str = "add"
+    neighbours: int = 1
+    decoder_norm: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+        unknown = [name for name in self.inputs if name not in UNET_CHANNELS]
+        if unknown or not self.inputs or len(set(self.inputs)) < len(self.inputs):
+            raise InputError(
+                f"The input channels are {', '.join(self.inputs) or 'none'}; expected different names out of "
+                f"{', '.join(UNET_CHANNELS)}."
+            )
+        if self.head not in HEADS:
+            raise InputError(f"The head '{self.head}' is unknown; expected one of {', '.join(HEADS)}.")
+        if self.features < 1 or not 1 <= self.levels <= 6 or not 0 <= self.neighbours <= 3:
+            raise InputError(
+                f"Found {self.features} features, {self.levels} levels and {self.neighbours} neighbours; expected at "
+                "least 1 feature, 1 to 6 levels and 0 to 3 neighbours."
+            )
+
+    @property
+    def outputs(self) -> int:
+        """Feature maps that the head takes: one, or a factor and one share per neighbour."""
+        return 1 + (2 * self.neighbours + 1) ** 3 if self.head == "kernel" else 1
+
+    @property
+    def divisor(self) -> int:
+        """Every side of an input must be a multiple of this."""
+        return int(2 ** (self.levels - 1))
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {**asdict(self), "inputs": list(self.inputs)}
+
+
+SLICES = 11
+"""Slices the network sees at once; the middle one gets its dose."""
+
+DEPTH_EXTRACTORS = ("3d", "2d")
+"""Three 3-D convolutions that bring eleven slices to one (published), or the slices taken as channels (ablation)."""
+
+
+@dataclass(frozen=True)
+class DblurArchitecture:
+    """Shape of a `DblurDoseNet`; the defaults are Li et al. 2022.
+
+    Attributes
+    ----------
+    inputs
+        Input channels of each slice, names of `DBLUR_CHANNELS`.
+    features
+        Feature maps of the first level of the 2-D U-Net (16); deeper ones follow it.
+    residual
+        Whether the output is added to the base dose; False is the paper's ablation.
+    extractor
+        One of `DEPTH_EXTRACTORS`.
+    head
+        `add`: base + output (published). `scale`: base × (1 + output).
+
+    Raises
+    ------
+    InputError
+        An unknown channel, extractor or head, an odd number of features, or `scale` without `residual`.
+    """
+
+    inputs: tuple[str, ...] = ("activity", "density")
+    features: int = 16
+    residual: bool = True
+    extractor: str = "3d"
+    head: str = "add"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+        unknown = [name for name in self.inputs if name not in DBLUR_CHANNELS]
+        if unknown or not self.inputs or len(set(self.inputs)) < len(self.inputs):
+            raise InputError(
+                f"The input channels are {', '.join(self.inputs) or 'none'}; expected different names out of "
+                f"{', '.join(DBLUR_CHANNELS)}."
+            )
+        if self.extractor not in DEPTH_EXTRACTORS:
+            raise InputError(
+                f"The extractor '{self.extractor}' is unknown; expected one of {', '.join(DEPTH_EXTRACTORS)}."
+            )
+        if self.head not in ("add", "scale"):
+            raise InputError(f"The head '{self.head}' is unknown; expected one of add, scale.")
+        if self.features < 2 or self.features % 2:
+            raise InputError(f"DblurDoseNet needs an even number of features of at least 2, found {self.features}.")
+        if self.head == "scale" and not self.residual:
+            raise InputError("The head 'scale' multiplies the base; it needs residual = true.")
+
+    @property
+    def divisor(self) -> int:
+        """Rows and columns of an input must be multiples of this."""
+        return 16
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {**asdict(self), "inputs": list(self.inputs)}
