@@ -69,6 +69,19 @@ class OutputTransaction:
         self._temporary[final] = temporary
         return temporary
 
+    def written(self, final: Path) -> Path:
+        """Where a file of this transaction lies before it has its final name, for what must read it back.
+
+        Raises
+        ------
+        InputError
+            `final` is not one of its files.
+        """
+        for other, temporary in self._temporary.items():
+            if _resolved(other) == _resolved(Path(final)):
+                return temporary
+        raise InputError(f"{final} is not part of this transaction.")
+
     def write_text(self, final: Path, text: str) -> None:
         """Write a text file (UTF-8) as part of the transaction."""
         with _as_output_error(Path(final)):

@@ -30,6 +30,11 @@ LARGEST_STORED_DOSE = 2**31 - 1
 The rounding is then at most 2.4e-10 of the largest dose.
 """
 
+LARGEST_STORED_DOSE_16_BITS = 2**16 - 1
+"""Largest pixel value written into 16 bits; the rounding is then at most 7.7e-6 of the largest dose."""
+
+_LARGEST_BY_BITS = {32: LARGEST_STORED_DOSE, 16: LARGEST_STORED_DOSE_16_BITS}
+
 _SCALING_ROUNDING = 1e-9
 """Relative headroom of the scaling: a decimal string of 16 characters holds at least ten digits."""
 
@@ -65,6 +70,7 @@ def write_rtdose(
     reference: Path | None = None,
     description: str = "Absorbed dose by RadioDosimetry",
     transaction: OutputTransaction | None = None,
+    bits: int = 32,
 ) -> None:
     """Write absorbed dose as RT Dose Storage, with its sidecar `<file name>.json`.
 
@@ -83,13 +89,15 @@ def write_rtdose(
         Series Description and Dose Comment, at most 64 characters are kept.
     transaction
         Group of outputs this one belongs to; None writes it alone.
+    bits
+        Bits of a voxel: 32, or 16 for readers that know no others.
 
     Raises
     ------
     UnitError
         `dose` is another quantity.
     InputError
-        Negative dose, or a grid too large for the format.
+        Negative dose, a grid too large for the format, or another number of bits.
     GeometryMismatchError
         The reference lies in another frame of reference than the dose.
     FileFormatError
@@ -107,8 +115,10 @@ def write_rtdose(
         raise UnitError(
             f"RT Dose holds absorbed dose [Gy]; found {dose.quantity.value} [{dose.unit}]. Convert it first."
         )
+    if bits not in _LARGEST_BY_BITS:
+        raise InputError(f"A voxel of RT Dose has 16 or 32 bits, found {bits}.")
     attributes = _reference_attributes(reference, dose.geometry)
-    dataset = _dataset(dose, attributes, description)
+    dataset = _dataset(dose, attributes, description, bits)
     if transaction is None:
         with OutputTransaction() as own:
             _write(dataset, dose, path, own)
@@ -128,7 +138,7 @@ def _write(dataset: FileDataset, dose: QuantitativeVolume, path: Path, transacti
             f"The RT Dose file names no patient ({PLACEHOLDER_PATIENT}): no DICOM reference said whose dose it is."
         )
     sidecar = Sidecar(
-        dose.quantity, dose.unit, dose.time, str(dataset.FrameOfReferenceUID), record, stored_type="uint32"
+        dose.quantity, dose.unit, dose.time, str(dataset.FrameOfReferenceUID), record, f"uint{dataset.BitsAllocated}"
     )
     transaction.write_text(sidecar_path(path), sidecar.as_json())
 
@@ -181,10 +191,10 @@ def _reference_header(reference: Path) -> Dataset:
         return headers[0]
 
 
-def _dataset(dose: QuantitativeVolume, attributes: Dataset, description: str) -> FileDataset:
+def _dataset(dose: QuantitativeVolume, attributes: Dataset, description: str, bits: int) -> FileDataset:
     now = datetime.now()
     geometry, dose_gy_kji = _right_handed(dose)
-    stored_kji, scaling = _stored(dose_gy_kji)
+    stored_kji, scaling = _stored(dose_gy_kji, bits)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RTDoseStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -224,12 +234,12 @@ def _set_grid(dataset: Dataset, geometry: VolumeGeometry) -> None:
     dataset.GridFrameOffsetVector = _decimals([index * slice_spacing_mm for index in range(count)])
 
 
-def _set_dose(dataset: Dataset, stored_kji: NDArray[np.uint32], scaling: str, description: str) -> None:
+def _set_dose(dataset: Dataset, stored_kji: NDArray[np.unsignedinteger], scaling: str, description: str) -> None:
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = stored_kji.shape[1:]
-    dataset.BitsAllocated = dataset.BitsStored = 32
-    dataset.HighBit = 31
+    dataset.BitsAllocated = dataset.BitsStored = 8 * stored_kji.itemsize
+    dataset.HighBit = dataset.BitsStored - 1
     dataset.PixelRepresentation = 0
     dataset.DoseUnits = "GY"
     dataset.DoseType = "PHYSICAL"
@@ -240,7 +250,7 @@ def _set_dose(dataset: Dataset, stored_kji: NDArray[np.uint32], scaling: str, de
     plan.ReferencedSOPClassUID = RTPlanStorage
     plan.ReferencedSOPInstanceUID = generate_uid()
     dataset.ReferencedRTPlanSequence = DicomSequence([plan])
-    dataset.PixelData = stored_kji.astype("<u4").tobytes()
+    dataset.PixelData = stored_kji.astype(stored_kji.dtype.newbyteorder("<")).tobytes()
 
 
 def _right_handed(dose: QuantitativeVolume) -> tuple[VolumeGeometry, NDArray[np.float64]]:
@@ -257,22 +267,22 @@ def _right_handed(dose: QuantitativeVolume) -> tuple[VolumeGeometry, NDArray[np.
     return flipped, array_kji[::-1]
 
 
-def _stored(dose_gy_kji: NDArray[np.float64]) -> tuple[NDArray[np.uint32], str]:
+def _stored(dose_gy_kji: NDArray[np.float64], bits: int) -> tuple[NDArray[np.unsignedinteger], str]:
     """Whole numbers and the decimal string that turns them into Gy again."""
     lowest, largest = float(dose_gy_kji.min()), float(dose_gy_kji.max())
     if lowest < 0:
         raise InputError(
             f"The lowest dose is {lowest:.4g} Gy; RT Dose (PHYSICAL) holds none below zero. Clip or check it."
         )
-    if dose_gy_kji.size * 4 > _LARGEST_PIXEL_BYTES:
+    if dose_gy_kji.size * bits // 8 > _LARGEST_PIXEL_BYTES:
         raise InputError(
             f"The grid has {dose_gy_kji.size} voxels, too many for one RT Dose file; write a coarser or smaller one."
         )
-    scaling = format_number_as_ds(largest / LARGEST_STORED_DOSE * (1 + _SCALING_ROUNDING)) if largest > 0 else "1"
+    scaling = format_number_as_ds(largest / _LARGEST_BY_BITS[bits] * (1 + _SCALING_ROUNDING)) if largest > 0 else "1"
     step_gy = float(scaling)
     if largest > 0 and not (math.isfinite(step_gy) and step_gy > 0):
         raise InputError(f"The largest dose is {largest:.4g} Gy, too small for the decimals of DICOM; check its unit.")
-    return np.rint(dose_gy_kji / step_gy).astype(np.uint32), scaling
+    return np.rint(dose_gy_kji / step_gy).astype(np.uint32 if bits == 32 else np.uint16), scaling
 
 
 def _decimals(values: Sequence[float]) -> list[str]:

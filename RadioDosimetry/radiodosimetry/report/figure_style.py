@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..images.atomic import OutputTransaction, full_suffix
@@ -78,4 +79,28 @@ def save_figure(figure: Figure, path: Path, transaction: OutputTransaction | Non
         with OutputTransaction() as own:
             save_figure(figure, path, own)
         return
-    figure.savefig(transaction.path_for(path), dpi=DOTS_PER_INCH, facecolor="white")
+    _save(figure, transaction.path_for(path), full_suffix(path))
+
+
+def figure_bytes(figure: Figure, suffix: str = ".png") -> bytes:
+    """The content of a figure's file, for what embeds it; the same figure gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        The suffix is not one of `FIGURE_SUFFIXES`.
+    """
+    if suffix not in FIGURE_SUFFIXES:
+        raise InputError(f"A figure is written as {', '.join(FIGURE_SUFFIXES)}, found '{suffix}'.")
+    stream = io.BytesIO()
+    _save(figure, stream, suffix)
+    return stream.getvalue()
+
+
+def _save(figure: Figure, target: Any, suffix: str) -> None:
+    """Write a figure without its date, and with the same names of its parts each time."""
+    from matplotlib import rc_context
+
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
+    with rc_context({"svg.hashsalt": "radiodosimetry"}):
+        figure.savefig(target, format=suffix[1:], dpi=DOTS_PER_INCH, facecolor="white", metadata=undated)

@@ -13,7 +13,15 @@ from ..images.geometry import require_same_grid
 from ..images.volume import QuantitativeVolume
 from ..units import Quantity
 from .curves import bland_altman_figure, dvh_figure, method_comparison_figure, profile_figure
-from .figure_style import DIFFERENCE_COLOUR_MAP, DOSE_COLOUR_MAP, colour_of, new_figure, save_figure
+from .figure_style import (
+    CATEGORY_COLOURS,
+    DIFFERENCE_COLOUR_MAP,
+    DOSE_COLOUR_MAP,
+    LINE_STYLES,
+    colour_of,
+    new_figure,
+    save_figure,
+)
 from .patient_planes import PLANES, PatientView, Slice
 
 if TYPE_CHECKING:
@@ -63,6 +71,8 @@ def overlay_figure(
     window: tuple[float, float] | None = None,
     signed: bool = False,
     square_root_scale: bool = False,
+    contour_levels: Sequence[float] = (),
+    width_inch: float = 12.0,
 ) -> Figure:
     """Axial, coronal and sagittal slices of a volume in colour over the anatomy in grey.
 
@@ -92,6 +102,10 @@ def overlay_figure(
         Use a diverging scale around zero (errors).
     square_root_scale
         Spread the low values (tumours much hotter than organs); ignored where `signed`.
+    contour_levels
+        Values of `foreground`, in its unit, along which white lines are drawn and named: isodoses.
+    width_inch
+        Width of the figure; text keeps its size.
 
     Returns
     -------
@@ -119,15 +133,16 @@ def overlay_figure(
     values, top, least = values * factor, top * factor, least * factor
     voxel = _most_telling_voxel(values, regions) if voxel_kji is None else voxel_kji
     view = PatientView(foreground.geometry)
-    figure, panels, bar = _lay_out(view, title)
+    figure, panels, bar = _lay_out(view, title, width_inch)
     norm, colour_map = _norm(top, signed, square_root_scale), DIFFERENCE_COLOUR_MAP if signed else DOSE_COLOUR_MAP
-    shown: dict[str, str] = {}
+    shown: dict[str, tuple[str, str]] = {}
     for plane, axes in zip(PLANES, panels, strict=True):
         _draw_background(axes, background, window, view, plane, voxel)
         part = view.slice_of(values, plane, voxel)
         image = np.ma.masked_where(np.abs(part.image) < max(least, np.finfo(float).tiny), part.image)
         opacity = OPACITY if background is not None else 1.0
         axes.imshow(image, extent=part.extent_mm, norm=norm, cmap=colour_map, alpha=opacity, interpolation="nearest")
+        _draw_contours(axes, part, [level * factor for level in contour_levels])
         shown |= _draw_outlines(axes, regions, view, plane, voxel)
         _annotate(axes, part, plane, view.point_mm(voxel, plane))
     below, above = bool(signed and values.min() < -top), bool(values.max() > top)
@@ -135,7 +150,8 @@ def overlay_figure(
     colour_bar = figure.colorbar(ScalarMappable(norm, colour_map), cax=bar, extend=extend)
     colour_bar.set_label(label or _label_of(foreground.quantity, unit), fontsize=9)
     colour_bar.ax.tick_params(labelsize=8)
-    _draw_legend(figure, {region.name: shown[region.name] for region in regions if region.name in shown})
+    lines = [f"{level * factor:g} {unit}" for level in contour_levels]
+    _draw_legend(figure, {region.name: shown[region.name] for region in regions if region.name in shown}, lines)
     return figure
 
 
@@ -156,11 +172,10 @@ def _most_telling_voxel(values: NDArray[np.float64], regions: Sequence[Region]) 
     return int(k), int(j), int(i)
 
 
-def _lay_out(view: PatientView, title: str) -> tuple[Figure, list[Any], Any]:
+def _lay_out(view: PatientView, title: str, width_inch: float) -> tuple[Figure, list[Any], Any]:
     """Panels in the proportions of the patient, and the axes of the colour bar."""
     widths = [view.size_mm(plane)[0] for plane in PLANES]
     height = max(view.size_mm(plane)[1] for plane in PLANES)
-    width_inch = 12.0
     height_inch = float(np.clip(1.2 + (width_inch - 1.4) * height / sum(widths), 3.0, 9.0))
     figure = new_figure(width_inch, height_inch)
     grid = figure.add_gridspec(1, 4, width_ratios=[*widths, 0.025 * sum(widths)])
@@ -200,8 +215,8 @@ def _draw_background(
 
 def _draw_outlines(
     axes: Axes, regions: Sequence[Region], view: PatientView, plane: str, voxel_kji: tuple[int, int, int]
-) -> dict[str, str]:
-    """Outlines of the regions that the slice meets; their names and colours."""
+) -> dict[str, tuple[str, str]]:
+    """Outlines of the regions that the slice meets; their names, colours and line styles."""
     shown = {}
     for number, region in enumerate(regions):
         part = view.slice_of(region.mask_kji, plane, voxel_kji)
@@ -213,9 +228,24 @@ def _draw_outlines(
         rows, columns = part.image.shape
         x_mm = left + (np.arange(-1, columns + 1) + 0.5) * (right - left) / columns
         y_mm = top + (np.arange(-1, rows + 1) + 0.5) * (bottom - top) / rows
-        axes.contour(x_mm, y_mm, mask, levels=[0.5], colors=[colour_of(number)], linewidths=1.2)
-        shown[region.name] = colour_of(number)
+        colour, style = colour_of(number), LINE_STYLES[number // len(CATEGORY_COLOURS) % len(LINE_STYLES)]
+        axes.contour(x_mm, y_mm, mask, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.2)
+        shown[region.name] = (colour, style)
     return shown
+
+
+def _draw_contours(axes: Axes, part: Slice, levels: Sequence[float]) -> None:
+    """White lines along values, dark below so that they show on any colour; a line style each."""
+    inside = [level for level in levels if part.image.min() < level < part.image.max()]
+    if not inside:
+        return
+    left, right, bottom, top = part.extent_mm
+    rows, columns = part.image.shape
+    x_mm = left + (np.arange(columns) + 0.5) * (right - left) / columns
+    y_mm = top + (np.arange(rows) + 0.5) * (bottom - top) / rows
+    styles = [LINE_STYLES[list(levels).index(level) % len(LINE_STYLES)] for level in inside]
+    axes.contour(x_mm, y_mm, part.image, levels=inside, colors="black", linewidths=1.6, alpha=0.5)
+    axes.contour(x_mm, y_mm, part.image, levels=inside, colors="white", linewidths=0.8, linestyles=styles)
 
 
 def _annotate(axes: Axes, part: Slice, plane: str, cross_mm: tuple[float, float]) -> None:
@@ -238,15 +268,24 @@ def _annotate(axes: Axes, part: Slice, plane: str, cross_mm: tuple[float, float]
         axes.text(x_mm + SCALE_BAR_MM / 2, text_mm, "5 cm", color="white", fontsize=8, ha="center", va="bottom")
 
 
-def _draw_legend(figure: Figure, colours: dict[str, str]) -> None:
-    if not colours:
+def _draw_legend(figure: Figure, looks: dict[str, tuple[str, str]], lines: Sequence[str] = ()) -> None:
+    """Names of the regions with their colours and styles, then values of the lines with their styles."""
+    if not looks and not lines:
         return
     from matplotlib.lines import Line2D
+    from matplotlib.patheffects import Stroke
 
-    handles = [
-        Line2D([], [], color=colour, linewidth=2, label=name.replace("_", " ")) for name, colour in colours.items()
+    handles: list[Any] = [
+        Line2D([], [], color=colour, ls=style, linewidth=2, label=name.replace("_", " "))  # type: ignore[arg-type]
+        for name, (colour, style) in looks.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8), fontsize=8, frameon=False)
+    dark = [Stroke(linewidth=4.0, foreground="0.35"), Stroke(linewidth=1.2, foreground="white")]
+    for number, line in enumerate(lines):
+        style = LINE_STYLES[number % len(LINE_STYLES)]
+        look: dict[str, Any] = {"linestyle": style, "path_effects": dark}
+        handles.append(Line2D([], [], color="white", label=line, **look))
+    columns = min(len(handles), max(2, round(figure.get_figwidth() * 0.67)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
 def _readable_unit(top: float, unit: str) -> tuple[float, str]:

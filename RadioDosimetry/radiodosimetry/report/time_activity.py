@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 BEYOND_LAST_POINT = 1.6
 """The curve is drawn to this multiple of the last time, or to two final half-lives after it if that is less far."""
+
+PANEL_COLUMNS = 3
+"""Regions side by side in `time_activity_panels_figure`."""
 
 _SAMPLES = 600
 _CURVE_COLOUR = colour_of(6)
@@ -62,6 +66,42 @@ def time_activity_figure(curve: TimeActivityCurve, fit: CurveFit, nuclide: str =
     return figure
 
 
+def time_activity_panels_figure(curves: Sequence[TimeActivityCurve], fits: Mapping[str, CurveFit]) -> Figure:
+    """All regions side by side: points and fitted curve with its 1 σ band on logarithmic axes of their own.
+
+    Parameters
+    ----------
+    curves
+        One or more [s, Bq]; shown in hours and MBq.
+    fits
+        Region to what was fitted to its curve.
+    """
+    columns = min(PANEL_COLUMNS, len(curves))
+    rows = -(-len(curves) // columns)
+    figure = new_figure(2.55 * columns + 0.4, 2.0 * rows + 0.5)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, curve in zip(panels.flat, curves, strict=False):
+        fit = fits[curve.region]
+        times_s = _shown_times_s(curve, fit)
+        _draw(axes, curve, fit, times_s, "fit")
+        axes.set_xlim(0.0, times_s[-1] / SECONDS_PER_HOUR)
+        plain_axes(axes)
+        _set_logarithmic(axes, curve, fit.value(times_s) / BECQUEREL_PER_MEGABECQUEREL)
+        axes.set_title(f"{curve.region.replace('_', ' ')} ({fit.model})", fontsize=8.5)
+    for axes in panels.flat[len(curves) :]:
+        axes.set_axis_off()
+    figure.supxlabel("Time after administration [h]", fontsize=9)
+    figure.supylabel("Activity [MBq]", fontsize=9)
+    entries = {
+        label: handle
+        for axes in panels.flat[: len(curves)]
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    handles, labels = list(entries.values()), list(entries)
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8, frameon=False)
+    return figure
+
+
 def _shown_times_s(curve: TimeActivityCurve, fit: CurveFit) -> NDArray[np.float64]:
     """From administration on, dense where uptake may be; the points' own times included."""
     last_s = float(curve.times_s[-1]) or SECONDS_PER_HOUR
@@ -74,7 +114,10 @@ def _shown_times_s(curve: TimeActivityCurve, fit: CurveFit) -> NDArray[np.float6
     return np.unique(times)
 
 
-def _draw(axes: Axes, curve: TimeActivityCurve, fit: CurveFit, times_s: NDArray[np.float64]) -> None:
+def _draw(
+    axes: Axes, curve: TimeActivityCurve, fit: CurveFit, times_s: NDArray[np.float64], name: str | None = None
+) -> None:
+    """Band, curve and points; the curve is called by its model where `name` is None."""
     hours, values = times_s / SECONDS_PER_HOUR, fit.value(times_s) / BECQUEREL_PER_MEGABECQUEREL
     std = fit.value_std_bq(times_s)
     if std is not None and np.any(std > 0):
@@ -83,7 +126,7 @@ def _draw(axes: Axes, curve: TimeActivityCurve, fit: CurveFit, times_s: NDArray[
             hours, values - spread, values + spread, color=_CURVE_COLOUR, alpha=0.22, lw=0, label="fit ± 1 σ"
         )
     inside = times_s <= curve.times_s[-1]
-    axes.plot(hours[inside], values[inside], color=_CURVE_COLOUR, linewidth=1.7, label=fit.model)
+    axes.plot(hours[inside], values[inside], color=_CURVE_COLOUR, linewidth=1.7, label=name or fit.model)
     after = times_s >= curve.times_s[-1]
     axes.plot(
         hours[after], values[after], color=_CURVE_COLOUR, linewidth=1.4, linestyle="--", label="after the last point"

@@ -1,0 +1,441 @@
+"""What the report of a case says: facts, tables, pictures, methods and records, in the order they are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..nuclides import Radionuclide
+from ..progress import Progress, report_progress
+from ..provenance import to_json
+from ..report.curves import dvh_figure, method_comparison_figure
+from ..report.document import (
+    Column,
+    Picture,
+    Report,
+    ReportSection,
+    ReportTable,
+    Text,
+    number_text,
+    table_from_records,
+)
+from ..report.figures import overlay_figure
+from ..report.methods_text import MethodsFacts, methods_paragraph
+from ..time_activity.fit_files import BECQUEREL_SECONDS_PER_MEGABECQUEREL_HOUR
+from ..units import SECONDS_PER_HOUR
+from ..voxel_dose.dose_volume import dvh
+from .case_budget import BUDGET_CAUSES, with_statistics
+from .report_results import CaseResults
+
+PICTURE_WIDTH_INCH = 8.4
+"""Of overlays: text stays readable on a page of paper."""
+
+NO_CALIBRATION_WARNING = (
+    "No uncertainty of the calibration was stated (calibration_std_percent): the uncertainties below hold what "
+    "scatters from scan to scan and the statistics of the computation, and are too small."
+)
+"""What the report says where the largest part of the budget is missing."""
+
+LEAST_PERCENT = 0.01
+"""Smallest uncertainty printed as a number [%]."""
+
+_ROUND_STEPS = (1.0, 2.0, 5.0)
+_REGION = Column("region", "Region")
+
+
+def report_of(found: CaseResults, created: str, progress: Progress | None = None) -> Report:
+    """The report of a case.
+
+    Parameters
+    ----------
+    found
+        The results of its steps.
+    created
+        When the report is made, ISO 8601.
+    progress
+        Told the share of the work done.
+    """
+    case = found.case
+    report_progress(progress, 0.1, "Pictures")
+    images = _images(found)
+    report_progress(progress, 0.6, "Tables and graphs")
+    sections = [
+        ReportSection("Absorbed dose of regions", (_region_doses(found), _dvh_picture(found))),
+        ReportSection("Images", images, new_page=True),
+        ReportSection("Time-activity curves", (_curves_picture(found), _residence_times(found)), new_page=True),
+    ]
+    if len(case.dose.methods) > 1:
+        sections.append(ReportSection("Comparison of dose methods", _comparison(found)))
+    if case.organ_dose.asked_for:
+        sections.append(ReportSection("Organ doses", _organ_doses(found)))
+    sections.append(ReportSection("Uncertainty budget", (_budget(found),)))
+    sections.append(ReportSection("Inputs", (_inputs(found), _scans(found))))
+    paragraph, references = methods_paragraph(_methods_facts(found))
+    sections.append(ReportSection("Methods, ready to paste", (Text((paragraph,)), Text(references, "numbered"))))
+    sections.append(ReportSection("Steps and records", (_steps(found), Text(_records(found), "record")), new_page=True))
+    what = case.study.radiopharmaceutical or case.nuclide
+    return Report(
+        f"Dosimetry report: {case.name}",
+        f"Absorbed doses of {what}, method {case.dose.shown}",
+        created,
+        _warnings(found),
+        _facts(found),
+        tuple(sections),
+    )
+
+
+def _warnings(found: CaseResults) -> tuple[tuple[str, str], ...]:
+    """Every warning once with the step that gave it first; what is said of several regions is said once of all."""
+    said: dict[str, tuple[str, list[str]]] = {}
+    for step, record in found.records.items():
+        for warning in record.get("warnings") or ():
+            region, colon, text = warning.partition(": ")
+            is_named = bool(colon) and region in found.fits
+            _, regions = said.setdefault(text if is_named else warning, (step, []))
+            if is_named and region not in regions:
+                regions.append(region)
+    warnings = [(step, f"{_names(regions)}: {text}" if regions else text) for text, (step, regions) in said.items()]
+    if found.case.regions.calibration_std_percent == 0:
+        warnings.insert(0, ("Uncertainties", NO_CALIBRATION_WARNING))
+    return tuple(warnings)
+
+
+def _names(regions: Sequence[str]) -> str:
+    """Names of regions for readers."""
+    return ", ".join(region.replace("_", " ") for region in regions)
+
+
+def _facts(found: CaseResults) -> tuple[tuple[str, str], ...]:
+    case, study = found.case, found.case.study
+    known: list[tuple[str, Any]] = [
+        ("Patient", study.patient_name),
+        ("Patient ID", study.patient_id),
+        ("Date of birth", study.birth_date),
+        ("Sex", study.sex),
+        ("Weight", None if study.weight_kg is None else f"{study.weight_kg:g} kg"),
+        ("Height", None if study.height_cm is None else f"{study.height_cm:g} cm"),
+        ("Diagnosis", study.diagnosis),
+        ("Radiopharmaceutical", study.radiopharmaceutical),
+        ("Cycle", study.cycle),
+        ("Nuclide", f"{case.nuclide}, half-life {Radionuclide(case.nuclide).half_life_s / SECONDS_PER_HOUR:.4g} h"),
+        ("Administered activity", None if case.administered_mbq is None else f"{case.administered_mbq:g} MBq"),
+        ("Administered on", None if study.administered_on is None else study.administered_on.isoformat(" ")),
+        ("Scans", f"{len(case.scans)}, at {', '.join(f'{hour:.4g}' for hour in _hours(found))} h"),
+        ("Institution", study.institution),
+        ("Physician", study.physician),
+        ("Physicist", study.physicist),
+        ("Comment", study.comment),
+    ]
+    return tuple((name, str(value)) for name, value in known if value is not None)
+
+
+def _hours(found: CaseResults) -> list[float]:
+    """Times of the scans as measured [h]."""
+    rows = found.table("curves", "curves.csv")
+    return sorted({float(row["time_h"]) for row in rows})
+
+
+def _region_doses(found: CaseResults) -> ReportTable:
+    """Doses of the shown method with what is known of their uncertainty."""
+    rows = found.table("dose", found.case.dose.shown, "table.csv")
+    with_bed = any(row.get("bed_gy") is not None for row in rows)
+    for row in rows:
+        total = _total_percent(found, row)
+        row["std_gy"], row["u_percent"] = row["std_gy"], total
+    columns = [
+        _REGION,
+        Column("volume_ml", "Volume", "mL"),
+        Column("mass_g", "Mass", "g"),
+        Column("mean_gy", "Mean dose", "Gy"),
+        Column("u_percent", "Uncertainty of mean (1 σ)", "%", 2, least=LEAST_PERCENT),
+        Column("std_gy", "Spread in region (SD)", "Gy"),
+        Column("d98_gy", "D98", "Gy"),
+        Column("d2_gy", "D2", "Gy"),
+    ]
+    if with_bed:
+        columns += [Column("eud_gy", "EUD", "Gy"), Column("bed_gy", "BED", "Gy")]
+    note = (
+        "Means by mass, D98 and D2 by volume. The uncertainty joins calibration, volume, recovery, fit and statistics "
+        "as far as they are known (see the budget); a dash: not known."
+    )
+    caption = f"Absorbed dose of regions by {found.case.dose.shown}"
+    return table_from_records("region_doses", caption, columns, rows, note)
+
+
+def _total_percent(found: CaseResults, row: dict[str, Any]) -> float | None:
+    budget = found.budget.get(row["region"])
+    if budget is None:
+        return None
+    return with_statistics(budget["total"] or None, row.get("mean_uncertainty_percent"))
+
+
+def _dvh_picture(found: CaseResults) -> Picture:
+    histograms = [dvh(found.dose, region) for region in found.shown_regions]
+    figure = dvh_figure({found.case.dose.shown: histograms})
+    names = ", ".join(region.name.replace("_", " ") for region in found.shown_regions)
+    return Picture.of(
+        figure,
+        f"Cumulative dose-volume histograms, {found.case.dose.shown}.",
+        f"Graph: share of the volume against absorbed dose for {names}. The numbers are in tables/dvh.csv.",
+    )
+
+
+def _images(found: CaseResults) -> tuple[Picture, ...]:
+    """Activity and dose over the CT, through the middle of the hottest region."""
+    case, regions = found.case, found.shown_regions
+    rows = {row["region"]: row for row in found.table("dose", case.dose.shown, "table.csv")}
+    hottest = max(regions, key=lambda region: rows[region.name]["mean_gy"])
+    voxel = _middle(hottest.mask_kji)
+    top_gy = rows[hottest.name]["mean_gy"]
+    levels = case.report.isodoses_gy or round_levels(top_gy)
+    name = hottest.name.replace("_", " ")
+    activity = overlay_figure(
+        found.activity, found.ct, regions, voxel_kji=voxel, square_root_scale=True, width_inch=PICTURE_WIDTH_INCH
+    )
+    dose = overlay_figure(
+        found.dose,
+        found.ct,
+        regions,
+        voxel_kji=voxel,
+        highest=top_gy,
+        threshold=0.02 * top_gy,
+        square_root_scale=True,
+        contour_levels=levels,
+        width_inch=PICTURE_WIDTH_INCH,
+    )
+    hour, lines = f"{_hours(found)[0]:.4g}", ", ".join(f"{level:g}" for level in levels)
+    planes = f"Axial, coronal and sagittal slices through the middle of {name}"
+    coloured = "regions outlined in colour; the scale is that of the square root"
+    return (
+        Picture.of(
+            activity,
+            f"Activity concentration {hour} h after the administration over the CT. {planes}; {coloured}.",
+            f"{planes}: activity concentration in colour over the CT in grey, {len(regions)} regions outlined.",
+            ".png",
+        ),
+        Picture.of(
+            dose,
+            f"Absorbed dose by {case.dose.shown} over the CT with isodoses of {lines} Gy. {planes}; {coloured}.",
+            f"{planes}: absorbed dose in colour over the CT in grey, isodose lines of {lines} Gy in white, "
+            f"{len(regions)} regions outlined.",
+            ".png",
+        ),
+    )
+
+
+def round_levels(top: float, most: int = 4) -> tuple[float, ...]:
+    """Round numbers (1, 2, 5 times a power of ten) below a value, the highest `most` of them, rising."""
+    exponent = math.floor(math.log10(top)) if top > 0 else 0
+    numbers = [step * 10.0**power for power in range(exponent - 2, exponent + 1) for step in _ROUND_STEPS]
+    return tuple(float(f"{number:.1g}") for number in numbers if number < 0.95 * top)[-most:]
+
+
+def _middle(mask_kji: Any) -> tuple[int, int, int]:
+    """The voxel of a mask nearest to its centre."""
+    voxels = np.argwhere(mask_kji)
+    nearest = voxels[np.argmin(((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1))]
+    return int(nearest[0]), int(nearest[1]), int(nearest[2])
+
+
+def _curves_picture(found: CaseResults) -> Picture:
+    data = (found.results / "fits" / "all_regions.svg").read_bytes()
+    names = ", ".join(region.replace("_", " ") for region in found.fits)
+    return Picture(
+        data,
+        "Activity present in each region (points, ± 1 σ where known) and what was fitted (line, band ± 1 σ); dashed "
+        "after the last scan.",
+        f"Graphs of activity against time on logarithmic axes for {names}. The numbers are in the table below and in "
+        "curves/curves.csv.",
+        ".svg",
+    )
+
+
+def _residence_times(found: CaseResults) -> ReportTable:
+    administered = found.fits.administered_bq
+    rows = []
+    for region, fit in found.fits.items():
+        tia, std = fit.tia_bq_s, fit.tia_std_bq_s
+        half_life_s = fit.effective_half_life_s
+        rows.append(
+            {
+                "region": region,
+                "model": fit.model,
+                "tia_mbq_h": tia / BECQUEREL_SECONDS_PER_MEGABECQUEREL_HOUR,
+                "tia_std_percent": None if std is None or tia == 0 else 100 * std / tia,
+                "residence_time_h": None if administered is None else tia / administered / SECONDS_PER_HOUR,
+                "effective_half_life_h": None if half_life_s is None else half_life_s / SECONDS_PER_HOUR,
+            }
+        )
+    columns = [
+        _REGION,
+        Column("model", "Model"),
+        Column("tia_mbq_h", "Time-integrated activity", "MBq h", 4),
+        Column("tia_std_percent", "Uncertainty (1 σ)", "%", 2, least=LEAST_PERCENT),
+        Column("residence_time_h", "Residence time", "h"),
+        Column("effective_half_life_h", "Effective half-life", "h"),
+    ]
+    note = "Residence time: time-integrated activity per administered activity. Half-lives are of the final phase."
+    return table_from_records("residence_times", "Fits and residence times", columns, rows, note)
+
+
+def _comparison(found: CaseResults) -> tuple[Picture, ReportTable]:
+    """Mean doses of all methods, and how far each lies from the one that is shown."""
+    case, reference = found.case, found.case.dose.shown
+    tables = {m: {row["region"]: row for row in found.table("dose", m, "table.csv")} for m in case.dose.methods}
+    order = [reference, *(method for method in case.dose.methods if method != reference)]
+    columns = [_REGION, Column(f"{_key(reference)}_gy", reference, "Gy")]
+    for method in order[1:]:
+        columns += [
+            Column(f"{_key(method)}_gy", method, "Gy"),
+            Column(f"{_key(method)}_difference_percent", f"{method} against {reference}", "%", 2, True),
+        ]
+    rows = []
+    for region, row in tables[reference].items():
+        expected = row["mean_gy"]
+        values: dict[str, Any] = {"region": region, f"{_key(reference)}_gy": expected}
+        for method in order[1:]:
+            mean = tables[method][region]["mean_gy"]
+            values[f"{_key(method)}_gy"] = mean
+            if expected:
+                values[f"{_key(method)}_difference_percent"] = 100 * (mean / expected - 1)
+        rows.append(values)
+    names = [region.name for region in found.shown_regions]
+    figure = method_comparison_figure(
+        {method: {name: tables[method][name]["mean_gy"] for name in names} for method in order},
+        reference,
+        {reference: {name: tables[reference][name].get("mean_uncertainty_percent") for name in names}},
+    )
+    caption = f"Mean dose of regions by each method; below, differences from {reference}."
+    picture = Picture.of(figure, caption, f"Bar chart of the mean doses by {', '.join(order)}; numbers in the table.")
+    return picture, table_from_records("method_comparison", "Mean dose by method", columns, rows)
+
+
+def _key(method: str) -> str:
+    return method.replace("-", "_")
+
+
+def _organ_doses(found: CaseResults) -> tuple[ReportTable | Text, ...]:
+    record = found.record("organ_dose", "organ_dose.csv")
+    rows = found.table("organ_dose", "organ_dose.csv")
+    for row in rows:
+        value, std = row["absorbed_dose_mgy_per_mbq"], row["std"]
+        row["std_percent"] = 100 * std / value if value and std else None
+    columns = [
+        Column("target", "Organ or lesion"),
+        Column("absorbed_dose_gy", "Absorbed dose", "Gy"),
+        Column("absorbed_dose_mgy_per_mbq", "Per administered activity", "mGy/MBq"),
+        Column("std_percent", "Uncertainty (1 σ)", "%", 2, least=LEAST_PERCENT),
+        Column("largest_source", "Largest source"),
+    ]
+    if any(row.get("alpha_weighted_dose_mgy_per_mbq") is not None for row in rows):
+        columns.append(Column("alpha_weighted_dose_mgy_per_mbq", "α-weighted", "mGy/MBq"))
+    phantom = found.case.organ_dose.phantom or "the given S-values"
+    made_of = record["parameters"].get("regions_of_organs") or {}
+    sources = "; ".join(f"{organ} from {' + '.join(parts)}" for organ, parts in made_of.items())
+    note = f"Sources: {sources}. Doses are to the organs of the phantom; compare with the patient's own regions above."
+    caption = f"Organ absorbed doses by the MIRD sum, {phantom}"
+    blocks: list[ReportTable | Text] = [table_from_records("organ_doses", caption, columns, rows, note)]
+    effective = record["parameters"].get("effective_dose")
+    if effective is not None:
+        total = effective["value_msv"]
+        words = f"Effective dose (ICRP 103): {number_text(effective['value_msv_per_mbq'])} mSv/MBq"
+        words += f", {number_text(total)} mSv" if total is not None else ""
+        blocks.append(Text((f"{words}. {' '.join(effective['flags'])}",)))
+    return tuple(blocks)
+
+
+def _budget(found: CaseResults) -> ReportTable:
+    rows = []
+    for row in found.table("dose", found.case.dose.shown, "table.csv"):
+        budget = found.budget.get(row["region"])
+        if budget is None:
+            continue
+        statistics = row.get("mean_uncertainty_percent")
+        total = with_statistics(budget["total"], statistics)
+        parts = {f"{cause}_percent": budget[cause] for cause in BUDGET_CAUSES}
+        expanded = None if total is None else 2 * total
+        rows.append(
+            {
+                "region": row["region"], **parts, "statistics_percent": statistics, "total_percent": total,
+                "expanded_percent": expanded,
+            }
+        )  # fmt: skip
+    titles = {"volume": "Volume", "recovery": "Recovery", "calibration": "Calibration", "fit": "Points and fit"}
+    named = {f"{cause}_percent": titles.get(cause, "Choice of model") for cause in BUDGET_CAUSES}
+    named |= {"statistics_percent": "Dose statistics", "total_percent": "Combined (1 σ)"}
+    named["expanded_percent"] = "Expanded (k = 2)"
+    columns = [_REGION, *(Column(name, title, "%", 2, least=LEAST_PERCENT) for name, title in named.items())]
+    note = (
+        "Relative standard uncertainties of a region's mean dose by cause, combined in quadrature. The volume counts "
+        "in activity and mass, where it cancels inside uniform activity. Not in the budget: partial-volume effects "
+        "without recovery coefficients, registration, organ motion, and the model behind the dose method."
+    )
+    return table_from_records("uncertainty_budget", "Uncertainty of the mean dose by cause", columns, rows, note)
+
+
+def _inputs(found: CaseResults) -> ReportTable:
+    columns = (Column("role", "Input"), Column("file", "File or folder"), Column("sha256", "SHA-256"))
+    files = found.case.input_files()
+    rows = tuple((role, path.name, found.state.hash_of(path)) for role, path in files.items())
+    return ReportTable("inputs", "Input files with the hash of their content", columns, rows)
+
+
+def _scans(found: CaseResults) -> ReportTable:
+    record = found.record("curves", "curves.csv")
+    rows = []
+    for scan, image in zip(record["parameters"]["scans"], found.case.scans, strict=True):
+        calibration = scan.get("calibration") or "as in the image"
+        rows.append({"image": image.image.name, "time_h": scan["time_h"], "calibration": calibration})
+    columns = (Column("image", "Scan"), Column("time_h", "Time after administration", "h", 4))
+    return table_from_records("scans", "Scans", (*columns, Column("calibration", "Calibration")), rows)
+
+
+def _methods_facts(found: CaseResults) -> MethodsFacts:
+    case = found.case
+    organ = found.records.get("Organ dose", {}).get("parameters", {})
+    monte_carlo = found.records.get("Dose, monte-carlo", {}).get("parameters", {})
+    return MethodsFacts(
+        nuclide=case.nuclide,
+        half_life_h=Radionuclide(case.nuclide).half_life_s / SECONDS_PER_HOUR,
+        hours=_hours(found),
+        tia_method=case.tia_method,
+        fit_models=list(dict.fromkeys(fit.model for fit in found.fits.values())),
+        dose_methods=case.dose.methods,
+        version=str(found.records["Curves"]["version"]),
+        histories=monte_carlo.get("histories"),
+        phantom=case.organ_dose.phantom if case.organ_dose.asked_for else None,
+        patient_masses=case.organ_dose.patient_masses,
+        with_lesions=bool(case.organ_dose.lesions),
+        with_radiobiology=bool(case.radiobiology),
+        with_recovery=case.regions.recovery is not None,
+        effective_dose=organ.get("effective_dose") is not None,
+        calibration_std_percent=case.regions.calibration_std_percent,
+    )
+
+
+def _steps(found: CaseResults) -> ReportTable:
+    columns = [
+        Column("step", "Step"),
+        Column("operation", "Operation"),
+        Column("dataset", "Data sets"),
+        Column("seed", "Seed"),
+        Column("device", "Device"),
+        Column("finished", "Computed on (UTC)"),
+        Column("version", "Version"),
+    ]
+    rows = []
+    for step, record in found.records.items():
+        row: dict[str, Any] = {"step": step}
+        row |= {name: record.get(name) for name in ("operation", "dataset", "seed", "device", "version")}
+        row["finished"] = str(record.get("created", ""))[:19].replace("T", " ")
+        row["seed"] = None if row["seed"] is None else str(row["seed"])
+        rows.append(row)
+    return table_from_records("steps", "Steps of the computation", columns, rows)
+
+
+def _records(found: CaseResults) -> tuple[str, ...]:
+    """The records of all steps as JSON, one text each."""
+    return tuple(f"{step}\n{to_json(record).strip()}" for step, record in found.records.items())
