@@ -210,14 +210,14 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
             nodes = [sequenceFromResults(results, request, earlyNode, withUncertainty, sequenceNode)]
         else:
             nodes = nodesFromResults(results, earlyNode, withUncertainty)
-        rememberResults(self.getParameterNode().parameterNode, nodes)
+        rememberResults(super().getParameterNode(), nodes)
         return nodes
 
     def results(self) -> list:
         """What the last run made and is still in the scene: volumes, or one sequence."""
         from RadioDosimetryLib.delayedPetNodes import rememberedResults
 
-        return rememberedResults(self.getParameterNode().parameterNode)
+        return rememberedResults(super().getParameterNode())
 
     def compare(self, acquiredNode, acquiredHours: float, nuclide: str, segmentationNode=None, tableNode=None):
         """Table of how close the last results are to an acquired scan, for the whole image and each segment.

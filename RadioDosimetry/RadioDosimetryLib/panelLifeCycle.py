@@ -90,15 +90,20 @@ class PanelLifeCycle:
         self.chooseInputs()
 
     def setParameterNode(self, parameterNode) -> None:
-        """Bind the panel to a parameter node, or to none."""
+        """Bind the panel to a parameter node, or to none.
+
+        The scene's own node is observed, not its wrapper: Slicer's mixin keeps what it has observed, and each wrapper
+        that lives on answers to every change with every one of its parameters.
+        """
+        modified = vtk.vtkCommand.ModifiedEvent
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+            self.removeObserver(self._parameterNode.parameterNode, modified, self.onParameterNodeModified)
         self._parameterNode = parameterNode
         if parameterNode is not None:
             self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+            self.addObserver(parameterNode.parameterNode, modified, self.onParameterNodeModified)
         self._panel.setParameterNode(parameterNode)
 
     def onParameterNodeModified(self, caller=None, event=None) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -48,6 +50,36 @@ def test_a_panel_lives_through_closing_the_scene_and_other_modules(module: Any) 
         panel.enter()
     nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
     assert [node.GetAttribute("ModuleName") for node in nodes].count(module.name) == 1
+
+
+def test_a_panel_that_was_left_forgets_its_choices(module: Any) -> None:
+    """Each wrapper of a parameter node that lives on answers to every change: panels would slow down with every use."""
+    panel = module.widgetRepresentation()
+    panel.enter()
+    reference = weakref.ref(panel.self()._parameterNode)
+    panel.exit()
+    gc.collect()
+    assert reference() is None
+
+
+def test_slicers_reload_makes_a_panel_that_works_and_lets_go_of_the_old_one(module: Any) -> None:
+    panel = module.widgetRepresentation()
+    old = panel.self()
+    panel.enter()
+    script = sys.modules[module.name]
+    try:
+        slicer.util.reloadScriptedModule(module.name)
+        new = panel.self()
+        assert type(new) is not type(old)
+        assert getattr(slicer.modules, f"{module.name}Widget") is new
+        assert old.Observations == []
+        panel.enter()
+        assert new._parameterNode is not None
+        slicer.mrmlScene.Clear(0)
+        assert new._parameterNode.parameterNode.GetAttribute("ModuleName") == module.name
+    finally:
+        panel.exit()
+        sys.modules[module.name] = script
 
 
 def test_the_tests_inside_a_module_pass(module: Any) -> None:

@@ -81,9 +81,8 @@ def loadModule(name: str) -> tuple[Any, Any]:
 
 
 def _makePanel(module: Any) -> Any:
-    script = sys.modules[module.name]
     panel = CLASSES["qSlicerScriptedLoadableModuleWidget"]()
-    panel.real_().fill(module.name, getattr(script, f"{module.name}Widget")(panel))
+    panel.real_().fill(module.name)
     return panel
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import slicer
@@ -10,6 +11,7 @@ from PySide6.QtCore import Property
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ..core.reports import report
+from .conventions import wrap
 from .node_combo_box import qMRMLWidget
 
 
@@ -23,19 +25,25 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         self._name = ""
         QVBoxLayout(self)
 
-    def fill(self, name: str, python: Any) -> None:
-        """Set the widget object of the module script and let it make its widgets."""
-        self._name, self._python = name, python
-        python.setup()
+    def fill(self, name: str) -> None:
+        """Make the widget object of the module script and let it make its widgets."""
+        self._name = name
+        self._instantiate()
         self.setMRMLScene(slicer.mrmlScene)
+
+    def _instantiate(self) -> None:
+        widgetName = f"{self._name}Widget"
+        self._python = getattr(sys.modules[self._name], widgetName)(wrap(self))
+        setattr(slicer.modules, widgetName, self._python)
+        self._python.setup()
 
     def self(self) -> Any:
         """The widget object of the module script."""
         return self._python
 
     def reload(self) -> None:
-        """Slicer makes the panel anew; the stand-in does not."""
-        raise NotImplementedError("the stand-in does not reload modules")
+        """Make the widget object and its widgets anew, in the same parent, from the script as it is loaded now."""
+        self._instantiate()
 
     def enter(self) -> None:
         """Tell the module that its panel is shown."""
