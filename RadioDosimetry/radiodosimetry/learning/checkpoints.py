@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import secrets
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     torch = torch_module()
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What PyTorch thinks of a file that it did not write is said by the error below.
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise FileFormatError(f"The checkpoint {path} does not exist; train without --resume.") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:

@@ -26,7 +26,8 @@ def read_config(path: Path | None, settings_type: type[Settings]) -> Settings:
     Parameters
     ----------
     path
-        TOML file; a field of `settings_type` that is a dataclass itself is a table of that name. None: all defaults.
+        TOML file; a field of `settings_type` that is a dataclass itself is a table of that name, whose missing keys
+        are as in the field's default. None: all defaults.
     settings_type
         Frozen dataclass whose fields are `bool`, `int`, `float`, `str`, `Literal`, a tuple of these, a dataclass, or
         one of these or None; it checks their ranges when it is made.
@@ -81,8 +82,10 @@ def nearest_names(name: str, known: typing.Iterable[str]) -> str:
     return f"known are {', '.join(names)}." if names else "there are none."
 
 
-def _made(settings_type: type[Settings], values: Mapping[str, Any], source: str, table: str) -> Settings:
-    """The settings of one table, each value checked against the type of its field."""
+def _made(
+    settings_type: type[Settings], values: Mapping[str, Any], source: str, table: str, base: Settings | None = None
+) -> Settings:
+    """The settings of one table, each value checked against its field's type; what they leave out is as in `base`."""
     if not dataclasses.is_dataclass(settings_type):
         raise TypeError(f"{settings_type.__name__} must be a dataclass.")
     hints = typing.get_type_hints(settings_type)
@@ -92,8 +95,11 @@ def _made(settings_type: type[Settings], values: Mapping[str, Any], source: str,
         name = f"{table}{key}"
         if key not in fields:
             raise InputError(f"{source} has the key '{name}', which does not exist; {nearest_names(key, fields)}")
-        checked[key] = _checked(value, hints[key], source, name)
+        default = getattr(base, key) if base is not None else _default(fields[key])
+        checked[key] = _checked(value, hints[key], source, name, default)
     for key, field in fields.items():
+        if key not in checked and base is not None:
+            checked[key] = getattr(base, key)
         without_default = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if key not in checked and without_default:
             if dataclasses.is_dataclass(hints[key]):
@@ -106,16 +112,24 @@ def _made(settings_type: type[Settings], values: Mapping[str, Any], source: str,
         raise InputError(f"{source}: {error}") from error
 
 
-def _checked(value: Any, hint: Any, source: str, name: str) -> Any:
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """What a field is where nothing is said; None where something must be."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+def _checked(value: Any, hint: Any, source: str, name: str, default: Any = None) -> Any:
     """A value as its field wants it, or an error that says what was found and what was expected."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         hint = next(one for one in typing.get_args(hint) if one is not type(None))
-        return _checked(value, hint, source, name)
+        return _checked(value, hint, source, name, default)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise InputError(f"{source}: '{name}' must be a table [{name}], found {_described(value)}.")
-        return _made(typing.cast(type[Any], hint), value, source, f"{name}.")
+        table_type = typing.cast(type[Any], hint)
+        return _made(table_type, value, source, f"{name}.", default if isinstance(default, table_type) else None)
     if origin is typing.Literal:
         choices = typing.get_args(hint)
         if value not in choices or isinstance(value, bool) != any(isinstance(one, bool) for one in choices):

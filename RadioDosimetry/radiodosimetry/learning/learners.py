@@ -102,7 +102,7 @@ class SupervisedLearner:
 
     def validation_step(self, batch: Any) -> Mapping[str, float]:
         """The losses of a batch."""
-        return {name: float(value) for name, value in self._values(batch).items()}
+        return {name: float(value.detach()) for name, value in self._values(batch).items()}
 
     def _values(self, batch: Any) -> Mapping[str, torch.Tensor]:
         with self._precision():

@@ -308,7 +308,7 @@ def _array_of(value: Any) -> np.ndarray[Any, Any]:
         value = value.detach().cpu()
         value = value.float() if value.is_floating_point() and value.element_size() < 4 else value
         value = value.contiguous().numpy()
-    return np.ascontiguousarray(value)
+    return np.asarray(value, order="C")  # np.ascontiguousarray would give a scalar an axis
 
 
 def _not_finite(arrays: Mapping[str, Any]) -> str | None:

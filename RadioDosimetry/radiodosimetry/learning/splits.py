@@ -55,12 +55,13 @@ class Fold(Generic[Patient]):
         require_no_leak(self.validation, self.held_out)
 
     def as_dict(self) -> dict[str, object]:
-        """Number of the fold and the names of its patients, for cards and records."""
+        """Number of the fold, names of its patients, and the sources that must not judge, for cards and records."""
         return {
             "fold": f"{self.number}/{self.count}",
             "training": [patient.id for patient in self.training],
             "validation": [patient.id for patient in self.validation],
             "held_out": [patient.id for patient in self.held_out],
+            "training_sources": sorted({patient.source for patient in (*self.training, *self.validation)}),
             "held_out_sources": sorted({patient.source for patient in self.held_out}),
         }
 
