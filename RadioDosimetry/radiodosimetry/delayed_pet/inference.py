@@ -1,0 +1,274 @@
+"""Later PET volumes from one early scan by a model file: checked, bounded, with uncertainty, marked as synthetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..images.geometry import require_same_frame
+from ..images.volume import QuantitativeVolume
+from ..nuclides import Radionuclide
+from ..progress import PartialProgress, Progress, report_progress
+from ..provenance import Record
+from ..units import SECONDS_PER_HOUR, Quantity
+from .models import DelayedPetNetwork, load_network
+from .normalisation import DecayNormalisation, decay_factor, normalisation_named, restored
+from .ratio_inputs import ratio_inputs
+from .resizing import SliceResizing
+from .samples import conditions, largest_total, slice_channels, slices_of
+
+if TYPE_CHECKING:
+    import torch
+
+SYNTHETIC_WARNING = "This volume is synthetic: it was made by a model from an early scan and was never measured."
+"""First warning of every record."""
+
+OPERATION = "delayed PET synthesis"
+"""Of the records."""
+
+SLICES_AT_ONCE = 8
+"""Slices that the published network is given together; bounds the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class DelayedPet:
+    """What a model made.
+
+    Attributes
+    ----------
+    times_s
+        Times after injection [s].
+    volumes
+        Activity concentration present at each [Bq/mL], on the grid of the early scan.
+    uncertainties
+        Standard uncertainty of each voxel [Bq/mL]; None where the model states none. Errors of the voxels of an organ
+        stand together: the uncertainty of an organ's activity is the sum of its voxels', not the root of their squares.
+    record
+        How they came to be.
+    """
+
+    times_s: tuple[float, ...]
+    volumes: tuple[QuantitativeVolume, ...]
+    uncertainties: tuple[QuantitativeVolume | None, ...]
+    record: Record
+
+
+def synthesize(
+    model: Path | DelayedPetNetwork,
+    early: QuantitativeVolume,
+    early_time_s: float,
+    times_s: Sequence[float],
+    nuclide: str,
+    ct: QuantitativeVolume | None = None,
+    *,
+    administered_bq: float | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> DelayedPet:
+    """PET volumes of later times from an early scan.
+
+    Parameters
+    ----------
+    model
+        Model file of kind "delayed-pet", or one already loaded.
+    early
+        Activity concentration present at the early scan [Bq/mL].
+    early_time_s, times_s
+        Times after injection of the early scan and of the volumes wanted [s]; the latter rise.
+    nuclide
+        Nuclide of the tracer ("Cu-64").
+    ct
+        CT of the session [HU] on any grid of the same space; needed where the model's card says so.
+    administered_bq
+        Administered activity [Bq]: no volume holds more than decay leaves of it. None: than decay leaves of the early
+        scan.
+    device
+        "cpu" or "cuda".
+    progress
+        Who watches, and may cancel.
+
+    Raises
+    ------
+    UnitError
+        The early scan is not quantitative.
+    InputError
+        The use is outside of what the model's card declares; every reason is given.
+    FileFormatError
+        The model file cannot be used.
+    GeometryMismatchError
+        CT and PET lie in different spaces or do not overlap.
+    CancelledError
+        The user cancelled.
+    """
+    network = load_network(model, device) if isinstance(model, str | Path) else model
+    times = tuple(float(time_s) for time_s in times_s)
+    network.declared.require(early, early_time_s, times, nuclide, ct is not None)
+    if ct is not None:
+        require_same_frame(early.geometry, ct.geometry, "The early scan", "the CT")
+    if administered_bq is not None and not administered_bq > 0:
+        raise InputError(f"The administered activity must be above zero, found {administered_bq:g} Bq.")
+    report_progress(progress, 0.0, "preparing the early scan")
+    warnings = [SYNTHETIC_WARNING, *network.card.limits]
+    if float(np.min(early.array_kji)) < 0:
+        warnings.append("Negative voxels of the early scan were taken as zero.")
+    make = _by_ratio if network.network == "ratio-3d" else _by_slices
+    volumes, uncertainties, records = [], [], []
+    step = PartialProgress(progress, 0.05, 1.0)
+    for number, time_s in enumerate(times):
+        report_progress(step, number / len(times), f"synthesising {time_s / SECONDS_PER_HOUR:g} h")
+        bound_bq = _bound_bq(early, early_time_s, time_s, nuclide, administered_bq)
+        values, relative = make(network, early, early_time_s, time_s, nuclide, ct, administered_bq, step)
+        values, scaled = _bounded(values, bound_bq, early.geometry.voxel_volume_ml)
+        own = list(warnings)
+        if scaled < 1.0:
+            own.append(f"The volume was scaled by {scaled:.4f} to what decay leaves ({bound_bq / 1e6:.4g} MBq).")
+        record = _record(network, early, early_time_s, time_s, nuclide, ct, administered_bq, own, device)
+        time = None if early.time is None else early.time + timedelta(seconds=time_s - early_time_s)
+        array_kji, quantity = values.astype(np.float32), Quantity.ACTIVITY_CONCENTRATION
+        volume = replace(early, array_kji=array_kji, quantity=quantity, time=time, record=record)
+        volumes.append(volume)
+        uncertainties.append(None if relative is None else volume.with_array((values * relative).astype(np.float32)))
+        records.append(record)
+    report_progress(step, 1.0, "done")
+    return DelayedPet(times, tuple(volumes), tuple(uncertainties), records[-1])
+
+
+def _by_ratio(
+    network: DelayedPetNetwork,
+    early: QuantitativeVolume,
+    early_time_s: float,
+    time_s: float,
+    nuclide: str,
+    ct: QuantitativeVolume | None,
+    administered_bq: float | None,
+    progress: Progress | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Delayed activity [Bq/mL] and its relative standard uncertainty by the ratio network."""
+    import torch
+
+    from .learners import delayed_of
+
+    normalisation = DecayNormalisation(nuclide)
+    preprocessing = network.card.preprocessing
+    used_ct = ct if preprocessing.get("use_ct") else None
+    inputs = ratio_inputs(early, early_time_s, normalisation, used_ct, float(preprocessing["grid_mm"]))
+    constant = normalisation.constant_bq_per_ml(early_time_s)
+    condition = conditions(early_time_s, time_s, Radionuclide(nuclide).decay_constant_per_s)
+    identity = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    total = largest_total(early, early_time_s, normalisation, administered_bq)
+    batch: dict[str, Any] = {
+        "channels": torch.from_numpy(inputs.channels_ckji)[None],
+        "weights_k": torch.from_numpy(inputs.weights[0])[None],
+        "weights_j": torch.from_numpy(inputs.weights[1])[None],
+        "weights_i": torch.from_numpy(inputs.weights[2])[None],
+        "early": torch.from_numpy(np.maximum(early.array_kji, 0.0).astype(np.float32) / np.float32(constant))[None],
+        "condition": torch.tensor([condition], dtype=torch.float32),
+        "largest_total": torch.tensor([total], dtype=torch.float32),
+        "there": identity,
+        "back": identity,
+    }
+    device = _device_of(network)
+    with torch.inference_mode():
+        delayed, log_std = delayed_of(list(network.members), {key: value.to(device) for key, value in batch.items()})
+    report_progress(progress, 1.0, "bringing the volume back to the scan's grid")
+    values = restored(delayed[0].cpu().numpy(), normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
+    factor = float(network.card.training.get("calibration", {}).get("factor", 1.0))
+    return values, factor * np.exp(log_std[0].cpu().numpy().astype(np.float64))
+
+
+def _by_slices(
+    network: DelayedPetNetwork,
+    early: QuantitativeVolume,
+    early_time_s: float,
+    time_s: float,
+    nuclide: str,
+    ct: QuantitativeVolume | None,
+    administered_bq: float | None,
+    progress: Progress | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Delayed activity [Bq/mL] by the published network, slice by slice; it states no uncertainty."""
+    import torch
+
+    preprocessing = network.card.preprocessing
+    normalisation = normalisation_named(str(preprocessing["normalisation"]), nuclide)
+    resizing = SliceResizing(*early.geometry.shape_kji[1:])
+    used_ct = ct if preprocessing.get("use_ct") else None
+    squares, ct_squares = slices_of(early, early_time_s, used_ct, normalisation, resizing)
+    hours = [float(hour) for hour in preprocessing["target_hours"]]
+    told = None if len(hours) == 1 else time_s / SECONDS_PER_HOUR / max(hours)
+    channels = slice_channels(squares, ct_squares, int(preprocessing["neighbours"]), told)
+    device, made = _device_of(network), []
+    with torch.inference_mode():
+        for start in range(0, len(channels), SLICES_AT_ONCE):
+            report_progress(progress, start / len(channels), f"slice {start + 1} of {len(channels)}")
+            part = torch.from_numpy(channels[start : start + SLICES_AT_ONCE]).to(device)
+            generated = torch.stack([member(part) for member in network.members]).mean(dim=0)
+            made.append(generated[:, 0].cpu().numpy())
+    constant = normalisation.constant_bq_per_ml(time_s, early.array_kji)
+    return resizing.backward(np.concatenate(made).astype(np.float64)) * constant, None
+
+
+def _device_of(network: DelayedPetNetwork) -> torch.device:
+    return next(network.members[0].parameters()).device
+
+
+def _bound_bq(
+    early: QuantitativeVolume, early_time_s: float, time_s: float, nuclide: str, administered_bq: float | None
+) -> float:
+    """Largest total that decay allows at a time [Bq]."""
+    seen = float(np.maximum(early.array_kji, 0.0).sum(dtype=np.float64)) * early.geometry.voxel_volume_ml
+    bound = seen * decay_factor(nuclide, time_s - early_time_s)
+    if administered_bq is None:
+        return bound
+    return max(bound, administered_bq * decay_factor(nuclide, time_s))
+
+
+def _bounded(
+    values: NDArray[np.float64], bound_bq: float, voxel_ml: float
+) -> tuple[NDArray[np.float64], float]:
+    """Values scaled down where their total is above the bound, and the factor."""
+    total = float(values.sum()) * voxel_ml
+    factor = min(1.0, bound_bq / total) if total > 0 else 1.0
+    return values * factor, factor
+
+
+def _record(
+    network: DelayedPetNetwork,
+    early: QuantitativeVolume,
+    early_time_s: float,
+    time_s: float,
+    nuclide: str,
+    ct: QuantitativeVolume | None,
+    administered_bq: float | None,
+    warnings: Sequence[str],
+    device: str,
+) -> Record:
+    inputs: dict[str, Any] = {
+        "model": {"path": network.path.name, "sha256": network.card.sha256},
+        "early": early.record.as_dict(),
+    }
+    if ct is not None:
+        inputs["ct"] = ct.record.as_dict()
+    return Record(
+        OPERATION,
+        parameters={
+            "synthetic": True,
+            "network": network.network,
+            "nuclide": Radionuclide(nuclide).name,
+            "early_time_s": early_time_s,
+            "time_s": time_s,
+            "administered_bq": administered_bq,
+            "tracer": network.declared.tracer,
+        },
+        inputs=inputs,
+        datasets={"decay data": Radionuclide(nuclide).dataset},
+        warnings=tuple(dict.fromkeys(warnings)),
+        device=device,
+    )

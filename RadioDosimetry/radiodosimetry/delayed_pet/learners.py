@@ -1,0 +1,239 @@
+"""One step of training: the adversarial pair of the published method, and the ensemble of ratio networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..learning.devices import seeded_torch, torch_device
+from ..learning.precision import autocast
+from ..learning.samples import NETWORK
+from .collapse import CollapseWatch
+from .losses import adversarial_loss, organ_log_likelihood, similarity_l1, similarity_perceptual
+from .networks import Generator, PatchDiscriminator
+from .ratio_network import RatioNetwork, bounded_total, spread
+from .samples import channel_count
+from .settings import DelayedPetSettings
+from .vgg import Vgg19Features
+
+ADAM_BETAS = (0.5, 0.999)
+"""Of DCGAN and pix2pix, for adversarial training."""
+
+
+class GanLearner:
+    """Generator against discriminator with least squares, and a similarity that holds the image to its pair.
+
+    Parameters
+    ----------
+    settings
+        Of the training; device, rate and seed among them.
+    """
+
+    def __init__(self, settings: DelayedPetSettings) -> None:
+        chosen, training = settings.pix2pix, settings.training
+        device = torch_device(training.device)
+        channels = channel_count(settings.images, chosen)
+        with seeded_torch(training.seed, NETWORK):
+            self.generator = Generator(channels, chosen.features, chosen.blocks).to(device)
+            self.discriminator = PatchDiscriminator(channels + 1, chosen.discriminator_features).to(device)
+        self._settings = chosen
+        self._optimisers = {
+            name: torch.optim.Adam(network.parameters(), lr=training.learning_rate, betas=ADAM_BETAS)
+            for name, network in self.networks.items()
+        }
+        self._vgg: Vgg19Features | None = None
+        if chosen.similarity == "perceptual":
+            self._vgg = Vgg19Features(Path(chosen.vgg_weights)).to(device)
+        self._watch = CollapseWatch()
+        self._precision = autocast(training.mixed_precision, device, self.networks.values())
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Both networks."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """One for each network."""
+        return self._optimisers
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the collapse watch has seen."""
+        return {"watch": self._watch.state_dict()}
+
+    @state.setter
+    def state(self, values: dict[str, Any]) -> None:
+        if "watch" in values:
+            self._watch.load_state_dict(values["watch"])
+
+    def training_step(self, batch: Any) -> Mapping[str, float]:
+        """First the discriminator on acquired and generated slices, then the generator against it."""
+        early, acquired = batch["early"], batch["delayed"]
+        with self._precision():
+            generated = self.generator(early)
+            real = self.discriminator(early, acquired)
+            fake = self.discriminator(early, generated.detach())
+            judged = 0.5 * (adversarial_loss(real, True) + adversarial_loss(fake, False))
+        self._take("discriminator", judged)
+        with self._precision():
+            adversarial = adversarial_loss(self.discriminator(early, generated), True)
+            similarity = self._similarity(generated, acquired)
+            loss = self._settings.adversarial_weight * adversarial + self._settings.similarity_weight * similarity
+        self._take("generator", loss)
+        numbers = torch.cat((real.detach().flatten(), fake.detach().flatten())).float()
+        self._watch.observe(float(generated.detach().mean()), float(acquired.mean()), float(numbers.std()))
+        return {
+            "loss": float(loss.detach()),
+            "adversarial": float(adversarial.detach()),
+            "similarity": float(similarity.detach()),
+            "discriminator": float(judged.detach()),
+        }
+
+    def validation_step(self, batch: Any) -> Mapping[str, float]:
+        """Mean absolute difference of the slices, the published similarity whatever the training minimises."""
+        with self._precision():
+            generated = self.generator(batch["early"])
+        difference = similarity_l1(generated.float(), batch["delayed"])
+        return {"loss": float(difference), "share_of_activity": _share(generated, batch["delayed"])}
+
+    def _similarity(self, generated: Tensor, acquired: Tensor) -> Tensor:
+        if self._vgg is None:
+            return similarity_l1(generated, acquired)
+        return similarity_perceptual(generated, acquired, self._vgg)
+
+    def _take(self, name: str, loss: Tensor) -> None:
+        optimiser = self._optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        if bool(torch.isfinite(loss)):
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+
+
+class RatioLearner:
+    """Ratio networks that take turns: each step trains one member of the ensemble, so that members see other orders.
+
+    Parameters
+    ----------
+    settings
+        Of the training; device, rate and seed among them.
+    in_channels
+        Of the coarse grid.
+    """
+
+    def __init__(self, settings: DelayedPetSettings, in_channels: int = 4) -> None:
+        training, self._settings = settings.training, settings.ratio
+        device = torch_device(training.device)
+        self.members: list[RatioNetwork] = []
+        for number in range(self._settings.members):
+            with seeded_torch(training.seed, NETWORK, number):
+                network = RatioNetwork(in_channels, self._settings.features, self._settings.levels)
+            self.members.append(network.to(device))
+        self._optimisers = {
+            name: torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+            for name, network in self.networks.items()
+        }
+        self._watch = CollapseWatch()
+        self._step = 0
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The members."""
+        return {f"member_{number}": member for number, member in enumerate(self.members)}
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """One for each member."""
+        return self._optimisers
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Whose turn it is, and what the collapse watch has seen."""
+        return {"step": self._step, "watch": self._watch.state_dict()}
+
+    @state.setter
+    def state(self, values: dict[str, Any]) -> None:
+        if "step" in values:
+            self._step = int(values["step"])
+            self._watch.load_state_dict(values["watch"])
+
+    def training_step(self, batch: Any) -> Mapping[str, float]:
+        """One member learns from a batch."""
+        name = f"member_{self._step % len(self.members)}"
+        self._step += 1
+        optimiser = self._optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        delayed, log_std = delayed_of([self.networks[name]], batch)
+        values = self._losses(delayed, log_std, batch)
+        if bool(torch.isfinite(values["loss"])):
+            values["loss"].backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        self._watch.observe(float(delayed.detach().mean()), float(batch["delayed"].mean()))
+        return {key: float(value.detach()) for key, value in values.items()}
+
+    def validation_step(self, batch: Any) -> Mapping[str, float]:
+        """The losses of the ensemble's mean."""
+        delayed, log_std = delayed_of(self.members, batch)
+        values = self._losses(delayed, log_std, batch)
+        return {key: float(value) for key, value in values.items()}
+
+    def _losses(self, delayed: Tensor, log_std: Tensor, batch: Any) -> dict[str, Tensor]:
+        organs, voxels = [], []
+        for number in range(delayed.shape[0]):
+            wanted, labels = batch["delayed"][number], batch["labels"][number]
+            count = int(batch["region_count"][number])
+            organs.append(organ_log_likelihood(delayed[number], log_std[number], wanted, labels, count))
+            inside = labels > 0
+            scale = torch.clamp(wanted[inside].mean(), min=1e-6)
+            voxels.append(torch.mean(torch.abs(delayed[number][inside] - wanted[inside])) / scale)
+        organ, voxel = torch.stack(organs).mean(), torch.stack(voxels).mean()
+        loss = self._settings.organ_weight * organ + self._settings.voxel_weight * voxel
+        return {"loss": loss, "organ": organ, "voxel": voxel}
+
+
+def delayed_of(members: list[Any], batch: Any) -> tuple[Tensor, Tensor]:
+    """Normalised delayed images (n, k, j, i) and logarithms of their relative uncertainty on the scan's grid.
+
+    The ratio of several members is the geometric mean of theirs; their spread is added to the variance they state.
+    """
+    channels, there, back = batch["channels"], batch["there"], batch["back"]
+    turned = _turned(channels, there)
+    ratios, variances = [], []
+    for member in members:
+        log_ratio, log_std = member(turned, batch["condition"])
+        ratios.append(log_ratio)
+        variances.append(torch.exp(2.0 * log_std))
+    log_ratio = torch.stack(ratios).mean(dim=0)
+    variance = torch.stack(variances).mean(dim=0)
+    if len(members) > 1:
+        variance = variance + torch.stack(ratios).var(dim=0)
+    fields = _turned(torch.stack((log_ratio, 0.5 * torch.log(variance)), dim=1), back)
+    weights = batch["weights_k"][0], batch["weights_j"][0], batch["weights_i"][0]
+    fine_ratio, fine_log_std = spread(fields[:, 0], weights), spread(fields[:, 1], weights)
+    delayed = bounded_total(batch["early"] * torch.exp(fine_ratio), batch["largest_total"])
+    return delayed, fine_log_std
+
+
+def _turned(volume: Tensor, matrices: Tensor) -> Tensor:
+    """Volumes (n, c, k, j, i) turned and magnified within their slices; beyond the edge its value goes on."""
+    identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=volume.device)
+    if torch.equal(matrices, identity.expand_as(matrices)):
+        return volume
+    count, channels, slices, rows, columns = volume.shape
+    flat = volume.reshape(count, channels * slices, rows, columns)
+    # Places are told in halves of the sides; a rotation in a slice that is not square needs them in voxels.
+    ratio = torch.tensor(rows / columns, device=volume.device)
+    squared = matrices.clone()
+    squared[:, 0, 1] = matrices[:, 0, 1] * ratio
+    squared[:, 1, 0] = matrices[:, 1, 0] / ratio
+    grid = nn.functional.affine_grid(squared, [count, channels * slices, rows, columns], align_corners=False)
+    sampled = nn.functional.grid_sample(flat, grid, padding_mode="border", align_corners=False)
+    return sampled.reshape(volume.shape)
+
+
+def _share(generated: Tensor, acquired: Tensor) -> float:
+    return float(generated.sum() / torch.clamp(acquired.sum(), min=1e-6))

@@ -1,0 +1,155 @@
+"""What the ratio network sees of a patient: early scan, CT and body on a coarse isotropic grid, and the way back.
+
+Both the training and the use of a model go through `ratio_inputs`, so that any voxel size and matrix comes to the same
+grid in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..images.body import body_mask
+from ..images.geometry import VolumeGeometry
+from ..images.resampling import AIR_HU, resample_activity, resample_ct
+from ..images.volume import QuantitativeVolume
+from .normalisation import DecayNormalisation
+
+CHANNELS = ("log of early over N", "log of early over its mean in the body", "CT", "body")
+"""Channels of `RatioInputs.channels_ckji`."""
+
+BODY_SHARE_OF_MEAN = 0.05
+"""Without a CT the body is where the smoothed early scan is above this share of the mean of its positive voxels."""
+
+_HU_RANGE = (-1000.0, 500.0)
+_FLOOR = 0.01
+"""Normalised concentration below which the logarithm no longer tells voxels apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class RatioInputs:
+    """A patient on the grid of the network.
+
+    Attributes
+    ----------
+    channels_ckji
+        `CHANNELS`, float32, shape (4, k, j, i) of the coarse grid.
+    weights
+        Matrices (fine, coarse) that interpolate a coarse field linearly along k, j and i of the scan's grid, float32.
+    geometry
+        The coarse grid.
+    """
+
+    channels_ckji: NDArray[np.float32]
+    weights: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+    geometry: VolumeGeometry
+
+
+def ratio_inputs(
+    early: QuantitativeVolume,
+    early_time_s: float,
+    normalisation: DecayNormalisation,
+    ct: QuantitativeVolume | None,
+    spacing_mm: float,
+) -> RatioInputs:
+    """Early scan and CT as channels of a coarse grid of cubic voxels.
+
+    Parameters
+    ----------
+    early
+        Activity concentration present at the early scan [Bq/mL].
+    early_time_s
+        Its time after injection [s].
+    normalisation
+        N(t) of the tracer's nuclide.
+    ct
+        CT of the session [HU] on any grid of the same space; None: its channel is zero, the body is found on the PET.
+    spacing_mm
+        Edge of the coarse voxels [mm].
+
+    Raises
+    ------
+    GeometryMismatchError
+        CT and PET do not overlap or lie in different spaces.
+    """
+    grid = coarse_grid(early.geometry, spacing_mm)
+    constant = normalisation.constant_bq_per_ml(early_time_s)
+    values = np.maximum(resample_activity(early, grid).array_kji, 0.0) / constant
+    if ct is None:
+        hu, body = None, body_on_pet(values)
+    else:
+        on_grid = resample_ct(ct, grid, AIR_HU)
+        hu, body = np.clip(on_grid.array_kji, *_HU_RANGE) / 500.0, body_mask(on_grid)
+    mean = max(float(values[body].mean()), _FLOOR)
+    channels = [
+        np.log10(values + _FLOOR),
+        np.log10(values / mean + _FLOOR),
+        np.zeros_like(values) if hu is None else hu,
+        body.astype(np.float64),
+    ]
+    weights = tuple(
+        _linear_weights(fine, early.geometry.spacing_mm[2 - axis], coarse, spacing_mm)
+        for axis, (fine, coarse) in enumerate(zip(early.geometry.shape_kji, grid.shape_kji, strict=True))
+    )
+    return RatioInputs(np.stack(channels).astype(np.float32), (weights[0], weights[1], weights[2]), grid)
+
+
+def without_ct(inputs: RatioInputs, values_kji: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
+    """The channels as they would be without a CT, for training a network that can do without."""
+    early = 10.0 ** inputs.channels_ckji[0].astype(np.float64) - _FLOOR if values_kji is None else values_kji
+    early = np.maximum(early, 0.0)
+    body = body_on_pet(early)
+    mean = max(float(early[body].mean()), _FLOOR)
+    logarithms = np.log10(early + _FLOOR), np.log10(early / mean + _FLOOR)
+    return np.stack([*logarithms, np.zeros_like(early), body.astype(np.float64)]).astype(np.float32)
+
+
+def coarse_grid(geometry: VolumeGeometry, spacing_mm: float) -> VolumeGeometry:
+    """Cubic voxels along the scan's own axes, about its centre, that cover all of it."""
+    counts_ijk = [
+        max(1, int(np.ceil(count * edge / spacing_mm - 1e-6)))
+        for count, edge in zip(geometry.shape_kji[::-1], geometry.spacing_mm, strict=True)
+    ]
+    centre_ijk = [(count - 1) / 2 for count in geometry.shape_kji[::-1]]
+    centre = (geometry.ijk_to_lps @ np.array([*centre_ijk, 1.0]))[:3]
+    offset = geometry.direction @ np.array([spacing_mm * (count - 1) / 2 for count in counts_ijk])
+    origin = centre - offset
+    return VolumeGeometry(
+        (counts_ijk[2], counts_ijk[1], counts_ijk[0]),
+        (spacing_mm, spacing_mm, spacing_mm),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+        geometry.direction,
+        geometry.frame_of_reference_uid,
+    )
+
+
+def body_on_pet(values_kji: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where a PET shows the body: the smoothed image above a share of its mean, its largest piece, holes filled."""
+    smooth = ndimage.gaussian_filter(np.maximum(values_kji, 0.0), 1.0)
+    positive = smooth > 0
+    if not positive.any():
+        return np.ones(values_kji.shape, dtype=bool)
+    mask = smooth > BODY_SHARE_OF_MEAN * float(smooth[positive].mean())
+    pieces, count = ndimage.label(mask)
+    if count > 1:
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        mask = pieces == sizes.argmax()
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
+
+
+def _linear_weights(fine_count: int, fine_mm: float, coarse_count: int, coarse_mm: float) -> NDArray[np.float32]:
+    """Linear interpolation between two centred rows of points, held constant beyond the ends, (fine, coarse)."""
+    places = (np.arange(fine_count) - (fine_count - 1) / 2) * fine_mm / coarse_mm + (coarse_count - 1) / 2
+    places = np.clip(places, 0.0, coarse_count - 1.0)
+    low = np.minimum(places.astype(int), max(coarse_count - 2, 0))
+    share = places - low
+    weights = np.zeros((fine_count, coarse_count), dtype=np.float32)
+    rows = np.arange(fine_count)
+    weights[rows, low] = 1.0 - share
+    if coarse_count > 1:
+        weights[rows, low + 1] += share.astype(np.float32)
+    return weights

@@ -1,0 +1,138 @@
+"""The improved network: a 3-D field of bounded positive ratios that the decayed early scan is multiplied by.
+
+delayed = early × 2^(−Δt/T½) × exp(B tanh(u/B)), u from a 3-D U-Net on a coarse isotropic grid that sees the early
+scan, the CT and the conditions (times and decay). An untrained network gives the decayed early scan. Activity is not
+negative, no voxel changes by more than exp(B), slices belong together because the field is three-dimensional, and fine
+structure is that of the early scan, which the field is smooth against. The total is held below what decay leaves by
+`bounded_total`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+CONDITION_COUNT = 5
+"""Numbers of `samples.conditions`."""
+
+LARGEST_LOG_RATIO = 3.0
+"""B: a voxel's decay-corrected activity falls or rises at most twentyfold."""
+
+INITIAL_LOG_STD = math.log(0.3)
+"""Where the relative uncertainty starts."""
+
+_GROUPS = 4
+
+
+class _Block(nn.Module):
+    """Two 3 × 3 × 3 convolutions with group normalisation, scaled and shifted by the conditions, beside a short cut."""
+
+    def __init__(self, before: int, after: int, hidden: int) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(before, after, 3, padding=1)
+        self.second = nn.Conv3d(after, after, 3, padding=1)
+        self.first_norm = nn.GroupNorm(_GROUPS, after)
+        self.second_norm = nn.GroupNorm(_GROUPS, after)
+        self.modulation = nn.Linear(hidden, 2 * after)
+        self.short_cut = nn.Conv3d(before, after, 1) if before != after else nn.Identity()
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, values: Tensor, hidden: Tensor) -> Tensor:
+        scale, shift = self.modulation(hidden)[:, :, None, None, None].chunk(2, dim=1)
+        inner = nn.functional.silu(self.first_norm(self.first(values)) * (1 + scale) + shift)
+        result: Tensor = nn.functional.silu(self.second_norm(self.second(inner)) + self.short_cut(values))
+        return result
+
+
+class RatioNetwork(nn.Module):
+    """3-D U-Net to logarithms of ratios and of their relative uncertainty.
+
+    Parameters
+    ----------
+    in_channels
+        Channels of the coarse grid.
+    features
+        Of the first level, a multiple of four; doubled at each of the next.
+    levels
+        Halvings.
+
+    Notes
+    -----
+    Group normalisation takes the level of the input away; the means of the input channels inside the body come to the
+    network as conditions instead, and a last 1 × 1 × 1 layer sees the input itself.
+    """
+
+    def __init__(self, in_channels: int = 4, features: int = 16, levels: int = 3) -> None:
+        super().__init__()
+        hidden = 32
+        widths = [features * 2**level for level in range(levels + 1)]
+        self.levels = levels
+        self.embedding = nn.Sequential(
+            nn.Linear(CONDITION_COUNT + in_channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+        )
+        self.down = nn.ModuleList(
+            _Block(before, after, hidden) for before, after in zip([in_channels, *widths], widths, strict=False)
+        )
+        self.up = nn.ModuleList(
+            _Block(low + high, high, hidden) for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
+        )
+        self.mix = nn.Conv3d(features + in_channels, 2 * features, 1)
+        self.out = nn.Conv3d(2 * features, 2, 1)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, inputs: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Logarithms of the ratio and of its standard uncertainty, each (n, k, j, i).
+
+        Parameters
+        ----------
+        inputs
+            Coarse grid (n, in_channels, k, j, i); the last channel is the body, 0 or 1. Any size.
+        condition
+            `samples.conditions` of each, (n, CONDITION_COUNT).
+        """
+        padded = _padded(inputs, 2**self.levels)
+        body = padded[:, -1:]
+        means = (padded * body).sum(dim=(2, 3, 4)) / body.sum(dim=(2, 3, 4)).clamp(min=1.0)
+        hidden = self.embedding(torch.cat((condition, means), dim=1))
+        values, kept = padded, []
+        for level, block in enumerate(self.down):
+            values = block(values, hidden)
+            if level < self.levels:
+                kept.append(values)
+                values = nn.functional.avg_pool3d(values, 2)
+        for block in self.up:
+            values = nn.functional.interpolate(values, scale_factor=2, mode="trilinear", align_corners=False)
+            values = block(torch.cat((values, kept.pop()), dim=1), hidden)
+        values = self.out(nn.functional.silu(self.mix(torch.cat((values, padded), dim=1))))
+        k, j, i = inputs.shape[2:]
+        values = values[:, :, :k, :j, :i]
+        log_ratio = LARGEST_LOG_RATIO * torch.tanh(values[:, 0] / LARGEST_LOG_RATIO)
+        return log_ratio, INITIAL_LOG_STD + 2.0 * torch.tanh(values[:, 1] / 2.0)
+
+
+def spread(field: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """A coarse field (n, k, j, i) on a finer grid of parallel axes by linear interpolation.
+
+    `weights` are matrices (fine, coarse) of the three axes in the order k, j, i.
+    """
+    along_k, along_j, along_i = weights
+    field = torch.einsum("ab,nbcd->nacd", along_k, field)
+    field = torch.einsum("ab,ncbd->ncad", along_j, field)
+    return torch.einsum("ab,ncdb->ncda", along_i, field)
+
+
+def bounded_total(delayed: Tensor, largest_total: Tensor) -> Tensor:
+    """Images (n, k, j, i) scaled down where their sum is above what decay allows, (n,); differentiable."""
+    total = delayed.sum(dim=(1, 2, 3))
+    factor = torch.clamp(largest_total / total.clamp(min=1e-12), max=1.0)
+    return delayed * factor[:, None, None, None]
+
+
+def _padded(inputs: Tensor, multiple: int) -> Tensor:
+    """The grid continued with zeros at its ends to multiples of the halvings."""
+    missing = [-size % multiple for size in inputs.shape[2:]]
+    return nn.functional.pad(inputs, (0, missing[2], 0, missing[1], 0, missing[0]))

@@ -1,0 +1,166 @@
+"""What a training of delayed PET can be told in its TOML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import InputError
+from ..learning.training_settings import TrainingSettings
+
+PUBLISHED_LEARNING_RATE = 2e-5
+"""Of Kim 2025, printed as '2 × 105'."""
+
+
+@dataclass(frozen=True)
+class PublishedTraining(TrainingSettings):
+    """Settings of the loop whose defaults are those of Kim 2025; see `TrainingSettings`."""
+
+    epochs: int = 200
+    batch_size: int = 32
+    learning_rate: float = PUBLISHED_LEARNING_RATE
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """Which images become which, and how they come to a network.
+
+    Attributes
+    ----------
+    early_hour
+        Time of the early scan after injection [h].
+    target_hours
+        Times to synthesise [h].
+    tracer
+        In words, for the card ("antibody"); "" takes what the data set says.
+    normalisation
+        "decay" (N(t)) or "early-maximum"; the latter for `network = "pix2pix"` only.
+    use_ct
+        Show the network the CT.
+    """
+
+    early_hour: float = 1.0
+    target_hours: tuple[float, ...] = (24.0, 48.0)
+    tracer: str = ""
+    normalisation: Literal["decay", "early-maximum"] = "decay"
+    use_ct: bool = False
+
+    def __post_init__(self) -> None:
+        if self.early_hour <= 0 or not self.target_hours or min(self.target_hours) <= self.early_hour:
+            raise InputError(
+                f"The target times must lie after the early scan at a positive time, found {self.early_hour:g} h and "
+                f"{', '.join(f'{hour:g}' for hour in self.target_hours)} h."
+            )
+
+
+@dataclass(frozen=True)
+class Pix2PixSettings:
+    """The published network (Kim 2025) and its neighbours.
+
+    Attributes
+    ----------
+    features, discriminator_features, blocks
+        Features of the first layers (ngf, ndf), residual blocks.
+    neighbours
+        Slices on each side that are shown too: 0 is the published 2-D form, 2 a 2.5-D one.
+    similarity
+        "l1", or "perceptual" with `vgg_weights`.
+    similarity_weight, adversarial_weight
+        λ of both losses.
+    vgg_weights
+        File of the VGG19 weights.
+    rotation_degrees, smallest_crop
+        Augmentation of the training side: rotation up to this angle, crop of at least this share of the side.
+    """
+
+    features: int = 64
+    discriminator_features: int = 64
+    blocks: int = 6
+    neighbours: int = 0
+    similarity: Literal["l1", "perceptual"] = "l1"
+    similarity_weight: float = 100.0
+    adversarial_weight: float = 1.0
+    vgg_weights: str = ""
+    rotation_degrees: float = 10.0
+    smallest_crop: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("features", "discriminator_features", "blocks"):
+            if getattr(self, name) < 1:
+                raise InputError(f"'{name}' must be at least 1, found {getattr(self, name)}.")
+        if self.neighbours < 0 or self.similarity_weight < 0 or self.adversarial_weight < 0:
+            raise InputError("'neighbours' and the weights of the losses must not be negative.")
+        if not 0 < self.smallest_crop <= 1 or not 0 <= self.rotation_degrees <= 180:
+            raise InputError("'smallest_crop' must lie above 0 and at most 1, 'rotation_degrees' from 0 to 180.")
+        if self.similarity == "perceptual" and not self.vgg_weights:
+            raise InputError("The perceptual similarity needs 'vgg_weights', the file of VGG19's ImageNet weights.")
+
+
+@dataclass(frozen=True)
+class RatioSettings:
+    """The improved network: a 3-D field of ratios.
+
+    Attributes
+    ----------
+    features, levels
+        Of the 3-D U-Net; features a multiple of four.
+    grid_mm
+        Edge of its cubic voxels [mm].
+    members
+        Networks of the ensemble, each from its own initial weights.
+    organ_weight, voxel_weight
+        Of the organs' log likelihood and of the voxels' mean absolute difference.
+    drop_ct
+        Share of the training samples shown without CT, so that the model can do without; 0 where it shall need it.
+    scale_std
+        Spread of the common factor (logarithm) that both scans of a training sample are multiplied by.
+    rotation_degrees, largest_zoom
+        Augmentation of the training side, in the slices: rotation up to this angle, magnification up to 1 + this.
+    """
+
+    features: int = 16
+    levels: int = 3
+    grid_mm: float = 8.0
+    members: int = 1
+    organ_weight: float = 1.0
+    voxel_weight: float = 1.0
+    drop_ct: float = 0.3
+    scale_std: float = 0.1
+    rotation_degrees: float = 10.0
+    largest_zoom: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.features < 4 or self.features % 4 or not 1 <= self.levels <= 5 or self.members < 1:
+            raise InputError("'features' must be a multiple of 4, 'levels' 1 to 5, 'members' at least 1.")
+        if not 1.0 <= self.grid_mm <= 50.0 or not 0 <= self.drop_ct <= 1 or not 0 <= self.largest_zoom < 0.5:
+            raise InputError("'grid_mm' must lie from 1 to 50, 'drop_ct' from 0 to 1, 'largest_zoom' from 0 to 0.5.")
+        if self.organ_weight < 0 or self.voxel_weight < 0 or self.scale_std < 0 or self.rotation_degrees < 0:
+            raise InputError("Weights of losses, 'scale_std' and 'rotation_degrees' must not be negative.")
+
+
+@dataclass(frozen=True)
+class DelayedPetSettings:
+    """All settings of a training; the defaults are the published configuration of Kim 2025.
+
+    Attributes
+    ----------
+    network
+        "pix2pix" (published), or "ratio-3d" (improved).
+    images, pix2pix, ratio, training
+        Tables of the file.
+    validation_fraction
+        Share of the training patients that decide which weights are best.
+    """
+
+    network: Literal["pix2pix", "ratio-3d"] = "pix2pix"
+    validation_fraction: float = 0.2
+    images: ImageSettings = field(default_factory=ImageSettings)
+    pix2pix: Pix2PixSettings = field(default_factory=Pix2PixSettings)
+    ratio: RatioSettings = field(default_factory=RatioSettings)
+    training: PublishedTraining = field(default_factory=PublishedTraining)
+
+    def __post_init__(self) -> None:
+        if self.network == "ratio-3d" and self.images.normalisation != "decay":
+            raise InputError("The network 'ratio-3d' needs the normalisation 'decay', which takes decay out.")
+        if not 0 < self.validation_fraction < 1:
+            raise InputError(f"'validation_fraction' must lie between 0 and 1, found {self.validation_fraction:g}.")

@@ -1,0 +1,320 @@
+"""Training of delayed PET on a data set: split by source, pairs checked, trained, calibrated, a model file written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import InputError
+from ..images.volume import QuantitativeVolume
+from ..learning.configuration import config_text, read_config
+from ..learning.ensembles import calibrate_coverage
+from ..learning.model_files import ModelCard, load_model, save_model, weights_path
+from ..learning.splits import Fold, fold_of
+from ..progress import PartialProgress, Progress, report_progress
+from ..units import SECONDS_PER_HOUR
+from .baselines import population_kinetics
+from .models import KIND, Declared, load_network
+from .organ_uncertainty import organ_log_errors
+from .pairs import PatientFiles, SerialPet, require_pairs, serial_pet_of
+from .samples import RatioSamples, SliceSamples, channel_count
+from .settings import DelayedPetSettings
+
+_LOG = logging.getLogger(__name__)
+
+MODEL_NAME = "model"
+"""Of the model's files in the folder of a run."""
+
+EARLY_TOLERANCE_H = 0.5
+"""How far from the trained time an early scan may lie [h]: the tracer moves by some per cent in between."""
+
+TARGET_TOLERANCE_H = 1.0
+"""How far from a trained time a target may lie [h]."""
+
+SPACING_MARGIN = 2.0
+"""Factor by which the voxel edges may differ from those of the training, either way: the ratio network sees its own
+grid, and the published one its own matrix."""
+
+CONCENTRATION_MARGIN = 10.0
+"""Factor on the largest training voxel above which a scan's unit is doubted."""
+
+FIELD_OF_VIEW_SHARE = 0.6
+"""Share of the smallest training field of view that a scan must have along each axis."""
+
+GENERAL_LIMITS = (
+    "Synthetic volumes must not be read as acquired scans, nor decide on a patient's treatment.",
+    "One scan cannot tell how a patient clears the tracer beyond what early uptake is correlated with.",
+)
+"""On every card."""
+
+VIRTUAL_LIMIT = "Trained on virtual patients: how real tracers move is known to it as far as the simulation does."
+
+
+class SerialPetDataset(Protocol):
+    """What training needs of a data set (`virtual_patients.dataset.Dataset`)."""
+
+    @property
+    def patients(self) -> Sequence[PatientFiles]:
+        """All patients."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What was simulated, or acquired."""
+
+
+def train_delayed_pet(
+    dataset: SerialPetDataset,
+    config: Path | None,
+    output: Path,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    fold: tuple[int, int] | None = None,
+    progress: Progress | None = None,
+    time_limit_s: float | None = None,
+) -> Path:
+    """Train a model of delayed PET.
+
+    Parameters
+    ----------
+    dataset
+        Patients with serial scans.
+    config
+        TOML file of `DelayedPetSettings`; None: the published configuration.
+    output
+        Folder of the run, with `model.safetensors` and `model.json` in the end.
+    resume
+        Go on with the run in the folder.
+    device
+        "cpu" or "cuda", in the place of the configuration's.
+    fold
+        (number, K): hold out fold `number` of K. None: nobody is held out.
+    progress
+        Who watches, and may cancel.
+    time_limit_s
+        Stop training after this time and make the model of the best weights so far.
+
+    Returns
+    -------
+    Path
+        The model.
+
+    Raises
+    ------
+    InputError
+        The configuration or the data cannot be used: scans that make no pair, too few patients, …
+    TrainingStoppedError
+        The networks collapsed, or a loss became NaN.
+    """
+    settings = with_device(read_config(config, DelayedPetSettings), device)
+    report_progress(progress, 0.0, "reading the scans")
+    patients = read_patients(dataset, progress=PartialProgress(progress, 0.0, 0.1))
+    _LOG.info("%d patients read", len(patients))
+    return train_on_patients(
+        patients,
+        settings,
+        output,
+        manifest=dataset.manifest,
+        resume=resume,
+        fold=fold,
+        progress=PartialProgress(progress, 0.1, 1.0),
+        time_limit_s=time_limit_s,
+    )
+
+
+def train_on_patients(
+    patients: Sequence[SerialPet],
+    settings: DelayedPetSettings,
+    output: Path,
+    *,
+    manifest: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    fold: tuple[int, int] | None = None,
+    progress: Progress | None = None,
+    time_limit_s: float | None = None,
+) -> Path:
+    """As `train_delayed_pet`, from patients in memory; `manifest` is what a data set's says of tracer and seed."""
+    from ..learning.training import train
+
+    manifest = manifest or {}
+    learner = _learner(settings)
+    split = fold_of(patients, fold, settings.training.seed, settings.validation_fraction)
+    doubts = check_patients((*split.training, *split.validation), settings)
+    for doubt in doubts:
+        _LOG.warning("%s", doubt)
+    make = RatioSamples if settings.network == "ratio-3d" else SliceSamples
+    result = train(
+        learner,
+        make(split.training, settings, augment=True),
+        make(split.validation, settings, augment=False),
+        settings.training,
+        Path(output),
+        resume=resume,
+        identity={"split": split.as_dict(), "settings": _identity(settings)},
+        configuration=config_text(settings),
+        progress=PartialProgress(progress, 0.0, 0.95),
+        time_limit_s=time_limit_s,
+    )
+    state = {
+        f"member_{number}.{key}": value
+        for number, name in enumerate(sorted(name for name in result.weights if name != "discriminator"))
+        for key, value in result.weights[name].items()
+    }
+    card = _card(settings, split, patients, manifest, doubts, result.as_dict())
+    path = save_model(Path(output) / MODEL_NAME, state, card)
+    report_progress(progress, 0.96, "calibrating the uncertainty")
+    return _calibrated(path, split.validation, settings, card)
+
+
+def read_patients(
+    dataset: SerialPetDataset, with_truth: bool = False, progress: Progress | None = None
+) -> list[SerialPet]:
+    """All patients of a data set, read from disk.
+
+    Raises
+    ------
+    InputError
+        The data set names no nuclide, or a file cannot be used.
+    """
+    nuclide = dataset.manifest.get("nuclide")
+    if not isinstance(nuclide, str):
+        raise InputError("The data set does not name its nuclide; expected 'nuclide' in its manifest.")
+    tracer = str(dataset.manifest.get("tracer") or "")
+    found = []
+    for number, folder in enumerate(dataset.patients):
+        report_progress(progress, number / max(len(dataset.patients), 1), f"reading {folder.id}")
+        found.append(serial_pet_of(folder, nuclide, tracer, with_truth=with_truth))
+    return found
+
+
+def check_patients(patients: Sequence[SerialPet], settings: DelayedPetSettings) -> list[str]:
+    """Refuse patients whose scans make no pair; the doubts about the others."""
+    times_s = [hour * SECONDS_PER_HOUR for hour in settings.images.target_hours]
+    doubts: list[str] = []
+    for patient in patients:
+        doubts += require_pairs(patient, settings.images.early_hour * SECONDS_PER_HOUR, times_s)
+        if settings.images.use_ct and patient.ct is None:
+            raise InputError(f"{patient.id} has no CT, which the configuration shows the network; set use_ct = false.")
+        if settings.network == "ratio-3d" and patient.labels is None:
+            raise InputError(f"{patient.id} has no regions; the network 'ratio-3d' learns the activity of organs.")
+    return doubts
+
+
+def with_device(settings: DelayedPetSettings, device: str) -> DelayedPetSettings:
+    """The settings on another device."""
+    return replace(settings, training=replace(settings.training, device=device))
+
+
+def _learner(settings: DelayedPetSettings) -> Any:
+    from .learners import GanLearner, RatioLearner
+
+    return RatioLearner(settings) if settings.network == "ratio-3d" else GanLearner(settings)
+
+
+def _identity(settings: DelayedPetSettings) -> dict[str, Any]:
+    """What a resumed run must share: everything but the loop's own settings, which the loop compares itself."""
+    values = asdict(settings)
+    del values["training"]
+    return values
+
+
+def _card(
+    settings: DelayedPetSettings,
+    split: Fold[SerialPet],
+    patients: Sequence[SerialPet],
+    manifest: Mapping[str, Any],
+    doubts: Sequence[str],
+    trained: Mapping[str, Any],
+) -> ModelCard:
+    images, seen = settings.images, (*split.training, *split.validation)
+    early_s = images.early_hour * SECONDS_PER_HOUR
+    times_s = [hour * SECONDS_PER_HOUR for hour in images.target_hours]
+    architecture: dict[str, Any]
+    if settings.network == "ratio-3d":
+        ratio = settings.ratio
+        architecture = {"in_channels": 4, "features": ratio.features, "levels": ratio.levels, "members": ratio.members}
+        preprocessing: dict[str, Any] = {"grid_mm": ratio.grid_mm}
+    else:
+        chosen = settings.pix2pix
+        channels = channel_count(images, chosen)
+        architecture = {"in_channels": channels, "features": chosen.features, "blocks": chosen.blocks, "members": 1}
+        preprocessing = {"neighbours": chosen.neighbours, "matrix": 128}
+    population = None
+    if all(patient.labels is not None for patient in split.training):
+        population = population_kinetics(split.training, early_s, times_s).as_rows()
+    simulated = bool(manifest.get("seed") is not None)
+    return ModelCard(
+        KIND,
+        architecture={"network": settings.network, **architecture},
+        preprocessing={
+            "normalisation": images.normalisation,
+            "use_ct": images.use_ct,
+            "early_hour": images.early_hour,
+            "target_hours": list(images.target_hours),
+            **preprocessing,
+        },
+        declared=_declared(settings, seen).as_dict(),
+        training={
+            "data": {
+                "patients": len(patients),
+                "tracer": manifest.get("tracer"),
+                "seed": manifest.get("seed"),
+                "virtual": simulated,
+            },
+            "split": split.as_dict(),
+            "training_sources": sorted({patient.source for patient in seen}),
+            "seed": settings.training.seed,
+            "result": dict(trained),
+            "population_kinetics": population,
+            "doubtful_pairs": list(doubts),
+        },
+        limits=((VIRTUAL_LIMIT,) if simulated else ()) + GENERAL_LIMITS,
+    )
+
+
+def _declared(settings: DelayedPetSettings, patients: Sequence[SerialPet]) -> Declared:
+    """Ranges of use from what was trained on."""
+    images = settings.images
+    scans = [patient.scan_at(images.early_hour * SECONDS_PER_HOUR)[1] for patient in patients]
+    edges = np.array([scan.geometry.spacing_mm for scan in scans])
+    extents = np.array([_extent_mm(scan) for scan in scans])
+    early, tolerance = images.early_hour, min(EARLY_TOLERANCE_H, 0.5 * images.early_hour)
+    least = FIELD_OF_VIEW_SHARE * extents.min(axis=0)
+    largest = max(float(scan.array_kji.max()) for scan in scans)
+    return Declared(
+        nuclides=tuple(sorted({patient.nuclide for patient in patients})),
+        tracer=images.tracer or next((patient.tracer for patient in patients if patient.tracer), "not stated"),
+        early_range_s=((early - tolerance) * SECONDS_PER_HOUR, (early + tolerance) * SECONDS_PER_HOUR),
+        target_ranges_s=tuple(
+            ((hour - TARGET_TOLERANCE_H) * SECONDS_PER_HOUR, (hour + TARGET_TOLERANCE_H) * SECONDS_PER_HOUR)
+            for hour in images.target_hours
+        ),
+        spacing_range_mm=(float(edges.min()) / SPACING_MARGIN, float(edges.max()) * SPACING_MARGIN),
+        smallest_field_of_view_mm=(float(least[0]), float(least[1]), float(least[2])),
+        largest_concentration_bq_per_ml=CONCENTRATION_MARGIN * largest,
+        needs_ct=images.use_ct and (settings.network == "pix2pix" or settings.ratio.drop_ct == 0),
+    )
+
+
+def _extent_mm(scan: QuantitativeVolume) -> list[float]:
+    return [n * edge for n, edge in zip(scan.geometry.shape_kji[::-1], scan.geometry.spacing_mm, strict=True)]
+
+
+def _calibrated(path: Path, validation: Sequence[SerialPet], settings: DelayedPetSettings, card: ModelCard) -> Path:
+    """The model with the factor on its uncertainty that holds 68 % of the organs of the validation patients."""
+    if settings.network != "ratio-3d":
+        return weights_path(path)
+    network = load_network(path)
+    errors, spreads = organ_log_errors(network, validation, settings.images)
+    try:
+        calibration = calibrate_coverage(errors, spreads).as_dict()
+    except InputError as error:
+        _LOG.warning("The uncertainty was not calibrated: %s", error)
+        return weights_path(path)
+    _card_again, state = load_model(path, KIND)
+    return save_model(path, state, replace(card, training={**card.training, "calibration": calibration}))
