@@ -29,6 +29,8 @@ COMMANDS = {
     "tia": "time-integrated activity map from serial images",
     "svalues": "S-values of a stylised adult, or of a patient's own CT and regions",
     "organ-dose": "organ absorbed doses from residence times",
+    "train": "train a network on a folder of patients",
+    "evaluate": "judge a model on patients that it has not learned from",
     "demo": "generate a synthetic patient and compute its dose by two methods",
 }
 """Subcommand to its one-line help; the module of the same name in this package implements it."""
