@@ -90,8 +90,8 @@ def loadSampleTorso(voxelMm: float = 4.0):
 class VoxelDoseParameterNode:
     """Choices of the user; the names are kept in scene files.
 
-    `excludedSegmentIDs` (the segments without a check mark) and `ctCalibrationFile` are wired by hand, all others
-    through `connectGui`.
+    `excludedSegmentIDs` (the segments without a check mark) and the files are wired by hand, all others through
+    `connectGui`.
     """
 
     ctVolume: vtkMRMLScalarVolumeNode
@@ -115,13 +115,22 @@ class VoxelDoseParameterNode:
     clampCtNumbers: bool = False
     bodyMask: bool = False
     lesionsExcluded: bool = False
+    modelFile: str
+    bed: bool = False
+    organAlphaBetaGy: Annotated[float, WithinRange(0.1, 100.0)] = 2.5
+    organRepairHours: Annotated[float, WithinRange(0.01, 100.0)] = 2.8
+    lesionAlphaBetaGy: Annotated[float, WithinRange(0.1, 100.0)] = 10.0
+    lesionRepairHours: Annotated[float, WithinRange(0.01, 100.0)] = 1.5
+    effectiveHalfLifeHours: Annotated[float, WithinRange(0.0, 1e5)] = 0.0
+    alphaPerGy: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
+    radiobiologyFile: str
     shownDose: vtkMRMLScalarVolumeNode
     referenceDose: vtkMRMLScalarVolumeNode
     testDose: vtkMRMLScalarVolumeNode
     differenceVolume: vtkMRMLScalarVolumeNode
 
 
-HAND_WIRED_PARAMETERS = ("excludedSegmentIDs", "ctCalibrationFile")
+HAND_WIRED_PARAMETERS = ("excludedSegmentIDs", "ctCalibrationFile", "modelFile", "radiobiologyFile")
 """Parameters without a connector in Slicer's `connectGui`."""
 
 
@@ -181,7 +190,8 @@ class VoxelDoseLogic(ScriptedLoadableModuleLogic):
         nuclide
             Any radionuclide of ICRP-107.
         method
-            "local", "single-vsv", "density-scaled", "multiple-vsv" or "monte-carlo".
+            "local", "single-vsv", "density-scaled", "multiple-vsv" or "monte-carlo"; "unet" or "dblurdosenet" with a
+            model file.
         segmentationNode, segmentIDs
             Regions of the table and the histogram; all segments if `segmentIDs` is None.
         activityUnit, calibrationFactor
@@ -192,7 +202,8 @@ class VoxelDoseLogic(ScriptedLoadableModuleLogic):
             `report(fraction, message)` and `cancelled()`; None: nobody watches.
         **settings
             See `RadioDosimetryLib.voxelDoseWork.DoseSettings`: histories, targetUncertaintyPercent, seed, device,
-            clampCtNumbers, bodyMask, ctCalibrationFile, kernelReachMm, singleMedium, lesionsExcluded.
+            clampCtNumbers, bodyMask, ctCalibrationFile, kernelReachMm, singleMedium, lesionsExcluded, modelFile, and
+            biology (`RadioDosimetryLib.voxelDoseRadiobiology.BiologySettings`) for BED and EUD.
 
         Returns
         -------

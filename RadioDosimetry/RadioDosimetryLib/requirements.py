@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 from pathlib import Path
 
 RESOURCES_FOLDER = Path(__file__).resolve().parent.parent / "Resources"
 REQUIREMENTS_FILE = RESOURCES_FOLDER / "requirements.txt"
+LEARNING_REQUIREMENTS_FILE = RESOURCES_FOLDER / "requirements-learning.txt"
 
 TORCH_VERSIONS = ">=2.8,<2.14"
 """Versions of torch that the networks are tested with."""
+
+_NO_TORCH = "PyTorch is not installed; install the extension PyTorch in the Extensions Manager and restart Slicer."
 
 
 def ensureRequirements(interactive: bool, requester: str = "RadioDosimetry") -> None:
@@ -28,9 +32,33 @@ def ensureRequirements(interactive: bool, requester: str = "RadioDosimetry") -> 
     MissingDependencyError
         They are missing and were not installed.
     """
+    _ensure(REQUIREMENTS_FILE, interactive, requester)
+
+
+def ensureLearning(interactive: bool, requester: str = "RadioDosimetry") -> None:
+    """Make sure that networks can run: PyTorch through its extension, then the packages that stand on it.
+
+    Raises
+    ------
+    MissingDependencyError
+        They are missing and were not installed.
+    """
+    torchModule(interactive)
+    _ensure(LEARNING_REQUIREMENTS_FILE, interactive, requester)
+
+
+def missingTorch() -> str:
+    """Why networks cannot run here, nor PyTorch be installed by a click; empty if they can or it can."""
+    if any(importlib.util.find_spec(name) is not None for name in ("torch", "PyTorchUtils")):
+        return ""
+    return _NO_TORCH
+
+
+def _ensure(file: Path, interactive: bool, requester: str) -> None:
+    """Make sure that the packages of a file are there."""
     from radiodosimetry.errors import MissingDependencyError
 
-    missing = missingRequirements()
+    missing = missingRequirements(file)
     if not missing:
         return
     advice = f"install them with: pip install {' '.join(missing)}"
@@ -41,23 +69,24 @@ def ensureRequirements(interactive: bool, requester: str = "RadioDosimetry") -> 
     except ImportError as error:
         raise MissingDependencyError(f"Packages are missing and Slicer 5.12 installs none here; {advice}.") from error
     try:
-        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(str(REQUIREMENTS_FILE)), requester=requester)
+        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(str(file)), requester=requester)
     except RuntimeError as error:
         raise MissingDependencyError(f"Packages were not installed ({error}); {advice}.") from error
-    still = missingRequirements()
+    still = missingRequirements(file)
     if still:
         raise MissingDependencyError(f"Packages are still missing: {', '.join(still)}; restart Slicer, or {advice}.")
 
 
-def missingRequirements() -> list[str]:
-    """The lines of `Resources/requirements.txt` that are not met here."""
+def missingRequirements(file: Path | None = None) -> list[str]:
+    """The lines of a file of requirements that are not met here; of `Resources/requirements.txt` if None."""
+    file = file or REQUIREMENTS_FILE
     try:
         import slicer.packaging
 
-        requirements = slicer.packaging.load_requirements(str(REQUIREMENTS_FILE))
+        requirements = slicer.packaging.load_requirements(str(file))
         return [str(line) for line in requirements if not slicer.packaging.pip_check([line])]
     except ImportError:
-        return [line for line in requirementLines(REQUIREMENTS_FILE) if not _isMet(line)]
+        return [line for line in requirementLines(file) if not _isMet(line)]
 
 
 def requirementLines(path: Path) -> list[str]:
@@ -85,9 +114,7 @@ def torchModule(interactive: bool = True):
     try:
         import PyTorchUtils
     except ImportError as error:
-        raise MissingDependencyError(
-            "PyTorch is not installed; install the extension PyTorch in the Extensions Manager and restart Slicer."
-        ) from error
+        raise MissingDependencyError(_NO_TORCH) from error
     if not interactive:
         raise MissingDependencyError("PyTorch is not installed; install it with the module PyTorch Utils.")
     torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_VERSIONS)

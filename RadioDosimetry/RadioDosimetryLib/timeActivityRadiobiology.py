@@ -7,27 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .tissues import LATE_REACTING, SECONDS_PER_HOUR, TUMOUR, Tissue
+
 if TYPE_CHECKING:
     from radiodosimetry.time_activity import FitSet
     from radiodosimetry.voxel_dose.radiobiology import Radiobiology
-
-_SECONDS_PER_HOUR = 3600.0
-
-
-@dataclass(frozen=True)
-class Tissue:
-    """α/β [Gy] and the half-life of the repair of sublethal damage [h]."""
-
-    alphaBetaGy: float
-    repairHalfLifeHours: float
-
-
-LATE_REACTING = Tissue(2.5, 2.8)
-"""Assumed of organs where nothing is given: the kidney's values in MIRD Pamphlet No. 20 (Wessels et al., J Nucl Med 49
-(2008) 1884-1899)."""
-
-TUMOUR = Tissue(10.0, 1.5)
-"""Assumed of lesions where nothing is given: a convention for tumours, no measurement."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +82,7 @@ def radiobiologyOf(
             without.append(organ)
             continue
         tissue = options.lesions if organ in lesions else options.organs
-        found[organ] = Radiobiology(tissue.alphaBetaGy, tissue.repairHalfLifeHours * _SECONDS_PER_HOUR, halfLifeS)
+        found[organ] = Radiobiology(tissue.alphaBetaGy, tissue.repairHalfLifeHours * SECONDS_PER_HOUR, halfLifeS)
         assumed.append(organ)
     return found, _warnings(options, assumed, without, lesions)
 
@@ -108,8 +92,8 @@ def tissueValues(tissues: Mapping[str, Radiobiology]) -> dict[str, dict[str, flo
     return {
         target: {
             "alpha_beta_gy": tissue.alpha_beta_gy,
-            "repair_half_life_h": tissue.repair_half_life_s / _SECONDS_PER_HOUR,
-            "effective_half_life_h": tissue.effective_half_life_s / _SECONDS_PER_HOUR,
+            "repair_half_life_h": tissue.repair_half_life_s / SECONDS_PER_HOUR,
+            "effective_half_life_h": tissue.effective_half_life_s / SECONDS_PER_HOUR,
         }
         for target, tissue in tissues.items()
     }

@@ -7,6 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .quantities import quantityOf
+from .voxelDoseModels import isLearned, missingForModel
 from .voxelDoseWork import COUNTS_UNIT, isSequence, saysActivity
 
 ACTIVITY_QUANTITIES = ("activity_concentration", "time_integrated_activity_concentration", "counts")
@@ -42,7 +43,13 @@ def missingForDose(parameters) -> str:
         return _("Give the calibration factor of the counts.")
     if unit != COUNTS_UNIT and parameters.calibrationFactor > 0:
         return _("A calibration factor belongs to the unit 'counts'; choose it, or set the factor to zero.")
+    if isLearned(parameters.method.value):
+        missing = missingForModel(parameters.method.value, parameters.modelFile)
+        if missing:
+            return missing
     segmentation = parameters.segmentation
+    if parameters.bed and segmentation is None:
+        return _("Select the regions whose BED and EUD are wanted, or leave them out.")
     if segmentation is not None and segmentation.GetSegmentation().GetNumberOfSegments() == 0:
         return _("Segmentation '{name}' has no segment; draw a region, or select none.").format(
             name=segmentation.GetName()

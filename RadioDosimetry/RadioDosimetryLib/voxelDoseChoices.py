@@ -23,6 +23,8 @@ class DoseMethod(Enum):
     DENSITY_SCALED = "density-scaled"
     MULTIPLE_VSV = "multiple-vsv"
     MONTE_CARLO = "monte-carlo"
+    UNET = "unet"
+    DBLURDOSENET = "dblurdosenet"
 
     def label(self) -> str:
         """Text of the method in the panel."""
@@ -32,6 +34,10 @@ class DoseMethod(Enum):
             "density-scaled": _("Voxel S-values, scaled by density"),
             "multiple-vsv": _("Multiple voxel S-values, by tissue"),
             "monte-carlo": _("Monte Carlo"),
+            "unet": _("Residual U-Net (learned)"),
+            "dblurdosenet": _("DblurDoseNet for SPECT (learned)"),
+            "unet": _("Network: residual 3-D U-Net"),
+            "dblurdosenet": _("Network: DblurDoseNet"),
         }[self.value]
 
 
@@ -60,7 +66,7 @@ class ActivityUnit(Enum):
 
 
 class ComputeDevice(Enum):
-    """Where Monte Carlo runs."""
+    """Where Monte Carlo and networks run."""
 
     CPU = "cpu"
     CUDA = "cuda"

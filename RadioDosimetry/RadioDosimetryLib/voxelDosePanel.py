@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import slicer
@@ -13,7 +14,9 @@ from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
 from .plots import showInPlotView
 from .regionEditor import RegionEditor, newSegmentation, requireEditor, shownScan
 from .runningPanel import RunningPanel, Work
+from .tissues import Tissue
 from .voxelDoseChecks import isDose, missingForDifference, missingForDose
+from .voxelDoseModels import isLearned
 from .voxelDoseOutputs import (
     CHART_ROLE,
     CT_ROLE,
@@ -23,6 +26,7 @@ from .voxelDoseOutputs import (
     DoseTargets,
     storeDose,
 )
+from .voxelDoseRadiobiology import BiologySettings
 from .voxelDoseRegions import RegionsTable
 
 LOWEST_SHOWN_SHARE = 0.02
@@ -65,7 +69,8 @@ class VoxelDosePanel(RunningPanel):
         ):
             button.connect("clicked(bool)", slot)
         ui.exportPathLineEdit.connect("currentPathChanged(QString)", self.onPathChanged)
-        ui.ctCalibrationPathLineEdit.connect("currentPathChanged(QString)", self.onCalibrationChanged)
+        for edit, name in self._paths():
+            edit.connect("currentPathChanged(QString)", partial(self._onPath, name))
         ui.regionsTable.connect("itemChanged(QTableWidgetItem*)", self.onRegionChecked)
 
     def setParameterNode(self, parameters) -> None:
@@ -77,8 +82,18 @@ class VoxelDosePanel(RunningPanel):
             self._showTable(None)
             self._ui.applyButton.enabled = False
             return
-        self._ui.ctCalibrationPathLineEdit.currentPath = parameters.ctCalibrationFile
+        for edit, name in self._paths():
+            edit.currentPath = getattr(parameters, name)
         self.update()
+
+    def _paths(self):
+        """Fields of files, which have no connector in Slicer, and the parameters they show."""
+        ui = self._ui
+        return (
+            (ui.ctCalibrationPathLineEdit, "ctCalibrationFile"),
+            (ui.modelPathLineEdit, "modelFile"),
+            (ui.radiobiologyPathLineEdit, "radiobiologyFile"),
+        )
 
     def update(self) -> None:
         """Bring the panel up to date with the choices."""
@@ -89,8 +104,18 @@ class VoxelDosePanel(RunningPanel):
         monteCarlo = parameters.method.value == "monte-carlo"
         convolution = parameters.method.value in ("single-vsv", "density-scaled", "multiple-vsv")
         ui.calibrationSpinBox.enabled = parameters.activityUnit.value == "counts"
-        for widget in (ui.targetUncertaintySpinBox, ui.seedSpinBox, ui.deviceComboBox, ui.uncertaintySelector):
+        learned = isLearned(parameters.method.value)
+        for widget in (ui.targetUncertaintySpinBox, ui.seedSpinBox):
             widget.enabled = monteCarlo
+        for widget in (ui.deviceComboBox, ui.uncertaintySelector):
+            widget.enabled = monteCarlo or learned
+        for widget in (ui.modelLabel, ui.modelPathLineEdit):
+            widget.visible = learned
+        for widget in (
+            ui.organAlphaBetaSpinBox, ui.organRepairSpinBox, ui.lesionAlphaBetaSpinBox, ui.lesionRepairSpinBox,
+            ui.effectiveHalfLifeSpinBox, ui.alphaSpinBox, ui.radiobiologyPathLineEdit,
+        ):  # fmt: skip
+            widget.enabled = parameters.bed
         ui.historiesSpinBox.enabled = monteCarlo and not parameters.targetUncertaintyPercent > 0
         ui.kernelReachSpinBox.enabled = convolution
         ui.mediumComboBox.enabled = parameters.method.value == "single-vsv"
@@ -147,12 +172,15 @@ class VoxelDosePanel(RunningPanel):
 
     def _doseWork(self) -> Work:
         """What the choices ask for, read from the nodes."""
+        from .requirements import ensureLearning
         from .voxelDoseWork import computeRequest, doseRequest
 
         parameters = self._parameters
         targets = _targets(parameters)
         targets.requireDistinct()
         method = parameters.method.value
+        if isLearned(method):
+            ensureLearning(interactive=True)
         request = doseRequest(
             targets.ct,
             targets.activity,
@@ -262,10 +290,10 @@ class VoxelDosePanel(RunningPanel):
         if self._parameters is not None:
             self._updateResults(self._parameters.shownDose)
 
-    def onCalibrationChanged(self) -> None:
-        """Keep the file of the CT calibration among the choices."""
-        if self._parameters is not None:
-            self._parameters.ctCalibrationFile = self._ui.ctCalibrationPathLineEdit.currentPath
+    def _onPath(self, name: str, path: str) -> None:
+        """Keep a file among the choices."""
+        if self._parameters is not None and getattr(self._parameters, name) != path:
+            setattr(self._parameters, name, path)
 
     # Regions
 
@@ -322,4 +350,16 @@ def _settings(parameters):
         kernelReachMm=parameters.kernelReachMm,
         singleMedium=parameters.singleMedium,
         lesionsExcluded=parameters.lesionsExcluded,
+        biology=_biology(parameters) if parameters.bed else None,
+        modelFile=parameters.modelFile if isLearned(parameters.method.value) else "",
+    )
+
+
+def _biology(parameters) -> BiologySettings:
+    return BiologySettings(
+        Tissue(parameters.organAlphaBetaGy, parameters.organRepairHours),
+        Tissue(parameters.lesionAlphaBetaGy, parameters.lesionRepairHours),
+        parameters.effectiveHalfLifeHours or None,
+        parameters.alphaPerGy or None,
+        parameters.radiobiologyFile,
     )

@@ -12,7 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from .organNames import organOfSegment
 from .segmentations import segmentNames
-from .voxelDoseWork import LESION_NAME
+from .voxelDoseWork import isLesion
 
 
 class RegionsTable(VTKObservationMixin):
@@ -97,7 +97,7 @@ class RegionsTable(VTKObservationMixin):
 
 def _meaning(segment) -> str:
     """What a segment is by its name or terminology: a lesion, an organ, or unknown."""
-    if LESION_NAME.search(segment.GetName()):
+    if isLesion(segment.GetName()):
         return _("lesion")
     organ = organOfSegment(segment)
     return organ.replace("_", " ") if organ else _("region")

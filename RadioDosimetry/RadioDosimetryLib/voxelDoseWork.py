@@ -8,20 +8,23 @@ run in another.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .quantities import quantityOf, unitOf
 from .segmentations import regionsFromSegmentation
 from .sequences import volumesFromSequence
 from .volumes import volumeFromNode
+from .voxelDoseRadiobiology import BiologySettings, radiobiologyOf
 
 if TYPE_CHECKING:
     from radiodosimetry.images.regions import Region
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.progress import Progress
     from radiodosimetry.time_activity.scans import Scan
+    from radiodosimetry.voxel_dose.radiobiology import Radiobiology
     from radiodosimetry.workflows.dose import DoseOptions, DoseResult
 
 COUNTS_UNIT = "counts"
@@ -65,6 +68,10 @@ class DoseSettings:
         Medium of `single-vsv`.
     lesionsExcluded
         Take segments that are lesions by their name out of every other region.
+    biology
+        How biological effect is computed; neither BED nor EUD if None.
+    modelFile
+        Model of a learned method.
     """
 
     histories: int | None = None
@@ -77,6 +84,8 @@ class DoseSettings:
     kernelReachMm: float = 600.0
     singleMedium: str = "water"
     lesionsExcluded: bool = False
+    biology: BiologySettings | None = None
+    modelFile: str = ""
 
     def asOptions(self) -> DoseOptions:
         """The core's settings.
@@ -90,6 +99,7 @@ class DoseSettings:
         from radiodosimetry.voxel_dose.convolution_settings import ConvolutionOptions
         from radiodosimetry.workflows.dose import DoseOptions
 
+        model = {"model": Path(self.modelFile)} if self.modelFile else {}
         percent = self.targetUncertaintyPercent or None
         if percent is not None and not 0 < percent <= 50:
             raise InputError(f"The target uncertainty must lie above 0 and at most at 50 %, found {percent:g} %.")
@@ -103,12 +113,11 @@ class DoseSettings:
             device=self.device,
             conversion=self._conversion(),
             body_mask=self.bodyMask,
+            **model,
         )
 
     def _conversion(self):
         """The CT calibration; None for the core's own."""
-        from pathlib import Path
-
         from radiodosimetry.media import SchneiderConversion, schneider_2000
 
         if self.ctCalibrationFile:
@@ -135,6 +144,10 @@ class DoseRequest:
         Regions on the grid of `activity`.
     options
         Settings of the methods.
+    radiobiology
+        Region to its radiobiology; None without.
+    warnings
+        What the record must say beside what the core says.
     """
 
     ct: QuantitativeVolume
@@ -143,6 +156,8 @@ class DoseRequest:
     method: str
     regions: tuple[Region, ...]
     options: DoseOptions = field(repr=False)
+    radiobiology: Mapping[str, Radiobiology] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def doseRequest(
@@ -205,7 +220,13 @@ def doseRequest(
         regions = regionsFromSegmentation(segmentationNode, geometry, segmentIDs)
     if settings.lesionsExcluded:
         regions = withoutLesions(regions)
-    return DoseRequest(ct, activity, nuclide, method, tuple(regions), options)
+    radiobiology, warnings = None, []
+    if settings.biology is not None:
+        if not regions:
+            raise InputError("BED and EUD are those of regions; choose a segmentation, or leave them out.")
+        names = [region.name for region in regions]
+        radiobiology, warnings = radiobiologyOf(names, nuclide, settings.biology, isLesion)
+    return DoseRequest(ct, activity, nuclide, method, tuple(regions), options, radiobiology, tuple(warnings))
 
 
 def activityFromNode(node, unit: str | None = None, calibrationFactor: float | None = None) -> QuantitativeVolume:
@@ -256,6 +277,11 @@ def saysActivity(node) -> bool:
     return quantity is not None and quantity.value in names and unitOf(node) is not None
 
 
+def isLesion(name: str) -> bool:
+    """Whether a segment is a lesion by its name."""
+    return LESION_NAME.search(name) is not None
+
+
 def isSequence(node) -> bool:
     """Whether a node is a sequence of scans."""
     return node is not None and node.IsA("vtkMRMLSequenceNode")
@@ -273,7 +299,7 @@ def withoutLesions(regions: Sequence[Region]) -> list[Region]:
 
     from radiodosimetry.errors import RegionError
 
-    lesions = [region for region in regions if LESION_NAME.search(region.name)]
+    lesions = [region for region in regions if isLesion(region.name)]
     if not lesions:
         return list(regions)
     lesionMask = np.any([lesion.mask_kji for lesion in lesions], axis=0)
@@ -315,10 +341,18 @@ def computeRequest(request: DoseRequest, progress: Progress | None = None) -> Do
     else:
         tia = request.activity
     result = compute_dose(
-        request.ct, tia, request.nuclide, request.method, request.regions, request.options, progress=work
+        request.ct,
+        tia,
+        request.nuclide,
+        request.method,
+        request.regions,
+        request.options,
+        request.radiobiology,
+        progress=work,
     )
     expressions = {region.name: region.expression for region in request.regions}
     record = result.record.with_inputs(regions=expressions) if expressions else result.record
+    record = record.with_warnings(*request.warnings)
     dose = result.dose.with_array(result.dose.array_kji, record=record)
     uncertainty = result.uncertainty
     if uncertainty is not None:

@@ -1,0 +1,201 @@
+# ruff: noqa: F811 - fixtures of the panel's tests
+"""VoxelDose's panel: biologically effective and equivalent uniform doses, and methods that need a trained network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
+pytest.importorskip("PySide6", reason="PySide6 is not installed: no widgets")
+
+from test_voxel_dose_panel import _apply, _choose, _columns, _node_ids, panel, torso  # noqa: E402, F401
+
+HOUR_S = 3600.0
+
+
+def _expected(torso: SimpleNamespace, ofRegion: Callable[[str], Any]) -> dict[str, Any]:
+    """Region to the core's row, with the radiobiology asked for."""
+    from radiodosimetry.workflows.dose import DoseOptions, compute_dose, integrate_physical_decay
+    from RadioDosimetryLib.segmentations import regionsFromSegmentation
+    from RadioDosimetryLib.volumes import volumeFromNode
+
+    tia = integrate_physical_decay(volumeFromNode(torso.activity), "Lu-177")
+    regions = regionsFromSegmentation(torso.segmentation, tia.geometry)
+    radiobiology = {region.name: ofRegion(region.name) for region in regions}
+    ct = volumeFromNode(torso.ct)
+    result = compute_dose(ct, tia, "Lu-177", "local", regions, DoseOptions(), radiobiology)
+    return {row.region: row for row in result.table}
+
+
+def _table(panel: SimpleNamespace) -> dict[str, list[Any]]:
+    return _columns(panel.ui.resultsTableView.mrmlTableNode())
+
+
+def test_a_table_has_no_effect_unless_it_is_asked_for(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    assert not panel.ui.organAlphaBetaSpinBox.enabled
+    _apply(panel)
+    assert not {"EUD (Gy)", "BED (Gy)"} & set(_table(panel))
+
+
+def test_effects_by_clicks_are_those_of_the_core(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    from radiodosimetry.voxel_dose.radiobiology import Radiobiology
+
+    ui = panel.ui
+    ui.bedCheckBox.click()
+    assert ui.organAlphaBetaSpinBox.enabled
+    ui.organAlphaBetaSpinBox.value = 3.0
+    ui.lesionRepairSpinBox.value = 0.5
+    ui.effectiveHalfLifeSpinBox.value = 60.0
+    ui.alphaSpinBox.value = 0.2
+    _apply(panel)
+
+    def chosen(name: str) -> Radiobiology:
+        values = (10.0, 0.5) if name.startswith("tumour") else (3.0, 2.8)
+        return Radiobiology(values[0], values[1] * HOUR_S, 60.0 * HOUR_S, 0.2)
+
+    expected, table = _expected(torso, chosen), _table(panel)
+    assert "tumour1" in table["Structure"]
+    for name, eud, bed in zip(table["Structure"], table["EUD (Gy)"], table["BED (Gy)"], strict=True):
+        assert (eud, bed) == (expected[name].eud_gy, expected[name].bed_gy)
+    assert "nothing of this was measured" in ui.statusLabel.text
+    assert "physical half-life" not in ui.statusLabel.text
+
+
+def test_without_an_effective_half_life_the_physical_one_is_taken_and_said(
+    panel: SimpleNamespace, torso: SimpleNamespace
+) -> None:
+    from radiodosimetry.nuclides import Radionuclide
+    from radiodosimetry.voxel_dose.radiobiology import Radiobiology
+
+    panel.ui.bedCheckBox.click()
+    _apply(panel)
+    halfLifeS = Radionuclide("Lu-177").half_life_s
+    expected = _expected(torso, lambda name: Radiobiology(2.5, 2.8 * HOUR_S, halfLifeS))
+    table = _table(panel)
+    row = table["Structure"].index("liver")
+    assert table["BED (Gy)"][row] == expected["liver"].bed_gy
+    assert "BED takes the physical half-life of Lu-177" in panel.ui.statusLabel.text
+    assert "assumed radiosensitivity" in panel.ui.statusLabel.text
+
+
+def test_a_table_of_radiobiology_takes_the_place_of_the_panels_values(
+    panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path
+) -> None:
+    from radiodosimetry.voxel_dose.radiobiology import Radiobiology
+
+    file = tmp_path / "radiobiology.csv"
+    header = "region,alpha_beta_gy,repair_half_life_h,effective_half_life_h,alpha_per_gy\n"
+    file.write_text(f"{header}liver,4,2,40,0.3\nbladder,2,1,10,\n", encoding="utf-8")
+    panel.ui.bedCheckBox.click()
+    panel.ui.radiobiologyPathLineEdit.currentPath = str(file)
+    _apply(panel)
+    given = Radiobiology(4.0, 2 * HOUR_S, 40 * HOUR_S, 0.3)
+    expected, table = _expected(torso, lambda name: given), _table(panel)
+    row = table["Structure"].index("liver")
+    assert (table["EUD (Gy)"][row], table["BED (Gy)"][row]) == (expected["liver"].eud_gy, expected["liver"].bed_gy)
+    assert "No chosen region is named bladder" in panel.ui.statusLabel.text
+
+
+def test_a_table_of_radiobiology_that_cannot_be_read_is_a_message(
+    panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path
+) -> None:
+    panel.ui.bedCheckBox.click()
+    panel.ui.radiobiologyPathLineEdit.currentPath = str(tmp_path / "absent.csv")
+    before = _node_ids()
+    _apply(panel)
+    assert "absent.csv' cannot be read" in panel.ui.statusLabel.text
+    assert _node_ids() == before
+
+
+def test_effects_need_regions(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    panel.ui.bedCheckBox.click()
+    panel.ui.segmentationSelector.setCurrentNode(None)
+    assert "Select the regions" in panel.ui.applyButton.toolTip
+    panel.ui.segmentationSelector.setCurrentNode(torso.segmentation)
+    panel.ui.checkNoneButton.click()
+    _apply(panel)
+    assert "choose a segmentation" in panel.ui.statusLabel.text
+
+
+def test_files_come_back_with_the_choices(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    edits = (panel.ui.modelPathLineEdit, panel.ui.radiobiologyPathLineEdit)
+    for edit in edits:
+        edit.currentPath = f"/data/{edit.name}"
+    panel.widget.exit()
+    for edit in edits:
+        edit.currentPath = ""
+    panel.widget.enter()
+    assert [edit.currentPath for edit in edits] == [f"/data/{edit.name}" for edit in edits]
+
+
+# Networks
+
+
+def test_the_model_file_is_shown_where_a_method_needs_one(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    field, inputs = panel.ui.modelPathLineEdit, panel.ui.inputsCollapsibleButton
+    _choose(panel.ui.methodComboBox, "Multiple")
+    assert not field.isVisibleTo(inputs)
+    _choose(panel.ui.methodComboBox, "DblurDoseNet")
+    assert field.isVisibleTo(inputs)
+
+
+def test_apply_says_that_pytorch_is_missing(
+    panel: SimpleNamespace, torso: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from RadioDosimetryLib import requirements, voxelDoseModels
+
+    monkeypatch.setattr(requirements.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(voxelDoseModels, "missingTorch", requirements.missingTorch)
+    monkeypatch.setattr("radiodosimetry.workflows.dose.DOSE_METHODS", ("local", "unet", "dblurdosenet"))
+    _choose(panel.ui.methodComboBox, "U-Net")
+    assert "install the extension PyTorch" in panel.ui.applyButton.toolTip
+    assert not panel.ui.applyButton.enabled
+
+
+def test_a_core_without_networks_is_said(
+    panel: SimpleNamespace, torso: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("radiodosimetry.workflows.dose.DOSE_METHODS", ("local",))
+    _choose(panel.ui.methodComboBox, "U-Net")
+    assert "no networks" in panel.ui.applyButton.toolTip
+    assert not panel.ui.applyButton.enabled
+
+
+@pytest.fixture
+def networks(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The core's networks, where this version has them and PyTorch is installed."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    return pytest.importorskip("radiodosimetry.learned_dose.shipped", reason="this core has no networks")
+
+
+def test_apply_says_what_is_wrong_with_a_model_file(
+    panel: SimpleNamespace, torso: SimpleNamespace, networks: Any, tmp_path: Path
+) -> None:
+    _choose(panel.ui.methodComboBox, "U-Net")
+    panel.ui.modelPathLineEdit.currentPath = str(tmp_path / "none.safetensors")
+    assert "does not exist" in panel.ui.applyButton.toolTip
+    _save_nothing(tmp_path / "old", networks.KINDS["unet"])
+    card = json.loads((tmp_path / "old.json").read_text(encoding="utf-8")) | {"format": 999}
+    (tmp_path / "old.json").write_text(json.dumps(card), encoding="utf-8")
+    panel.ui.modelPathLineEdit.currentPath = str(tmp_path / "old.safetensors")
+    assert "has format 999" in panel.ui.applyButton.toolTip
+    _save_nothing(tmp_path / "other", "delayed-pet")
+    panel.ui.modelPathLineEdit.currentPath = str(tmp_path / "other.safetensors")
+    assert "a network of another kind (delayed-pet)" in panel.ui.applyButton.toolTip
+    assert not panel.ui.applyButton.enabled
+    _save_nothing(tmp_path / "right", networks.KINDS["unet"])
+    panel.ui.modelPathLineEdit.currentPath = str(tmp_path / "right.safetensors")
+    assert panel.ui.applyButton.enabled
+
+
+def _save_nothing(path: Path, kind: str) -> None:
+    from radiodosimetry.learning.model_files import ModelCard, save_model
+
+    save_model(path, {"weight": np.ones(1, np.float32)}, ModelCard(kind))
