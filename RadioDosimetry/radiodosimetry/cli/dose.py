@@ -16,6 +16,7 @@ from ..images.regions import Region
 from ..images.sidecar import sidecar_path
 from ..images.volume import QuantitativeVolume
 from ..images.writers import WRITABLE_SUFFIXES, write_volume
+from ..learned_dose.shipped import LEARNED_METHODS
 from ..media import schneider_2000
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress
@@ -125,7 +126,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--table", type=Path, metavar="CSV", help="dose statistics of each region")
     group.add_argument("--dvh", type=Path, metavar="CSV", help="dose-volume histograms")
     group.add_argument("--rtdose", type=Path, metavar="FILE", help="dose map as DICOM RT Dose")
-    group.add_argument("--uncertainty", type=Path, metavar="FILE", help="relative uncertainty map (monte-carlo)")
+    group.add_argument("--uncertainty", type=Path, metavar="FILE", help="its relative uncertainty (not of kernels)")
 
 
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
@@ -138,7 +139,7 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
         "grid's); fails early where a region gets no energy or 200 million histories would not do",
     )  # fmt: skip
     group.add_argument("--seed", type=seed_number, help="of the random numbers (default: 1)")
-    group.add_argument("--device", choices=("cpu", "cuda"), help="default: cpu")
+    group.add_argument("--device", choices=("cpu", "cuda"), help="also of learned methods (default: cpu)")
     other = parser.add_argument_group("other methods")
     other.add_argument("--medium", metavar="NAME", help="single-vsv: water (default) or soft-tissue")
     other.add_argument(
@@ -149,7 +150,10 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
         "--secondaries", choices=("transported", "local"),
         help="electrons set free by photons (default: transported; local with monte-carlo); not with --method local",
     )  # fmt: skip
-    other.add_argument("--model", type=Path, metavar="M", help="model of a learned method")
+    other.add_argument(
+        "--model", type=Path, metavar="M",
+        help="unet, dblurdosenet: the model's .safetensors, its .json beside it (default: the one of this version)",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -179,15 +183,19 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse options that do not fit together, before anything is read."""
     monte_carlo = arguments.method == "monte-carlo"
+    learned = arguments.method in LEARNED_METHODS
     for option in ("histories", "target_uncertainty_percent", "seed", "device", "uncertainty"):
-        if getattr(arguments, option) is not None and not monte_carlo:
+        allowed = monte_carlo or (learned and option in ("device", "uncertainty"))
+        if getattr(arguments, option) is not None and not allowed:
             name = "--" + option.replace("_", "-")
             raise InputError(f"{name} belongs to --method monte-carlo, found {arguments.method}; leave it out.")
-    if arguments.model is not None:
+    if arguments.model is not None and not learned:
         raise InputError(
-            f"--model belongs to a learned method, found --method {arguments.method}; this version has no learned "
-            "method. Leave it out."
+            f"--model belongs to a learned method ({', '.join(LEARNED_METHODS)}), found --method {arguments.method}; "
+            "leave it out."
         )
+    if arguments.secondaries is not None and learned:
+        raise InputError("--secondaries of a learned method is that of its training; leave it out.")
     if arguments.published_density_scaling and arguments.method != "density-scaled":
         raise InputError("--published-density-scaling belongs to --method density-scaled; leave it out.")
     if arguments.secondaries is not None and arguments.method == "local":
@@ -264,10 +272,13 @@ def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Pro
         secondaries=arguments.secondaries or "local",
         conversion=schneider_2000().with_clamped_hu() if arguments.clamp_hu else None,
         body_mask=arguments.body_mask,
+        model=arguments.model,
     )
     result = compute_dose(
         ct, tia, nuclide, arguments.method, regions, options, radiobiology, PartialProgress(progress, 0.05, 0.95)
     )
+    if arguments.uncertainty is not None and result.uncertainty is None:
+        raise InputError("The model is a single network, which states no uncertainty; leave --uncertainty out.")
     return _with_record(result, result.record.with_inputs(**inputs).with_warnings(*label_warnings))
 
 

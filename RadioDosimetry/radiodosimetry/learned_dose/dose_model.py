@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ..errors import FileFormatError, InputError
 from ..learning.devices import torch_device
-from ..learning.ensembles import combine_members
 from ..learning.model_files import ModelCard, load_model, load_network_state
 from ..learning.sliding_window import predict_windows
 from ..progress import PartialProgress, Progress, report_progress
@@ -75,29 +74,43 @@ class DoseModel:
         calibration = self.card.training.get("calibration")
         return float(calibration["factor"]) if calibration else None
 
-    def normalised_dose(
+    def member_doses(
         self,
         maps: PatientMaps,
         device: str = "cpu",
         progress: Progress | None = None,
         warnings: list[str] | None = None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Dose of a patient in units of `maps.dose_scale_gy`, and the members' spread if there are several.
+    ) -> Iterator[NDArray[np.float32]]:
+        """Dose of each member in units of `maps.dose_scale_gy`, one after the other, not below zero and zero in air.
 
-        Not yet cut off below zero and in air: `maps.dose_gy` does.
+        Parameters
+        ----------
+        maps
+            Of the patient, of the voxel size the model was trained on.
+        device
+            "cpu", "cuda" or "cuda:N".
+        progress
+            Told the share of the work done.
+        warnings
+            Receives what a reader of the dose must know, such as that a smaller window was used.
         """
         count = len(self.networks)
-        if not maps.dose_scale_gy:
-            zero = np.zeros(maps.geometry.shape_kji, dtype=np.float32)
-            return zero, zero.copy() if count > 1 else None
-        doses = (
-            _predict(network, maps, device, PartialProgress(progress, number / count, (number + 1) / count), warnings)
-            for number, network in enumerate(self.networks)
-        )
-        if count == 1:
-            return next(doses), None
-        together = combine_members(np.maximum(dose, 0.0) for dose in doses)
-        return together.mean, together.spread
+        for number, network in enumerate(self.networks):
+            part = PartialProgress(progress, number / count, (number + 1) / count)
+            if not maps.dose_scale_gy:
+                yield np.zeros(maps.geometry.shape_kji, dtype=np.float32)
+                continue
+            dose = _predict(network, maps, device, part, warnings)
+            np.maximum(dose, 0.0, out=dose)
+            dose[~maps.matter_kji] = 0.0
+            yield dose
+
+    def normalised_dose(self, maps: PatientMaps, device: str = "cpu") -> NDArray[np.float32]:
+        """Mean dose of the members in units of `maps.dose_scale_gy`."""
+        total = np.zeros(maps.geometry.shape_kji, dtype=np.float32)
+        for dose in self.member_doses(maps, device):
+            total += dose / np.float32(len(self.networks))
+        return total
 
 
 def build_network(kind: str, architecture: Mapping[str, Any], seed: int = 0) -> DoseNetwork:

@@ -24,6 +24,10 @@ from .initialisation import initialise
 LARGEST_LOG_RATIO = 3.0
 """`log-ratio`: the base is changed by a factor of at most e³ either way, softly."""
 
+SHARE_UNIT = 0.05
+"""`kernel`: shares of energy are the output times this. They meet energies of ten or more in hot voxels, so that steps
+of the size that suits the other heads would overshoot."""
+
 
 class _DoubleConvolution(nn.Sequential):
     """Two 3×3×3 convolutions, each with its ReLU, with batch normalisation in between on request."""
@@ -129,7 +133,8 @@ class ResidualUNet3D(nn.Module):
             return base * (1.0 + output)
         if head == "log-ratio":
             return base * torch.exp(LARGEST_LOG_RATIO * torch.tanh(output / LARGEST_LOG_RATIO))
-        return base * (1.0 + output[:, :1]) + self._moved_energy(output[:, 1:], energy) / density
+        moved = self._moved_energy(SHARE_UNIT * output[:, 1:], energy)
+        return base * (1.0 + SHARE_UNIT * output[:, :1]) + moved / density
 
     def _moved_energy(self, shares: Tensor, energy: Tensor) -> Tensor:
         """Sum over the neighbours of share times energy, (n, 1, k, j, i); there is none beyond the border."""

@@ -30,13 +30,11 @@ from .measures import PatientMeasure, RegionMeasure, measure_patient, measure_re
 from .patients import DosePatient, common_spacing_mm
 from .residual_unet import ResidualUNet3D
 from .samples import SliceSamples, UNetSamples
+from .shipped import KINDS
 from .training_config import DblurTrainingConfig, UNetTrainingConfig
 
 if TYPE_CHECKING:
     from ..virtual_patients.dataset import Dataset
-
-KINDS = {"unet": unet_dose.KIND, "dblurdosenet": dblur_dose.KIND}
-"""Names on the command line to kinds of model files."""
 
 MODEL_NAME = "model"
 """Name of the model that a run ends in, without suffix."""
@@ -239,7 +237,7 @@ def _mae_percent(regions: Sequence[RegionMeasure]) -> dict[str, float]:
 
 def _doses(model: DoseModel, patient: DosePatient, device: str) -> tuple[np.ndarray, np.ndarray]:
     """Base and network dose of a patient [Gy]."""
-    normalised, _ = model.normalised_dose(patient.maps, device)
+    normalised = model.normalised_dose(patient.maps, device)
     return patient.maps.dose_gy(patient.maps.base_kji), patient.maps.dose_gy(normalised)
 
 

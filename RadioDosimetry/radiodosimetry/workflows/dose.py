@@ -19,6 +19,7 @@ from ..images.geometry import VolumeGeometry
 from ..images.regions import LabelMap, Region, evaluate_expression, read_label_map, regions_of
 from ..images.resampling import resample_ct, resample_labels
 from ..images.volume import QuantitativeVolume
+from ..learned_dose.shipped import LEARNED_METHODS, model_of
 from ..media import DensityBands, MediaMap, SchneiderConversion, segment_media
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
@@ -33,8 +34,8 @@ from ..voxel_dose.statistics import RegionDose, radiobiology_warnings, region_st
 if TYPE_CHECKING:
     from ..transport.voxels import TransportSettings
 
-DOSE_METHODS = ("local", "single-vsv", "density-scaled", "multiple-vsv", "monte-carlo")
-"""Methods by rising faithfulness to the patient."""
+DOSE_METHODS = ("local", "single-vsv", "density-scaled", "multiple-vsv", "monte-carlo", *LEARNED_METHODS)
+"""Methods by rising faithfulness to the patient, and those that a network learned."""
 
 DEFAULT_METHOD = "multiple-vsv"
 
@@ -60,7 +61,7 @@ class DoseOptions:
     seed
         Monte Carlo: names the random numbers.
     device
-        Monte Carlo: "cpu" or "cuda".
+        Monte Carlo and learned methods: "cpu" or "cuda".
     secondaries
         Monte Carlo: whether electrons set free by photons are followed ("transported", by analog scoring) or give
         their energy where they arise ("local", by the much faster track length).
@@ -70,6 +71,8 @@ class DoseOptions:
         Density bands of `multiple-vsv`.
     body_mask
         Whether what lies outside the body on the CT (couch, blankets) counts as air and gets no dose.
+    model
+        Learned methods: file of the model; the one that comes with RadioDosimetry if None.
     """
 
     convolution: ConvolutionOptions = field(default_factory=ConvolutionOptions)
@@ -81,6 +84,7 @@ class DoseOptions:
     conversion: SchneiderConversion | None = None
     bands: DensityBands = field(default_factory=DensityBands)
     body_mask: bool = False
+    model: Path | None = None
 
     def __post_init__(self) -> None:
         if self.histories is not None and self.target_uncertainty is not None:
@@ -166,6 +170,8 @@ def compute_dose(
         Two regions have the same name, one lies outside the CT, or radiobiology names an absent one.
     RadioDosimetryError
         Monte Carlo cannot reach the target uncertainty, or no energy reaches a region.
+    FileFormatError, InputError
+        The model of a learned method is absent or damaged, or does not hold for the nuclide.
     CancelledError
         The user cancelled.
     """
@@ -174,7 +180,9 @@ def compute_dose(
         raise InputError(f"Method '{method}' is unknown; expected one of: {', '.join(DOSE_METHODS)}.")
     _require_quantities(ct, tia)
     require_usable_regions(tia.geometry.shape_kji, regions, radiobiology)
-    source = EmissionSource.from_nuclide(Radionuclide(nuclide) if isinstance(nuclide, str) else nuclide)
+    nuclide = Radionuclide(nuclide) if isinstance(nuclide, str) else nuclide
+    source = EmissionSource.from_nuclide(nuclide)
+    model = model_of(method, options.model) if method in LEARNED_METHODS else None
     report_progress(progress, 0.0, "Media from the CT")
     tia = without_negative_activity(tia)
     bands = None if method == "monte-carlo" else options.bands
@@ -193,6 +201,13 @@ def compute_dose(
         masks = {region.name: region.mask_kji for region in regions}
         simulated = monte_carlo_dose(tia, media, source, _transport_settings(options), masks, work)
         dose, uncertainty, region_uncertainty = simulated.dose, simulated.uncertainty, simulated.region_uncertainty
+    elif model is not None:
+        from ..learned_dose.prediction import learned_dose
+
+        learned = learned_dose(
+            model, ct_on_grid, media, tia, nuclide, kind=method, regions=regions, device=options.device, progress=work
+        )
+        dose, uncertainty, region_uncertainty = learned.dose, learned.uncertainty, learned.region_uncertainty
     elif method == "local":
         dose = local_deposition(tia, media, source)
     else:
@@ -354,7 +369,11 @@ def _complete(
             media=dict(media.record.parameters),
             activity_outside_ct_share=coverage.activity_outside_share,
         ),
-        inputs={"ct": dict(ct.record.inputs), "activity": dict(tia.record.inputs)},
+        inputs={
+            "ct": dict(ct.record.inputs),
+            "activity": dict(tia.record.inputs),
+            **({"model": record.inputs["model"]} if "model" in record.inputs else {}),
+        },
         datasets={**record.datasets, **conversion},
     ).with_warnings(
         *tia.record.warnings,
