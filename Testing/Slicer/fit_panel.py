@@ -1,0 +1,110 @@
+"""TimeActivityFit's panel opened for tests, and the hands of a person on it: choosing, typing, clicking, waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+VOXEL_MM = 16.0
+"""Coarse enough for everything in a fraction of a second."""
+
+GIVEN_MBQ = 7400.0
+LONGEST_WAIT_S = 60.0
+NAME, HOURS, CT, OWN_REGIONS, TRANSFORM = range(5)
+REGION, MODEL, ORGAN = range(3)
+
+
+def opened_panel() -> Iterator[SimpleNamespace]:
+    """The panel of the module, opened; what runs is stopped and the module left in the end."""
+    import standin
+
+    _module, representation = standin.loadModule("TimeActivityFit")
+    widget = representation.self()
+    if not representation.isEntered:
+        representation.enter()
+    yield SimpleNamespace(ui=widget.ui, widget=widget, logic=widget.logic, run=widget._panel)
+    widget._panel.abandon()
+    representation.exit()
+
+
+def loaded_torso(panel: SimpleNamespace, voxel_mm: float = VOXEL_MM) -> SimpleNamespace:
+    """The virtual torso in the scene, its scans put into the table and its hours typed by hand."""
+    import TimeActivityFit
+
+    ct, scans, hours, segmentation = TimeActivityFit.loadSampleScans(voxel_mm, noisePercent=3.0)
+    for scan in scans:
+        add(panel, scan)
+    for row, value in enumerate(hours):
+        type_hours(panel, row, f"{value:g}")
+    panel.ui.segmentationSelector.setCurrentNode(segmentation)
+    panel.ui.administeredSpinBox.value = GIVEN_MBQ
+    rows = list(zip(scans, hours, strict=True))
+    return SimpleNamespace(ct=ct, scans=scans, hours=hours, segmentation=segmentation, rows=rows)
+
+
+def add(panel: SimpleNamespace, node: Any) -> None:
+    """Put a scan into the table."""
+    panel.ui.scanSelector.setCurrentNode(node)
+    panel.ui.addScanButton.click()
+
+
+def type_hours(panel: SimpleNamespace, row: int, text: str) -> None:
+    """Type the hours of a scan."""
+    panel.ui.scansTable.item(row, HOURS).setText(text)
+
+
+def select(panel: SimpleNamespace, row: int) -> None:
+    """Select a scan."""
+    panel.ui.scansTable.setCurrentCell(row, NAME)
+
+
+def choose(box: Any, text: str) -> None:
+    """Choose an entry of a combo box as a person does."""
+    box.currentIndex = next(number for number in range(box.count) if text in box.itemText(number))
+
+
+def row_of(panel: SimpleNamespace, region: str) -> int:
+    """Row of a region in the table."""
+    table = panel.ui.regionsTable
+    return next(row for row in range(table.rowCount) if table.item(row, REGION).text() == region)
+
+
+def wait(panel: SimpleNamespace, until: Callable[[], bool] | None = None) -> None:
+    """Let the window live until the run ends, or something else comes true."""
+    import slicer
+
+    end = time.monotonic() + LONGEST_WAIT_S
+    done = until or (lambda: not panel.run.isRunning)
+    while not done():
+        assert time.monotonic() < end, f"still waiting: {panel.ui.messageLabel.text}"
+        slicer.app.processEvents()
+        time.sleep(0.002)  # as a window that waits for a person; a thread may compute
+
+
+def click(panel: SimpleNamespace, button: Any) -> None:
+    """Press a button that can be pressed, and wait for what it starts."""
+    assert button.enabled, button.toolTip
+    button.click()
+    wait(panel)
+
+
+def columns(table: Any) -> dict[str, list[Any]]:
+    """Cells of a table node."""
+    from RadioDosimetryLib.tables import columnsOf
+
+    return columnsOf(table)
+
+
+def parameters(panel: SimpleNamespace) -> Any:
+    """The choices."""
+    return panel.logic.getParameterNode()
+
+
+def node_ids() -> set[str]:
+    """IDs of all nodes of the scene."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
