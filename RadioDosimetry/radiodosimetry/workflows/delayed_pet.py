@@ -1,0 +1,172 @@
+"""An early PET file and a model to files of later PET volumes: read, synthesised, written together, all marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ..delayed_pet.inference import DelayedPet, synthesize
+from ..delayed_pet.suv import SUV_UNITS, activity_from_suv
+from ..errors import InputError
+from ..images.atomic import OutputTransaction, refuse_overwriting
+from ..images.dicom_pet_writer import PetSeriesDescription, injection_time_of, write_pet_series
+from ..images.readers import read_volume
+from ..images.volume import QuantitativeVolume
+from ..images.writers import write_volume
+from ..nuclides import Radionuclide
+from ..progress import PartialProgress, Progress, report_progress
+from ..units import SECONDS_PER_HOUR, Quantity
+from .output_folder import output_folder
+
+
+@dataclass(frozen=True)
+class SynthesisRequest:
+    """What to synthesise from which files.
+
+    Attributes
+    ----------
+    model, early
+        Model file, and the early scan: NIfTI, NRRD, MetaImage, or DICOM file or folder.
+    early_time_h, times_h
+        Times after injection [h].
+    nuclide
+        Of the tracer.
+    ct
+        CT of the session; None without.
+    unit
+        Unit of an early scan that does not say it: one of activity concentration, or "SUV".
+    weight_kg, administered_bq
+        Body weight [kg] and administered activity [Bq]; both are needed for SUV, the latter also bounds the totals.
+    injection
+        When the tracer was given, for a scan that does not name its time.
+    dicom
+        Write each volume as a DICOM series too.
+    device
+        "cpu" or "cuda".
+    """
+
+    model: Path
+    early: Path
+    early_time_h: float
+    times_h: tuple[float, ...]
+    nuclide: str
+    ct: Path | None = None
+    unit: str | None = None
+    weight_kg: float | None = None
+    administered_bq: float | None = None
+    injection: datetime | None = None
+    dicom: bool = False
+    device: str = "cpu"
+
+
+def synthesize_files(
+    request: SynthesisRequest, output: Path, progress: Progress | None = None
+) -> tuple[DelayedPet, list[Path]]:
+    """Synthesise and write `pet_24h.nii.gz`, `pet_24h_uncertainty.nii.gz`, … and, if asked for, `pet_24h_dicom/`.
+
+    Parameters
+    ----------
+    request
+        What to do.
+    output
+        Folder, made if absent. All files appear, or none.
+    progress
+        Who watches, and may cancel.
+
+    Returns
+    -------
+    tuple
+        The volumes and the image files written (each with a sidecar; of a DICOM series its folder).
+
+    Raises
+    ------
+    InputError
+        The early scan or the times cannot be used with the model; the text gives every reason.
+    OutputError
+        The folder cannot be written.
+    """
+    times_s = [hours * SECONDS_PER_HOUR for hours in request.times_h]
+    early_time_s = request.early_time_h * SECONDS_PER_HOUR
+    report_progress(progress, 0.0, "reading the early scan")
+    early = read_early_scan(request)
+    ct = None if request.ct is None else read_volume(request.ct, Quantity.CT_NUMBER)
+    made = synthesize(
+        request.model, early, early_time_s, times_s, request.nuclide, ct,
+        administered_bq=request.administered_bq, device=request.device, progress=PartialProgress(progress, 0.1, 0.9),
+    )  # fmt: skip
+    with output_folder(Path(output)):
+        paths = _write(made, request, Path(output))
+    report_progress(progress, 1.0, "written")
+    return made, paths
+
+
+def read_early_scan(request: SynthesisRequest) -> QuantitativeVolume:
+    """The early scan as activity concentration [Bq/mL], SUV converted where weight and activity are known.
+
+    Raises
+    ------
+    UnitError
+        It is not quantitative.
+    InputError
+        It is in SUV and something is missing.
+    """
+    if request.unit in SUV_UNITS:
+        raw = read_volume(request.early, Quantity.DIMENSIONLESS)
+        elapsed_s = request.early_time_h * SECONDS_PER_HOUR
+        early = activity_from_suv(raw, request.weight_kg, request.administered_bq, elapsed_s, request.nuclide)
+    else:
+        early = read_volume(request.early, Quantity.ACTIVITY_CONCENTRATION, request.unit)
+    if request.injection is None:
+        return early
+    given = request.injection + timedelta(hours=request.early_time_h)
+    if early.time is not None and abs((early.time - given).total_seconds()) > 1800:
+        raise InputError(
+            f"The early scan holds at {early.time}, {request.early_time_h:g} h after the injection is {given}; correct "
+            "the time of injection or the early time."
+        )
+    return early if early.time is not None else replace(early, time=given)
+
+
+def output_names(times_h: Sequence[float], with_uncertainty: bool = True) -> list[str]:
+    """Names of the image files for times [h]: pet_24h.nii.gz, pet_24h_uncertainty.nii.gz, …"""
+    stems = [f"pet_{hours:g}h" for hours in times_h]
+    suffixes = ("", "_uncertainty") if with_uncertainty else ("",)
+    return [f"{stem}{suffix}.nii.gz" for stem in stems for suffix in suffixes]
+
+
+def _write(made: DelayedPet, request: SynthesisRequest, output: Path) -> list[Path]:
+    names = [output / name for name in output_names(request.times_h)]
+    refuse_overwriting(names, [request.early, request.ct])
+    paths: list[Path] = []
+    folders = [output / f"pet_{hours:g}h_dicom" for hours in request.times_h] if request.dicom else []
+    for folder in folders:
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"The folder {folder} holds files already; empty it, or give another output folder.")
+    with OutputTransaction() as transaction:
+        for hours, volume, uncertainty in zip(request.times_h, made.volumes, made.uncertainties, strict=True):
+            for one, name in zip((volume, uncertainty), output_names([hours]), strict=True):
+                if one is not None:
+                    write_volume(one, output / name, transaction)
+                    paths.append(output / name)
+        for folder, time_s, volume in zip(folders, made.times_s, made.volumes, strict=False):
+            folder.mkdir(exist_ok=True)
+            reference = request.early if request.early.is_dir() or request.early.suffix.lower() == ".dcm" else None
+            nuclide = Radionuclide(request.nuclide)
+            model = volume.record.inputs["model"]
+            description = PetSeriesDescription(
+                series=f"PET {time_s / SECONDS_PER_HOUR:g} h",
+                derivation=(
+                    f"by a network ({model['path']}, sha256 {model['sha256'][:16]}) from the scan at "
+                    f"{request.early_time_h:g} h; never measured, not for diagnosis"
+                ),
+                nuclide=nuclide.name,
+                half_life_s=nuclide.half_life_s,
+                injection=injection_time_of(volume, time_s),
+                administered_bq=request.administered_bq,
+                synthetic=True,
+            )
+            write_pet_series(volume, folder, description, reference=reference, transaction=transaction)
+            paths.append(folder)
+    return paths
