@@ -29,6 +29,7 @@ COMMANDS = {
     "tia": "time-integrated activity map from serial images",
     "svalues": "S-values of a stylised adult, or of a patient's own CT and regions",
     "organ-dose": "organ absorbed doses from residence times",
+    "synthesize": "later PET volumes from one early scan, by a trained model",
     "train": "train a network on a folder of patients",
     "evaluate": "judge a model on patients that it has not learned from",
     "demo": "generate a synthetic patient and compute its dose by two methods",
