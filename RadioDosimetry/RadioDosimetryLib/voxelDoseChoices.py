@@ -34,8 +34,6 @@ class DoseMethod(Enum):
             "density-scaled": _("Voxel S-values, scaled by density"),
             "multiple-vsv": _("Multiple voxel S-values, by tissue"),
             "monte-carlo": _("Monte Carlo"),
-            "unet": _("Residual U-Net (learned)"),
-            "dblurdosenet": _("DblurDoseNet for SPECT (learned)"),
             "unet": _("Network: residual 3-D U-Net"),
             "dblurdosenet": _("Network: DblurDoseNet"),
         }[self.value]
