@@ -240,11 +240,15 @@ class DelayedPetPanel(RunningPanel):
 
     def _show(self) -> None:
         from .delayedPetNodes import shownVolumes
-        from .display import showSideBySide
+        from .display import arrangeSideBySide, showSideBySide
+        from .sideBySide import newestDose
 
         parameters = self._parameters
         shown = shownVolumes(self._logic.results(), parameters.acquiredVolume, parameters.acquiredTimeH)
-        showSideBySide(shown, parameters.ctVolume)
+        dose = newestDose()
+        if dose is not None and parameters.acquiredVolume is None:
+            shown = [*shown[:2], dose]
+        arrangeSideBySide(showSideBySide(shown, parameters.ctVolume))
 
     def onHandOver(self) -> None:
         """Give the series to TimeActivityFit and open it."""

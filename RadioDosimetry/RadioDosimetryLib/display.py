@@ -21,6 +21,7 @@ WINDOW_PERCENTILE = 99.9
 """Percentile of the voxels with dose at which the window ends: single hot voxels of noise do not darken the rest."""
 
 _LARGEST_SAMPLE = 2_000_000
+_FIRST_LAYOUT = 59300
 _TITLES = {
     "absorbed_dose": "Absorbed dose\nGy",
     "absorbed_dose_rate": "Absorbed dose rate\nGy/s",
@@ -140,7 +141,7 @@ def showSideBySide(
     Returns
     -------
     list of str
-        Names of the views used; `sideBySideLayout` shows them.
+        Names of the views used; `arrangeSideBySide` shows them.
     """
     shareWindow([node for node in volumeNodes if node is not None])
     compositeOf = {composite.GetLayoutName(): composite for composite in sliceCompositeNodes()}
@@ -169,6 +170,20 @@ def sideBySideLayout(viewNames: Sequence[str]) -> str:
     return f'<layout type="horizontal" split="true">{items}</layout>'
 
 
+def arrangeSideBySide(viewNames: Sequence[str]) -> None:
+    """Turn the window to a layout of these slice views beside each other; nothing without a window."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    node = manager.layoutLogic().GetLayoutNode()
+    number = _FIRST_LAYOUT + len(viewNames)
+    if node.IsLayoutDescription(number):
+        node.SetLayoutDescription(number, sideBySideLayout(viewNames))
+    else:
+        node.AddLayoutDescription(number, sideBySideLayout(viewNames))
+    manager.setLayout(number)
+
+
 def linkSliceViews(linked: bool) -> None:
     """Link all slice views, so that they scroll and zoom together while the mouse moves; or unlink them."""
     for composite in sliceCompositeNodes():
@@ -177,17 +192,25 @@ def linkSliceViews(linked: bool) -> None:
 
 
 def shareWindow(nodes: Sequence) -> None:
-    """Give volumes of the same quantity the same window, from zero to a round number above all of them."""
+    """Give volumes of the same quantity the same window, from zero to a round number above all of them.
+
+    Doses get the colours of doses, transparent where there is none; other volumes keep theirs, and a single one its
+    window.
+    """
     from .quantities import quantityOf
 
     groups: dict[object, list] = {}
     for node in nodes:
         groups.setdefault(quantityOf(node), []).append(node)
     for quantity, group in groups.items():
-        if quantity is None or len(group) < 2:
+        isDose = quantity is not None and quantity.value == "absorbed_dose"
+        if quantity is None or (len(group) < 2 and not isDose):
             continue
         top = niceCeiling(max(_highValue(node) for node in group))
         for node in group:
+            if isDose:
+                _colour(node, "dose", 0.0, top, LOWEST_SHOWN_SHARE * top)
+                continue
             node.CreateDefaultDisplayNodes()
             node.GetDisplayNode().SetAutoWindowLevel(False)
             node.GetDisplayNode().SetWindowLevelMinMax(0.0, top)

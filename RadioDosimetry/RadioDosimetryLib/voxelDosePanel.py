@@ -9,15 +9,17 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from .display import showDifference, showDose, showUncertainty
+from .display import arrangeSideBySide, showDifference, showDose, showSideBySide, showUncertainty
 from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
 from .plots import showInPlotView
 from .regionEditor import RegionEditor, newSegmentation, requireEditor, shownScan
 from .runningPanel import RunningPanel, Work
+from .sideBySide import scansBesideDose
 from .tissues import Tissue
 from .voxelDoseChecks import isDose, missingForDifference, missingForDose
 from .voxelDoseModels import isLearned
 from .voxelDoseOutputs import (
+    ACTIVITY_ROLE,
     CHART_ROLE,
     CT_ROLE,
     SEGMENTATION_ROLE,
@@ -61,6 +63,7 @@ class VoxelDosePanel(RunningPanel):
             (ui.showUncertaintyButton, self.onShowUncertainty),
             (ui.showHistogramButton, self.onShowHistogram),
             (ui.isodoseButton, self.onShowIsodose),
+            (ui.sideBySideButton, self.onShowSideBySide),
             (ui.exportButton, self.onExport),
             (ui.compareButton, self.onCompare),
             (ui.checkAllButton, self.onCheckAll),
@@ -147,7 +150,7 @@ class VoxelDosePanel(RunningPanel):
         hasDose = isDose(doseNode) and doseNode.GetImageData() is not None
         ui = self._ui
         ui.showDoseButton.enabled = hasDose
-        ui.isodoseButton.enabled = hasDose
+        ui.isodoseButton.enabled = ui.sideBySideButton.enabled = hasDose
         ui.showUncertaintyButton.enabled = hasDose and doseNode.GetNodeReference(UNCERTAINTY_ROLE) is not None
         ui.showHistogramButton.enabled = hasDose and doseNode.GetNodeReference(CHART_ROLE) is not None
         ui.exportButton.enabled = hasDose and bool(ui.exportPathLineEdit.currentPath)
@@ -233,6 +236,20 @@ class VoxelDosePanel(RunningPanel):
     def onShowHistogram(self) -> None:
         """Dose-volume histogram in a plot view."""
         self._guarded(self._showHistogram)
+
+    def onShowSideBySide(self) -> None:
+        """Early scan, delayed scan and dose in linked views."""
+        self._guarded(self._showSideBySide)
+
+    def _showSideBySide(self) -> None:
+        parameters = self._parameters
+        dose = parameters.shownDose
+        other = parameters.testDose if parameters.referenceDose is dose else parameters.referenceDose
+        activity = dose.GetNodeReference(ACTIVITY_ROLE)
+        shown = scansBesideDose(dose, other if parameters.testDose is not None else None, activity)
+        arrangeSideBySide(showSideBySide(shown, dose.GetNodeReference(CT_ROLE)))
+        names = ", ".join(node.GetName() for node in shown)
+        self._say(_("Beside each other, linked: {names}.").format(names=names))
 
     def onShowIsodose(self) -> None:
         """Isodose lines in the slice views, or none any more."""

@@ -333,6 +333,44 @@ def test_two_doses_give_a_difference_by_clicks(panel: SimpleNamespace, torso: Si
     assert panel.ui.statusLabel.text.startswith("Difference from")
 
 
+def test_early_and_delayed_scan_and_dose_lie_beside_each_other_at_one_window(
+    panel: SimpleNamespace, torso: SimpleNamespace, application: Any
+) -> None:
+    import slicer
+
+    from radiodosimetry.units import Quantity
+    from RadioDosimetryLib.display import niceCeiling
+    from RadioDosimetryLib.quantities import setQuantity
+
+    assert not panel.ui.sideBySideButton.enabled
+    late = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, torso.activity, "Late scan")
+    slicer.util.updateVolumeFromArray(late, slicer.util.arrayFromVolume(torso.activity) / 4)
+    setQuantity(late, Quantity.ACTIVITY_CONCENTRATION)
+    late.SetAttribute("RadioDosimetry.HoursAfterInjection", "96")
+    torso.activity.SetAttribute("RadioDosimetry.HoursAfterInjection", "24")
+    _apply(panel)
+    panel.ui.sideBySideButton.click()
+    dose = panel.ui.shownDoseSelector.currentNode()
+    manager = application.layoutManager()
+    composites = [manager.sliceWidget(name).mrmlSliceCompositeNode() for name in ("Red", "Yellow", "Green")]
+    shown = [composite.GetForegroundVolumeID() for composite in composites]
+    assert shown == [torso.activity.GetID(), late.GetID(), dose.GetID()]
+    assert all(composite.GetBackgroundVolumeID() == torso.ct.GetID() for composite in composites)
+    assert all(composite.GetLinkedControl() for composite in composites)
+    windows = [node.GetDisplayNode().GetWindowLevelMax() for node in (torso.activity, late)]
+    values = slicer.util.arrayFromVolume(torso.activity)
+    assert windows == [niceCeiling(np.percentile(values[values > 0], 99.9))] * 2
+    assert dose.GetDisplayNode().GetColorNode().GetName() == "RadioDosimetry_Dose"
+    assert 'type="horizontal"' in manager.layoutLogic().GetLayoutNode().GetLayoutDescription(manager.layout)
+    _apply(panel, "Single voxel")
+    panel.ui.sideBySideButton.click()
+    other = panel.ui.shownDoseSelector.currentNode()
+    assert other is not dose
+    shown = [composite.GetForegroundVolumeID() for composite in composites]
+    assert shown == [torso.activity.GetID(), other.GetID(), dose.GetID()]
+    assert other.GetDisplayNode().GetWindowLevelMax() == dose.GetDisplayNode().GetWindowLevelMax()
+
+
 def test_isodose_lines_come_and_go(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
     import slicer
 
