@@ -29,10 +29,14 @@ COMMANDS = {
     "tia": "time-integrated activity map from serial images",
     "svalues": "S-values of a stylised adult, or of a patient's own CT and regions",
     "organ-dose": "organ absorbed doses from residence times",
+    "case": "a patient's whole dosimetry from one case.toml, and its report",
+    "cohort": "many cases over local cores or a Dask cluster, and their doses in one table",
+    "report": "the report of a case: one HTML file, tables, DICOM objects",
     "synthesize": "later PET volumes from one early scan, by a trained model",
     "train": "train a network on a folder of patients",
     "evaluate": "judge a model on patients that it has not learned from",
-    "demo": "generate a synthetic patient and compute its dose by two methods",
+    "simulate": "virtual patients with true activity, simulated scans and Monte Carlo dose",
+    "demo": "generate a synthetic patient and take it the whole way to a report",
 }
 """Subcommand to its one-line help; the module of the same name in this package implements it."""
 
