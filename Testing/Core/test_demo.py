@@ -13,8 +13,11 @@ from radiodosimetry.cli import main
 from radiodosimetry.errors import CancelledError, OutputError
 from radiodosimetry.images.readers import read_volume
 from radiodosimetry.images.regions import read_label_map
+from radiodosimetry.time_activity.fit_files import read_fits
 from radiodosimetry.units import Quantity
 from radiodosimetry.virtual_patients import centred_geometry, torso_patient
+from radiodosimetry.virtual_patients.torso import torso_structures
+from radiodosimetry.workflows.case import run_case
 from radiodosimetry.workflows.demo import FILES, TABLE_COLUMNS, DemoResult, run_demo
 
 _COARSE_GRID = centred_geometry((27, 22, 32), (12.0, 12.0, 12.0))
@@ -23,7 +26,10 @@ _COARSE_GRID = centred_geometry((27, 22, 32), (12.0, 12.0, 12.0))
 
 def test_everything_promised_is_written_and_nothing_else(coarse_demo: DemoResult) -> None:
     records = {f"{name}.json" for name in FILES}
-    assert {path.name for path in coarse_demo.folder.iterdir()} == set(FILES) | records
+    case = {"case.toml", "results"}
+    assert {path.name for path in coarse_demo.folder.iterdir()} == set(FILES) | records | case
+    assert coarse_demo.report == coarse_demo.folder / "results" / "report" / "report.html"
+    assert coarse_demo.report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_every_record_says_version_and_operation(coarse_demo: DemoResult) -> None:
@@ -72,10 +78,22 @@ def test_both_methods_agree_in_organs_of_soft_tissue(coarse_demo: DemoResult) ->
 
 def test_text_shows_every_region_and_where_the_files_are(coarse_demo: DemoResult) -> None:
     text = coarse_demo.text()
+    assert text.splitlines()[0] == f"Report of all four scans: {coarse_demo.report}"
     for row in coarse_demo.table:
         assert row.region in text
     assert str(coarse_demo.folder) in text
-    assert max(len(line) for line in text.splitlines()[:-1]) <= 100
+    assert max(len(line) for line in text.splitlines()[1:-1]) <= 100
+
+
+def test_the_case_of_the_demo_is_up_to_date_and_gives_back_the_half_lives_it_was_made_with(
+    coarse_demo: DemoResult,
+) -> None:
+    again = run_case(coarse_demo.folder)
+    assert again.done == ()
+    fits = read_fits(again.results / "fits" / "fits.json")
+    half_lives_h = {each.name: each.effective_half_life_h for each in torso_structures()}
+    for region in ("liver", "spleen", "tumour1"):
+        assert fits[region].effective_half_life_s == pytest.approx(3600 * half_lives_h[region], rel=1e-4), region
 
 
 def test_the_same_seed_gives_the_same_table(coarse_demo: DemoResult, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..evaluation.bland_altman import BlandAltman
 from ..evaluation.profiles import LineProfile
-from .figure_style import LINE_STYLES, colour_of, new_figure, plain_axes
+from .figure_style import CATEGORY_COLOURS, LINE_STYLES, colour_of, line_colour_of, mark_decades, new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,12 @@ BASELINE_PERCENT = 5.0
 """Dashed lines of a Bland-Altman plot, as in Kim 2022 (Fig. 2)."""
 
 
-def dvh_figure(histograms: Mapping[str, Sequence[DoseVolumeHistogram]], title: str = "") -> Figure:
+def dvh_figure(
+    histograms: Mapping[str, Sequence[DoseVolumeHistogram]],
+    title: str = "",
+    logarithmic: bool = False,
+    height_inch: float = 4.8,
+) -> Figure:
     """Cumulative dose-volume histograms: a colour per region, a line style per method.
 
     Parameters
@@ -31,6 +36,10 @@ def dvh_figure(histograms: Mapping[str, Sequence[DoseVolumeHistogram]], title: s
         Name of each method (or an empty name for a single one) to the histograms of its regions.
     title
         Above the graph.
+    logarithmic
+        Spread the low doses (tumours much hotter than organs).
+    height_inch
+        Height of the figure.
 
     Raises
     ------
@@ -39,18 +48,24 @@ def dvh_figure(histograms: Mapping[str, Sequence[DoseVolumeHistogram]], title: s
     """
     if not any(histograms.values()):
         raise InputError("A DVH figure needs at least one region; give labels.")
-    figure = new_figure(7.5, 4.8)
+    figure = new_figure(7.5, height_inch)
     axes = figure.subplots()
     colours: dict[str, str] = {}
+    styles: dict[str, str] = {}  # of regions beyond the colours, where a single method leaves the line styles free
     for method, style in zip(histograms, _cycle_styles(len(histograms)), strict=True):
         for histogram in histograms[method]:
-            colour = colours.setdefault(histogram.region, colour_of(len(colours)))
+            if len(histograms) == 1:
+                style = LINE_STYLES[len(colours) // len(CATEGORY_COLOURS) % len(LINE_STYLES)]
+                styles[histogram.region] = style
+            colour = colours.setdefault(histogram.region, line_colour_of(len(colours)))
             percent = histogram.cumulative_volume_percent
             axes.plot(histogram.dose_gy, percent, color=colour, linestyle=style, linewidth=1.6)
     axes.set(xlabel="Absorbed dose [Gy]", ylabel="Volume receiving at least this dose [%]", title=title)
     axes.set(xlim=(0, None), ylim=(0, 103))
+    if logarithmic:
+        _spread_low_doses(axes, [histogram for each in histograms.values() for histogram in each])
     plain_axes(axes)
-    entries = [(region, colour, "-") for region, colour in colours.items()]
+    entries = [(region, colour, styles.get(region, "-")) for region, colour in colours.items()]
     if len(histograms) > 1:
         entries += [(m, "0.2", s) for m, s in zip(histograms, _cycle_styles(len(histograms)), strict=True)]
     _legend_beside(figure, entries)
@@ -215,6 +230,16 @@ def method_comparison_figure(
     entries = [(reference, "0.35", "-"), *((method, colour_of(n), "-") for n, method in enumerate(others))]
     _legend_below(figure, entries, linewidth=7)
     return figure
+
+
+def _spread_low_doses(axes: Axes, histograms: Sequence[DoseVolumeHistogram]) -> None:
+    """A logarithmic axis from where the coldest region begins to lose volume to the hottest dose."""
+    lowest = [float(np.interp(-99.0, -each.cumulative_volume_percent, each.dose_gy)) for each in histograms]
+    highest = max(float(each.dose_gy[-1]) for each in histograms)
+    axes.set_xscale("log")
+    first = max(0.7 * min(lowest), 1e-4 * highest)
+    axes.set_xlim(first, 1.1 * highest)
+    mark_decades(axes.xaxis, first, 1.1 * highest)
 
 
 def _draw_agreement(axes: Axes, summary: BlandAltman, of_what: str, baseline_percent: float) -> None:

@@ -48,6 +48,8 @@ class Column:
         Whether a plus sign is printed.
     least
         Numbers below it are printed as such: "< 0.01".
+    decimals
+        Decimals in the place of significant digits.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Column:
     digits: int = DIGITS
     signed: bool = False
     least: float = 0.0
+    decimals: int | None = None
 
     @property
     def heading(self) -> str:
@@ -176,11 +179,12 @@ Block = ReportTable | Picture | Text
 
 @dataclass(frozen=True)
 class ReportSection:
-    """A heading and what is below it; `new_page` begins a page in print."""
+    """A heading and what is below it; `new_page` begins a page in print, an `appendix` comes after the signatures."""
 
     heading: str
     blocks: tuple[Block, ...]
     new_page: bool = False
+    appendix: bool = False
 
 
 @dataclass(frozen=True)
@@ -255,6 +259,9 @@ def cell_text(cell: Any, column: Column) -> str:
         return str(cell).replace("_", " ") if column.name in NAMES else str(cell)
     if 0 < cell < column.least:
         return f"< {column.least:g}"
+    if column.decimals is not None:
+        text = f"{cell:{'+' if column.signed else ''}.{column.decimals}f}"
+        return text.replace("-", _MINUS)
     return number_text(cell, column.digits, column.signed)
 
 

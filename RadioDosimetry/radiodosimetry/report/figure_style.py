@@ -11,11 +11,15 @@ from ..images.atomic import OutputTransaction, full_suffix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 CATEGORY_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#999999")
 """Colours of regions and methods, told apart by colour-blind readers: the set of Okabe and Ito
 (jfly.uni-koeln.de/color)."""
+
+_ON_WHITE = {"#F0E442": "#8F8300"}
+"""Colour to the one that stands for it on white."""
 
 LINE_STYLES = ("-", "--", ":", "-.")
 
@@ -32,6 +36,23 @@ DOTS_PER_INCH = 150
 def colour_of(number: int) -> str:
     """Colour of the item with this number."""
     return CATEGORY_COLOURS[number % len(CATEGORY_COLOURS)]
+
+
+def line_colour_of(number: int) -> str:
+    """The same for lines and marks on white paper, where yellow would be lost."""
+    return _ON_WHITE.get(colour_of(number), colour_of(number))
+
+
+def mark_decades(axis: Axis, lowest: float, highest: float) -> None:
+    """Plain numbers (0.1, 1, 10) on a logarithmic axis: decades, and their 2 and 5 where there are few of them."""
+    from matplotlib.ticker import FixedLocator, NullFormatter
+
+    few = highest < 1000.0 * lowest
+    steps = (1.0, 2.0, 5.0) if few else (1.0,)
+    marks = [step * 10.0**power for power in range(-12, 13) for step in steps]
+    axis.set_major_locator(FixedLocator([mark for mark in marks if lowest <= mark <= highest]))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def new_figure(width_inch: float, height_inch: float) -> Figure:

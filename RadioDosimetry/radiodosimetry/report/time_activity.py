@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..time_activity.curve_fit import CurveFit
 from ..time_activity.time_activity_curve import TimeActivityCurve
 from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
-from .figure_style import colour_of, new_figure, plain_axes
+from .figure_style import colour_of, mark_decades, new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,16 +140,14 @@ def _draw(
 
 def _set_logarithmic(axes: Axes, curve: TimeActivityCurve, values_mbq: NDArray[np.float64]) -> None:
     """A logarithmic scale that the zero at administration and far tails do not stretch."""
-    from matplotlib.ticker import LogFormatter
-
     positive = curve.activity_bq[curve.activity_bq > 0] / BECQUEREL_PER_MEGABECQUEREL
     lowest = min(float(positive.min()), float(values_mbq[-1]) if values_mbq[-1] > 0 else math.inf)
     highest = max(float(positive.max()), float(values_mbq.max()))
     axes.set_yscale("log")
-    for labels in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        labels(LogFormatter(minor_thresholds=(1.2, 0.5)))
     axes.tick_params(which="both", labelsize=8)
-    axes.set_ylim(lowest / 10 ** (_DECADES_BELOW / 4), highest * 10 ** (_DECADES_BELOW / 4))
+    reach = 10 ** (_DECADES_BELOW / 4)
+    axes.set_ylim(lowest / reach, highest * reach)
+    mark_decades(axes.yaxis, lowest / reach, highest * reach)
 
 
 def _integral_words(fit: CurveFit) -> str:

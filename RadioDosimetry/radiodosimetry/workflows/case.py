@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..learned_dose.shipped import LEARNED_METHODS
 from ..progress import PartialProgress, Progress, report_progress
 from .case_settings import RESULTS_FOLDER, Case, case_file_of, read_case
 from .case_state import CaseState, key_of, one_run_at_a_time
@@ -83,8 +84,8 @@ def run_case(path: Path, progress: Progress | None = None) -> CaseRun:
     """Compute what is missing or out of date of a case, and its report.
 
     A step runs if its settings, the content of its input files, the steps before it or the version of RadioDosimetry
-    have changed since it finished, or if its files are not as it left them. What was finished stays valid whatever
-    happens later.
+    have changed since it finished, if its files are not as it left them, or if a step before it just ran. What was
+    finished stays valid whatever happens later.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def run_case(path: Path, progress: Progress | None = None) -> CaseRun:
         start = 0.0
         for step in steps:
             stop = start + step.share / whole
-            if state.is_done(step.name, keys[step.name]):
+            if state.is_done(step.name, keys[step.name]) and not set(step.before) & set(done):
                 kept.append(step.name)
             else:
                 _run(step, case, results, state, keys[step.name], PartialProgress(progress, start, stop))
@@ -199,7 +200,7 @@ def _dose(case: Case, method: str) -> PlannedStep:
     if method == "monte-carlo":
         names = ("histories", "target_uncertainty_percent", "seed", "device")
         used |= {name: getattr(settings, name) for name in names}
-    if method in settings.models:
+    if method in LEARNED_METHODS:
         inputs.append(f"model of {method}")
         used["device"] = settings.device
     before: tuple[str, ...] = ("tia", "fits") if case.radiobiology else ("tia",)

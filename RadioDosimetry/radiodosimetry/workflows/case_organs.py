@@ -122,6 +122,7 @@ def organ_sources(
     if not asked.organs:
         organs = _by_name([region for region in times if region not in asked.lesions], known)
     taken = {region for parts in organs.values() for region in parts} | set(asked.lesions)
+    taken |= _parts_of(taken, case)
     left_out = [region for region in times if region not in taken]
     if left_out:
         warnings.append(
@@ -147,6 +148,13 @@ def organ_sources(
     lesions = {lesion: masses_g[lesion] for lesion in asked.lesions}
     made_of = {**organs, **{lesion: (lesion,) for lesion in asked.lesions}}
     return OrganSources(found, patient, lesions, made_of, tuple(warnings))
+
+
+def _parts_of(regions: Collection[str], case: Case) -> set[str]:
+    """Labels that expressions have made these regions of: they are in them already."""
+    expressions = case.regions.expressions
+    used = [expressions[region] for region in regions if region in expressions]
+    return {part.strip() for expression in used for part in expression.split("+")}
 
 
 def _by_name(regions: Sequence[str], known: Collection[str]) -> dict[str, tuple[str, ...]]:

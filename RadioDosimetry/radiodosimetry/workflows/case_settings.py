@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import FileFormatError, InputError
+from ..learned_dose.shipped import LEARNED_METHODS
 from ..nuclides import Radionuclide
 from ..organ_dose.phantom import PHANTOM_NAMES
 from ..time_activity.fitting import FIT_MODELS
@@ -23,6 +24,9 @@ CASE_FILE = "case.toml"
 
 CASE_FORMAT = 1
 """Version of the keys in `case.toml` and of the folder a run writes."""
+
+NOISY_METHOD = "monte-carlo"
+"""The method whose dose maps have statistical noise."""
 
 RESULTS_FOLDER = "results"
 """Where a run writes, inside the folder of `case.toml`."""
@@ -183,7 +187,10 @@ class CaseDose:
     methods
         Of `DOSE_METHODS`, at least one; each is a step of its own.
     reference
-        The one the report shows in full and compares with; the most faithful one if None.
+        The one the others are compared with; the most faithful one if None.
+    shown
+        The one the report shows in full; if None the most faithful one that is not learned and has no statistical
+        noise, which would broaden histograms and isodoses.
     histories, target_uncertainty_percent, seed, device
         Of Monte Carlo.
     body_mask, clamp_hu
@@ -194,6 +201,7 @@ class CaseDose:
 
     methods: tuple[str, ...] = (DEFAULT_METHOD,)
     reference: str | None = None
+    shown: str | None = None
     histories: int | None = None
     target_uncertainty_percent: float | None = None
     seed: int = 1
@@ -209,8 +217,9 @@ class CaseDose:
             raise InputError(f"methods names one twice: {', '.join(self.methods)}; keep each once.")
         for method in (*self.methods, *self.models):
             require_one_of(method, DOSE_METHODS, "The method")
-        if self.reference is not None:
-            require_one_of(self.reference, self.methods, "The reference among methods")
+        for name in ("reference", "shown"):
+            if getattr(self, name) is not None:
+                require_one_of(getattr(self, name), self.methods, f"{name} among methods")
         require_one_of(self.device, ("cpu", "cuda"), "The device")
         if self.histories is not None and self.histories < 1:
             raise InputError(f"histories must be above zero, found {self.histories}.")
@@ -218,9 +227,15 @@ class CaseDose:
             raise InputError("Give either histories or target_uncertainty_percent, not both.")
 
     @property
-    def shown(self) -> str:
+    def shown_method(self) -> str:
         """The method the report shows in full."""
-        return self.reference or max(self.methods, key=DOSE_METHODS.index)
+        smooth = [method for method in self.methods if method not in (NOISY_METHOD, *LEARNED_METHODS)]
+        return self.shown or max(smooth or self.methods, key=_faithfulness)
+
+    @property
+    def reference_method(self) -> str:
+        """The method that the others are compared with."""
+        return self.reference or max(self.methods, key=_faithfulness)
 
 
 @dataclass(frozen=True)
@@ -390,6 +405,11 @@ class Case:
         files["S-values"] = self.organ_dose.s_values
         files |= {f"model of {method}": path for method, path in self.dose.models.items()}
         return {role: path for role, path in files.items() if path is not None}
+
+
+def _faithfulness(method: str) -> int:
+    """Place among the methods; learned ones, which rest on what they were trained on, come first."""
+    return -1 if method in LEARNED_METHODS else DOSE_METHODS.index(method)
 
 
 def case_file_of(path: Path) -> Path:

@@ -15,6 +15,7 @@ from ..images.resampling import resample_ct
 from ..images.sidecar import sidecar_path
 from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
+from ..learned_dose.shipped import LEARNED_METHODS
 from ..media import schneider_2000, segment_media
 from ..nuclides import Radionuclide
 from ..organ_dose.dose_tables import contributions_csv, effective_dose_values, organ_dose_csv
@@ -214,6 +215,8 @@ def dose_options(case: Case, method: str) -> DoseOptions:
             seed=case.dose.seed,
             device=case.dose.device,
         )
+    elif method in LEARNED_METHODS:
+        options = replace(options, model=case.dose.models.get(method), device=case.dose.device)
     return options
 
 

@@ -14,6 +14,9 @@ from .case_settings import CASE_FILE, CASE_FORMAT
 from .dose import DEFAULT_METHOD
 from .output_folder import output_folder
 
+FAR = 2
+"""Folders up from that of the case beyond which a path is written in full."""
+
 _LESION_WORDS = ("tumour", "tumor", "lesion", "metastas", "gtv")
 
 
@@ -123,7 +126,8 @@ method = "auto"                      # or mono, bi, trapezoid, organ-shape
 
 [dose]
 methods = {json.dumps(list(start.methods))}        # local, single-vsv, density-scaled, multiple-vsv, monte-carlo
-# reference = "monte-carlo"          # shown in full; the others are compared with it
+# reference = "monte-carlo"          # the others are compared with it
+# shown = "multiple-vsv"             # shown in full
 # histories = 2000000
 seed = 1
 # body_mask = false                  # couch and blankets are air
@@ -157,9 +161,10 @@ def _path(path: Path, folder: Path) -> str:
     if not path.is_absolute() and not path.exists():
         return json.dumps(path.as_posix())
     try:
-        return json.dumps(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix())
+        near = Path(os.path.relpath(path.resolve(), folder.resolve()))
     except ValueError:  # another drive
-        return json.dumps(path.resolve().as_posix())
+        near = path.resolve()
+    return json.dumps((path.resolve() if near.parts.count("..") > FAR else near).as_posix())
 
 
 def _region_names(start: CaseStart) -> list[str]:

@@ -1,10 +1,12 @@
-"""The demonstration: a synthetic patient, its dose by convolution and by Monte Carlo, and how far they differ."""
+"""The demonstration: a synthetic patient, its dose by two methods, and its four scans the whole way to a report."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,10 @@ from ..images.writers import write_volume
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record, to_json
 from ..virtual_patients import SyntheticPatient, torso_patient, torso_scans
+from ..virtual_patients.torso import ADMINISTERED_MBQ
 from ..voxel_dose.statistics import RegionDose
+from .case_settings import RESULTS_FOLDER
+from .demo_case import run_demo_case
 from .dose import DoseOptions, DoseResult, compute_dose, integrate_physical_decay
 from .output_folder import output_folder
 
@@ -33,7 +38,7 @@ COMPOSED_REGIONS = {"whole_liver": "liver+tumour1+tumour2"}
 """Regions of the demo beyond the labels: the liver with its lesions."""
 
 SERIAL_HOURS = (4, 24, 96, 168)
-"""Hours after the administration of the serial scans; the dose is of the second one alone."""
+"""Hours after the administration of the serial scans; both dose maps are of the second one alone, the case of all."""
 
 SERIAL_FILES = tuple(f"scan_{hours:03d}h.nii.gz" for hours in SERIAL_HOURS)
 
@@ -51,7 +56,7 @@ FILES = (
     "dose_monte_carlo.png",
     "difference.png",
 )
-"""What the demo writes, each with its record beside it."""
+"""What the demo writes, each with its record beside it; `case.toml` and the folder `results` come to it."""
 
 TABLE_COLUMNS = (
     "region",
@@ -101,16 +106,21 @@ class DemoResult:
         Names of the files, records aside.
     table
         One row per region.
+    report
+        HTML report of the case of all scans.
     """
 
     folder: Path
     files: tuple[str, ...]
     table: tuple[RegionDifference, ...]
+    report: Path
 
     def text(self) -> str:
-        """The table and the list of files, for a terminal."""
+        """Where the report is, the table and the list of files, for a terminal."""
         width = max(len("region"), *(len(row.region) for row in self.table))
         lines = [
+            f"Report of all four scans: {self.report}",
+            "",
             f"Mean absorbed dose of {NUCLIDE}, {TEST_METHOD} against {REFERENCE_METHOD} (± one standard uncertainty)",
             "",
             f"{'region':<{width}}  volume [mL]   Monte Carlo [Gy]  multiple VSV [Gy]  difference [%]",
@@ -144,7 +154,7 @@ def run_demo(
     geometry: VolumeGeometry | None = None,
     progress: Progress | None = None,
 ) -> DemoResult:
-    """Generate a synthetic patient, compute its dose by two methods and write everything into a folder.
+    """Generate a synthetic patient, compute its dose by two methods, and its scans as a case with a report.
 
     Parameters
     ----------
@@ -176,7 +186,7 @@ def run_demo(
         The user cancelled; nothing is left behind.
     """
     output = Path(output)
-    with output_folder(output):
+    with _taken_back(output), output_folder(output):
         report_progress(progress, 0.0, "Generating the patient")
         patient = torso_patient(geometry, seed)
         tia = integrate_physical_decay(patient.activity, NUCLIDE)
@@ -184,12 +194,28 @@ def run_demo(
         options = DoseOptions(histories=histories, seed=seed, device=device)
         test, reference = (
             compute_dose(patient.ct, tia, NUCLIDE, method, regions, options, progress=PartialProgress(progress, *part))
-            for method, part in ((TEST_METHOD, (0.02, 0.2)), (REFERENCE_METHOD, (0.2, 0.9)))
+            for method, part in ((TEST_METHOD, (0.02, 0.12)), (REFERENCE_METHOD, (0.12, 0.55)))
         )
-        report_progress(progress, 0.9, "Writing images and pictures")
-        result = DemoResult(output, FILES, _differences(test.table, reference.table))
+        report_progress(progress, 0.55, "Writing images and pictures")
+        report = output / RESULTS_FOLDER / "report" / "report.html"
+        result = DemoResult(output, FILES, _differences(test.table, reference.table), report)
         _write(result, patient, torso_scans(SERIAL_HOURS, geometry, seed), test, reference)
+        scans = list(zip(SERIAL_HOURS, SERIAL_FILES, strict=True))
+        work = PartialProgress(progress, 0.6, 1.0)
+        run_demo_case(output, NUCLIDE, ADMINISTERED_MBQ, scans, histories, seed, device, work)
         return result
+
+
+@contextlib.contextmanager
+def _taken_back(output: Path) -> Iterator[None]:
+    """Remove the folder if this run made it and then failed; what was there before stays."""
+    existed = output.exists()
+    try:
+        yield
+    except BaseException:
+        if not existed and output.is_dir():
+            shutil.rmtree(output, ignore_errors=True)
+        raise
 
 
 def _differences(test: Sequence[RegionDose], reference: Sequence[RegionDose]) -> tuple[RegionDifference, ...]:

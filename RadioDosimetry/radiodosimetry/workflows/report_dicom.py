@@ -44,7 +44,7 @@ def write_dicom_objects(found: CaseResults, folder: Path, transaction: OutputTra
     case = found.case
     dose_path, seg_path, report_path = (folder / name for name in DICOM_FILES)
     is_dicom = case.ct.is_dir() or case.ct.suffix.lower() in (".dcm", ".ima", ".dicom")
-    description = f"Absorbed dose of {case.nuclide}, {case.dose.shown}"
+    description = f"Absorbed dose of {case.nuclide}, {case.dose.shown_method}"
     write_rtdose(
         found.dose,
         dose_path,
@@ -54,9 +54,9 @@ def write_dicom_objects(found: CaseResults, folder: Path, transaction: OutputTra
         bits=case.report.rtdose_bits,
     )
     dose_file = pydicom.dcmread(transaction.written(dose_path))
-    rows = {row["region"]: row for row in found.table("dose", case.dose.shown, "table.csv")}
+    rows = {row["region"]: row for row in found.table("dose", case.dose.shown_method, "table.csv")}
     regions = found.regions
     segmentation = write_segmentation(regions, found.dose.geometry, seg_path, dose_file, transaction)
     ordered = [rows[region.name] for region in regions]
-    write_dose_report(ordered, report_path, segmentation, dose_file, case.dose.shown, transaction)
+    write_dose_report(ordered, report_path, segmentation, dose_file, case.dose.shown_method, transaction)
     return [dose_path, sidecar_path(dose_path), seg_path, report_path]

@@ -43,7 +43,7 @@ class CaseResults:
     @property
     def dose_folder(self) -> Path:
         """Of the method that is shown."""
-        return self.results / "dose" / self.case.dose.shown
+        return self.results / "dose" / self.case.dose.shown_method
 
     @cached_property
     def fits(self) -> FitSet:
@@ -59,6 +59,12 @@ class CaseResults:
     def dose(self) -> QuantitativeVolume:
         """Dose map of the method that is shown [Gy]."""
         return read_volume(self.dose_folder / "dose.nrrd")
+
+    @cached_property
+    def uncertainty(self) -> QuantitativeVolume | None:
+        """Relative statistical uncertainty of the dose map that is shown; None where its method has none."""
+        path = self.dose_folder / "uncertainty.nrrd"
+        return read_volume(path) if path.exists() else None
 
     @cached_property
     def ct(self) -> QuantitativeVolume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..nuclides import Radionuclide
 from ..progress import Progress, report_progress
-from ..provenance import to_json
+from ..provenance import json_ready
 from ..report.curves import dvh_figure, method_comparison_figure
 from ..report.document import (
     Column,
@@ -39,8 +40,28 @@ NO_CALIBRATION_WARNING = (
 )
 """What the report says where the largest part of the budget is missing."""
 
+NO_RECOVERY_WARNING = (
+    "No recovery coefficients were given: partial-volume effects are neither corrected nor in the uncertainties. They "
+    "matter most in small regions:"
+)
+"""What the report says where small regions go uncorrected; their names follow."""
+
+RECORD_LINE = 74
+"""Characters of a line of an appended record; two columns of them fit a page."""
+
+NOISE_WARNING = 0.05
+"""Statistical uncertainty of single voxels from which histograms and isodoses are visibly broadened."""
+
+NOISE_WORDS = "D98, D2, histograms and isodoses are broadened by noise; means of regions are not."
+
 LEAST_PERCENT = 0.01
 """Smallest uncertainty printed as a number [%]."""
+
+WIDE_RANGE = 10.0
+"""Ratio of the regions' mean doses from which their histograms are drawn against the logarithm of dose."""
+
+SMALL_REGION_ML = 30.0
+"""Volume below which the limited resolution of SPECT and PET takes a good part of a region's activity out of it."""
 
 _ROUND_STEPS = (1.0, 2.0, 5.0)
 _REGION = Column("region", "Region")
@@ -63,9 +84,10 @@ def report_of(found: CaseResults, created: str, progress: Progress | None = None
     images = _images(found)
     report_progress(progress, 0.6, "Tables and graphs")
     sections = [
-        ReportSection("Absorbed dose of regions", (_region_doses(found), _dvh_picture(found))),
-        ReportSection("Images", images, new_page=True),
-        ReportSection("Time-activity curves", (_curves_picture(found), _residence_times(found)), new_page=True),
+        ReportSection("Absorbed dose of regions", (_region_doses(found),)),
+        ReportSection("Images", images),
+        ReportSection("Dose-volume histograms", (_dvh_picture(found),)),
+        ReportSection("Time-activity curves", (_curves_picture(found), _residence_times(found))),
     ]
     if len(case.dose.methods) > 1:
         sections.append(ReportSection("Comparison of dose methods", _comparison(found)))
@@ -75,11 +97,11 @@ def report_of(found: CaseResults, created: str, progress: Progress | None = None
     sections.append(ReportSection("Inputs", (_inputs(found), _scans(found))))
     paragraph, references = methods_paragraph(_methods_facts(found))
     sections.append(ReportSection("Methods, ready to paste", (Text((paragraph,)), Text(references, "numbered"))))
-    sections.append(ReportSection("Steps and records", (_steps(found), Text(_records(found), "record")), new_page=True))
+    sections.append(ReportSection("Steps and records", (_steps(found), Text(_records(found), "record")), True, True))
     what = case.study.radiopharmaceutical or case.nuclide
     return Report(
         f"Dosimetry report: {case.name}",
-        f"Absorbed doses of {what}, method {case.dose.shown}",
+        f"Absorbed doses of {what}, method {case.dose.shown_method}",
         created,
         _warnings(found),
         _facts(found),
@@ -100,7 +122,24 @@ def _warnings(found: CaseResults) -> tuple[tuple[str, str], ...]:
     warnings = [(step, f"{_names(regions)}: {text}" if regions else text) for text, (step, regions) in said.items()]
     if found.case.regions.calibration_std_percent == 0:
         warnings.insert(0, ("Uncertainties", NO_CALIBRATION_WARNING))
+    noise = _voxel_noise(found)
+    if noise > NOISE_WARNING:
+        text = f"Voxels are uncertain by {100 * noise:.0f} % (median in the regions): {NOISE_WORDS}"
+        warnings.insert(0, (f"Dose, {found.case.dose.shown_method}", text))
+    rows = found.table("masses", "masses.csv")
+    small = [f"{_names([r['region']])} {r['volume_ml']:.3g} mL" for r in rows if r["volume_ml"] < SMALL_REGION_ML]
+    if small and found.case.regions.recovery is None:
+        warnings.insert(0, ("Partial volume", f"{NO_RECOVERY_WARNING} {', '.join(small)}."))
     return tuple(warnings)
+
+
+def _voxel_noise(found: CaseResults) -> float:
+    """Median relative statistical uncertainty of the voxels of the regions; 0 for methods without statistics."""
+    uncertainty = found.uncertainty
+    if uncertainty is None:
+        return 0.0
+    inside = np.any([region.mask_kji for region in found.shown_regions], axis=0)
+    return float(np.median(uncertainty.array_kji[inside]))
 
 
 def _names(regions: Sequence[str]) -> str:
@@ -140,7 +179,7 @@ def _hours(found: CaseResults) -> list[float]:
 
 def _region_doses(found: CaseResults) -> ReportTable:
     """Doses of the shown method with what is known of their uncertainty."""
-    rows = found.table("dose", found.case.dose.shown, "table.csv")
+    rows = _dose_rows(found, found.case.dose.shown_method)
     with_bed = any(row.get("bed_gy") is not None for row in rows)
     for row in rows:
         total = _total_percent(found, row)
@@ -161,8 +200,14 @@ def _region_doses(found: CaseResults) -> ReportTable:
         "Means by mass, D98 and D2 by volume. The uncertainty joins calibration, volume, recovery, fit and statistics "
         "as far as they are known (see the budget); a dash: not known."
     )
-    caption = f"Absorbed dose of regions by {found.case.dose.shown}"
+    caption = f"Absorbed dose of regions by {found.case.dose.shown_method}"
     return table_from_records("region_doses", caption, columns, rows, note)
+
+
+def _dose_rows(found: CaseResults, method: str) -> list[dict[str, Any]]:
+    """Rows of a method's region table, of the regions asked for."""
+    asked = found.case.report.regions
+    return [row for row in found.table("dose", method, "table.csv") if not asked or row["region"] in asked]
 
 
 def _total_percent(found: CaseResults, row: dict[str, Any]) -> float | None:
@@ -174,11 +219,13 @@ def _total_percent(found: CaseResults, row: dict[str, Any]) -> float | None:
 
 def _dvh_picture(found: CaseResults) -> Picture:
     histograms = [dvh(found.dose, region) for region in found.shown_regions]
-    figure = dvh_figure({found.case.dose.shown: histograms})
+    means = [float(found.dose.array_kji[region.mask_kji].mean()) for region in found.shown_regions]
+    wide = min(means) > 0 and max(means) > WIDE_RANGE * min(means)
+    figure = dvh_figure({found.case.dose.shown_method: histograms}, logarithmic=wide, height_inch=3.1)
     names = ", ".join(region.name.replace("_", " ") for region in found.shown_regions)
     return Picture.of(
         figure,
-        f"Cumulative dose-volume histograms, {found.case.dose.shown}.",
+        f"Cumulative dose-volume histograms, {found.case.dose.shown_method}.",
         f"Graph: share of the volume against absorbed dose for {names}. The numbers are in tables/dvh.csv.",
     )
 
@@ -186,7 +233,7 @@ def _dvh_picture(found: CaseResults) -> Picture:
 def _images(found: CaseResults) -> tuple[Picture, ...]:
     """Activity and dose over the CT, through the middle of the hottest region."""
     case, regions = found.case, found.shown_regions
-    rows = {row["region"]: row for row in found.table("dose", case.dose.shown, "table.csv")}
+    rows = {row["region"]: row for row in found.table("dose", case.dose.shown_method, "table.csv")}
     hottest = max(regions, key=lambda region: rows[region.name]["mean_gy"])
     voxel = _middle(hottest.mask_kji)
     top_gy = rows[hottest.name]["mean_gy"]
@@ -201,7 +248,7 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
         regions,
         voxel_kji=voxel,
         highest=top_gy,
-        threshold=0.02 * top_gy,
+        threshold=0.01 * top_gy,
         square_root_scale=True,
         contour_levels=levels,
         width_inch=PICTURE_WIDTH_INCH,
@@ -218,7 +265,7 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
         ),
         Picture.of(
             dose,
-            f"Absorbed dose by {case.dose.shown} over the CT with isodoses of {lines} Gy. {planes}; {coloured}.",
+            f"Absorbed dose by {case.dose.shown_method} over the CT with isodoses of {lines} Gy. {planes}; {coloured}.",
             f"{planes}: absorbed dose in colour over the CT in grey, isodose lines of {lines} Gy in white, "
             f"{len(regions)} regions outlined.",
             ".png",
@@ -283,14 +330,14 @@ def _residence_times(found: CaseResults) -> ReportTable:
 
 def _comparison(found: CaseResults) -> tuple[Picture, ReportTable]:
     """Mean doses of all methods, and how far each lies from the one that is shown."""
-    case, reference = found.case, found.case.dose.shown
-    tables = {m: {row["region"]: row for row in found.table("dose", m, "table.csv")} for m in case.dose.methods}
+    case, reference = found.case, found.case.dose.reference_method
+    tables = {method: {row["region"]: row for row in _dose_rows(found, method)} for method in case.dose.methods}
     order = [reference, *(method for method in case.dose.methods if method != reference)]
     columns = [_REGION, Column(f"{_key(reference)}_gy", reference, "Gy")]
     for method in order[1:]:
         columns += [
             Column(f"{_key(method)}_gy", method, "Gy"),
-            Column(f"{_key(method)}_difference_percent", f"{method} against {reference}", "%", 2, True),
+            Column(f"{_key(method)}_difference_percent", f"{method} against {reference}", "%", signed=True, decimals=2),
         ]
     rows = []
     for region, row in tables[reference].items():
@@ -349,7 +396,7 @@ def _organ_doses(found: CaseResults) -> tuple[ReportTable | Text, ...]:
 
 def _budget(found: CaseResults) -> ReportTable:
     rows = []
-    for row in found.table("dose", found.case.dose.shown, "table.csv"):
+    for row in _dose_rows(found, found.case.dose.shown_method):
         budget = found.budget.get(row["region"])
         if budget is None:
             continue
@@ -363,7 +410,7 @@ def _budget(found: CaseResults) -> ReportTable:
                 "expanded_percent": expanded,
             }
         )  # fmt: skip
-    titles = {"volume": "Volume", "recovery": "Recovery", "calibration": "Calibration", "fit": "Points and fit"}
+    titles = {"volume": "Volume, net", "recovery": "Recovery", "calibration": "Calibration", "fit": "Points and fit"}
     named = {f"{cause}_percent": titles.get(cause, "Choice of model") for cause in BUDGET_CAUSES}
     named |= {"statistics_percent": "Dose statistics", "total_percent": "Combined (1 σ)"}
     named["expanded_percent"] = "Expanded (k = 2)"
@@ -389,7 +436,7 @@ def _scans(found: CaseResults) -> ReportTable:
     for scan, image in zip(record["parameters"]["scans"], found.case.scans, strict=True):
         calibration = scan.get("calibration") or "as in the image"
         rows.append({"image": image.image.name, "time_h": scan["time_h"], "calibration": calibration})
-    columns = (Column("image", "Scan"), Column("time_h", "Time after administration", "h", 4))
+    columns = (Column("image", "Scan"), Column("time_h", "Time after administration", "h"))
     return table_from_records("scans", "Scans", (*columns, Column("calibration", "Calibration")), rows)
 
 
@@ -438,4 +485,16 @@ def _steps(found: CaseResults) -> ReportTable:
 
 def _records(found: CaseResults) -> tuple[str, ...]:
     """The records of all steps as JSON, one text each."""
-    return tuple(f"{step}\n{to_json(record).strip()}" for step, record in found.records.items())
+    return tuple(f"{step}\n{compact_json(json_ready(record))}" for step, record in found.records.items())
+
+
+def compact_json(value: Any, indent: str = "") -> str:
+    """JSON for reading: what fits into a line stands in one."""
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or len(line) + len(indent) <= RECORD_LINE:
+        return line
+    deeper = f"{indent}  "
+    if isinstance(value, dict):
+        parts = [f"{deeper}{json.dumps(name)}: {compact_json(item, deeper)}" for name, item in value.items()]
+        return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(f"{deeper}{compact_json(item, deeper)}" for item in value) + f"\n{indent}]"
