@@ -17,6 +17,7 @@ pytest.importorskip("safetensors", reason="safetensors is not installed")
 
 from radiodosimetry.cli import main  # noqa: E402
 from radiodosimetry.learning.model_files import ModelCard, save_model  # noqa: E402
+from radiodosimetry.learning.training_errors import ShareDoneError  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -192,3 +193,13 @@ def test_a_model_that_has_seen_everybody_is_not_judged(calls, data, capsys) -> N
 def test_a_missing_model_is_bad_input(calls, data, capsys) -> None:
     assert main(["evaluate", "--model", "none.safetensors", "--data", str(data), "--output", str(data / "out")]) == 2
     assert "none.safetensors does not exist; give the file of a model" in capsys.readouterr().err
+
+
+def test_a_process_that_has_done_its_share_leaves_the_model_to_the_first(calls, data, capsys, monkeypatch) -> None:
+    def shared(*words: Any, **options: Any) -> Path:
+        raise ShareDoneError("Process 1 of 2 has done its share.")
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(sys.modules["radiodosimetry.learned_dose.training"], "train_dose_network", shared)
+    assert train(data) == 0
+    assert capsys.readouterr().out == ""

@@ -21,20 +21,23 @@ SUM_ORDER_TOLERANCE = 2e-5
 """Relative: gradients summed by process first differ by the rounding of float32, over eight steps."""
 
 
-def torchrun(run: Path, *words: str) -> None:
-    """Two processes on this machine, with gloo."""
+def torchrun(run: Path) -> str:
+    """Two processes on this machine, with gloo; what they print."""
     program = Path(__file__).with_name("toy_processes.py")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, sys.executable, str(program), str(run), *words]
+    command = [sys.executable, *launcher, sys.executable, str(program), str(run)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("together") / "run"
-    torchrun(run)
+    printed = torchrun(run)
+    assert "first 0" in printed
+    assert "Process 1 of 2 has done its share of the training" in printed
     return run
 
 

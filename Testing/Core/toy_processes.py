@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from toy_training import NoisySamples, losses, toy_network
 from radiodosimetry.learning.devices import seeded_torch
 from radiodosimetry.learning.learners import SupervisedLearner
 from radiodosimetry.learning.training import TrainingResult, train
+from radiodosimetry.learning.training_errors import ShareDoneError
 from radiodosimetry.learning.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=2, batch_size=3, learning_rate=0.01, seed=3, threads=1, checkpoint_steps=1)
@@ -29,4 +31,8 @@ def train_together(run: Path, **options: Any) -> TrainingResult:
 
 
 if __name__ == "__main__":
-    train_together(Path(sys.argv[1]), resume="--resume" in sys.argv)
+    try:
+        train_together(Path(sys.argv[1]))
+        print("first", os.environ["RANK"])
+    except ShareDoneError as done:
+        print(done)

@@ -24,7 +24,7 @@ from .distributed import Processes, joined_processes
 from .learners import Learner
 from .samples import NETWORK, ORDER, TRAINING, VALIDATION, SampleSource, batches, generator_for, shares
 from .torch_import import torch_module
-from .training_errors import TrainingStoppedError
+from .training_errors import ShareDoneError, TrainingStoppedError
 from .training_log import Row, learning_curve_png, log_csv
 from .training_settings import TrainingSettings
 from .training_state import (
@@ -142,6 +142,8 @@ def train(
         monitored value does not exist.
     TrainingStoppedError
         A value became NaN or infinite, or the learner gave up; the last checkpoint stays.
+    ShareDoneError
+        In all processes of a `torchrun` but the first.
     OutputError
         A file could not be written; the last checkpoint stays.
     DeviceError
@@ -163,7 +165,10 @@ def train(
         loop.prepare_folder(resume, configuration)
         processes.synchronise(learner.networks)
         with processes.gradients(learner.optimisers, settings.largest_gradient_norm):
-            return loop.until_done(progress, time_limit_s)
+            result = loop.until_done(progress, time_limit_s)
+    if not processes.leads:
+        raise ShareDoneError(f"Process {processes.rank} of {processes.count} has done its share of the training.")
+    return result
 
 
 def _check_sources(training: SampleSource, validation: SampleSource | None) -> None:

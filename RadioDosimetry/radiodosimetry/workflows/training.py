@@ -8,6 +8,7 @@ from ..errors import CancelledError, InputError
 from ..learning.configuration import nearest_names
 from ..learning.torch_import import torch_module
 from ..learning.training import CHECKPOINT
+from ..learning.training_errors import ShareDoneError
 from ..progress import Progress
 
 TRAINED_NETWORKS = {
@@ -53,7 +54,8 @@ def train_model(
     Returns
     -------
     Path
-        The model's weights; the card lies beside them.
+        The model's weights; the card lies beside them. In all processes of a `torchrun` but the first, which alone
+        judges and writes the model, the folder of the run.
 
     Raises
     ------
@@ -82,6 +84,8 @@ def train_model(
         return train_dose_network(
             network, dataset, config, output, resume=resume, device=device, fold=fold, progress=progress
         )
+    except ShareDoneError:
+        return Path(output)
     except KeyboardInterrupt as interrupt:
         kept = "go on with --resume" if (Path(output) / CHECKPOINT).exists() else "there is no checkpoint yet"
         raise CancelledError(f"Cancelled; {kept}.") from interrupt
