@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,37 @@ def error_maps_png(patient: DosePatient, base_gy: NDArray[np.floating], dose_gy:
         axis.set_axis_off()
         figure.colorbar(shown, ax=axis, shrink=0.8)
     figure.suptitle(f"{patient.id}, coronal plane {plane}", fontsize=9)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
+    return stream.getvalue()
+
+
+def profiles_png(patient: DosePatient, doses_gy: Mapping[str, NDArray[np.floating]]) -> bytes:
+    """Truth and doses of methods along the three axes through the voxel of the highest true dose, as PNG.
+
+    Parameters
+    ----------
+    patient
+        Whose label is the truth.
+    doses_gy
+        Method to dose [Gy], (k, j, i).
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    truth = patient.label_gy
+    highest = np.unravel_index(int(np.argmax(truth)), truth.shape)
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, (axes, name) in enumerate(zip(figure.subplots(1, 3, sharey=True), "kji", strict=True)):
+        line = tuple(slice(None) if axis == number else int(place) for axis, place in enumerate(highest))
+        distance_mm = np.arange(truth.shape[number]) * patient.maps.geometry.spacing_mm[2 - number]
+        axes.plot(distance_mm, truth[line], color="black", linewidth=1.5, label="Monte Carlo")
+        for method, dose in doses_gy.items():
+            axes.plot(distance_mm, dose[line], linewidth=1.0, label=method)
+        axes.set_xlabel(f"along {name} [mm]")
+    figure.axes[0].set_ylabel("absorbed dose [Gy]")
+    figure.axes[0].legend(fontsize=8)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=120)
     return stream.getvalue()

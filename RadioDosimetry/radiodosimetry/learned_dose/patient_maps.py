@@ -60,6 +60,8 @@ class PatientMaps:
         The photons' part of it, None if no network asks.
     dose_scale_gy
         Gray per unit of `base_kji`; 0 without activity.
+    activity_scale_bq_s_per_ml
+        Time-integrated activity concentration per unit of `activity_kji` [Bq s/mL].
     electron_energy_kev
         Mean energy of the electrons, weighted by energy [keV].
     geometry
@@ -72,6 +74,7 @@ class PatientMaps:
     base_kji: NDArray[np.float32]
     photon_kji: NDArray[np.float32] | None
     dose_scale_gy: float
+    activity_scale_bq_s_per_ml: float
     electron_energy_kev: float
     geometry: VolumeGeometry
 
@@ -169,6 +172,7 @@ def patient_maps(
         base_kji=divided(base.array_kji, scale_gy),
         photon_kji=None if photon is None else divided(photon.array_kji, scale_gy),
         dose_scale_gy=scale_gy,
+        activity_scale_bq_s_per_ml=scale_bq_s_per_ml,
         electron_energy_kev=mean_electron_energy_kev(source),
         geometry=tia.geometry,
     )

@@ -69,6 +69,13 @@ class DosePatient:
         """The label [Gy]."""
         return np.asarray(self.label_kji * self.maps.dose_scale_gy, dtype=np.float32)
 
+    def images(self) -> tuple[QuantitativeVolume, QuantitativeVolume]:
+        """CT [HU] and time-integrated activity [Bq s/mL] again, from the maps."""
+        grid, quantity = self.maps.geometry, Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION
+        activity = self.maps.activity_kji.astype(np.float64) * self.maps.activity_scale_bq_s_per_ml
+        ct = QuantitativeVolume(self.maps.hu_kji, grid, Quantity.CT_NUMBER)
+        return ct, QuantitativeVolume(activity, grid, quantity)
+
 
 @dataclass(frozen=True)
 class BaseCache:

@@ -116,7 +116,8 @@ def predict_dose(
     """
     if ct.quantity is not Quantity.CT_NUMBER:
         raise UnitError(f"The CT must hold CT numbers in HU, found {ct.quantity.value} [{ct.unit}].")
-    tia = without_negative_activity(tia)
+    if tia.array_kji.any():  # no activity at all is no error here: it gives no dose
+        tia = without_negative_activity(tia)
     ct = resample_ct(ct, tia.geometry)
     media = segment_media(ct)
     tia = replace(tia, geometry=media.geometry)

@@ -1,0 +1,161 @@
+"""Small networks trained for seconds on toy patients beat their base on anatomy they have not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_dose_patients import NUCLIDE, toy_images, toy_patient
+
+pytest.importorskip("torch", reason="networks need PyTorch")
+pytest.importorskip("monai", reason="networks need MONAI")
+
+from radiodosimetry.errors import FileFormatError, InputError
+from radiodosimetry.images.geometry import VolumeGeometry
+from radiodosimetry.images.regions import regions_of
+from radiodosimetry.images.volume import QuantitativeVolume
+from radiodosimetry.learned_dose.architectures import DblurArchitecture, UNetArchitecture
+from radiodosimetry.learned_dose.evaluation import combine_models, evaluate_on_patients
+from radiodosimetry.learned_dose.patients import DosePatient
+from radiodosimetry.learned_dose.prediction import predict_dose
+from radiodosimetry.learned_dose.training import TrainedDose, train_on_patients
+from radiodosimetry.learned_dose.training_config import (
+    DblurLoop,
+    DblurLoss,
+    DblurTrainingConfig,
+    LossSettings,
+    PatchSampling,
+    SliceSampling,
+    UNetLoop,
+    UNetTrainingConfig,
+)
+from radiodosimetry.learning.model_files import save_model
+from radiodosimetry.workflows.dose import DoseOptions, compute_dose
+
+UNET = UNetTrainingConfig(
+    UNetArchitecture(("density", "activity", "base"), levels=2),
+    PatchSampling(patch=24, samples_per_patient=8, validation_per_patient=2, edge_share=0.5),
+    LossSettings(),
+    UNetLoop(epochs=10, batch_size=2, learning_rate=3e-3, schedule="cosine", threads=1),
+)
+
+DBLUR = DblurTrainingConfig(
+    DblurArchitecture(("activity", "density", "base"), features=8),
+    SliceSampling(validation_per_patient=8),
+    DblurLoss(),
+    DblurLoop(epochs=8, batch_size=4, learning_rate=3e-3, schedule="cosine", threads=1),
+)
+
+
+@pytest.fixture(scope="module")
+def patients() -> list[DosePatient]:
+    return [toy_patient(seed) for seed in (1, 2, 3, 4)]
+
+
+@pytest.fixture(scope="module")
+def trained(patients: list[DosePatient], tmp_path_factory: pytest.TempPathFactory) -> TrainedDose:
+    return train_on_patients(patients[:2], patients[2:3], UNET, tmp_path_factory.mktemp("unet") / "run")
+
+
+@pytest.fixture(scope="module")
+def model(trained: TrainedDose, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("model") / "unet", trained.state, trained.model.card)
+
+
+def test_a_small_unet_cuts_the_error_at_edges_of_unseen_anatomy_by_a_fifth(
+    trained: TrainedDose, patients: list[DosePatient]
+) -> None:
+    evaluation, pictures = evaluate_on_patients(trained.model, patients[3:])
+    gains = evaluation.as_dict()["gains_over_base"]
+    assert gains["edge_rmse_gy_reduction_percent"]["value"] > 20
+    assert gains["body_rmse_gy_reduction_percent"]["value"] > 15
+    assert gains["pearson_r_difference"]["value"] > 0
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
+
+
+def test_a_small_dblurdosenet_cuts_the_error_of_a_blurred_scan_of_unseen_anatomy(tmp_path: Path) -> None:
+    blurred = [toy_patient(seed, "density-scaled", blur_mm=10.0) for seed in (1, 2, 3, 4)]
+    trained = train_on_patients(blurred[:2], blurred[2:3], DBLUR, tmp_path / "run")
+    evaluation, _ = evaluate_on_patients(trained.model, blurred[3:])
+    assert evaluation.as_dict()["gains_over_base"]["body_rmse_gy_reduction_percent"]["value"] > 15
+
+
+def test_the_same_seed_gives_the_same_weights(
+    patients: list[DosePatient], trained: TrainedDose, tmp_path: Path
+) -> None:
+    again = train_on_patients(patients[:2], patients[2:3], UNET, tmp_path / "run")
+    assert all(bool((again.state[name] == value).all()) for name, value in trained.state.items())
+
+
+def test_dose_scales_with_activity_and_is_zero_without(model: Path) -> None:
+    ct, tia, _ = toy_images(9)
+    once = predict_dose(model, ct, tia, NUCLIDE).dose.array_kji
+    fourfold = predict_dose(model, ct, tia.with_array(4.0 * tia.array_kji), NUCLIDE).dose.array_kji
+    other = predict_dose(model, ct, tia.with_array(3.7 * tia.array_kji), NUCLIDE).dose.array_kji
+    nothing = predict_dose(model, ct, tia.with_array(np.zeros_like(tia.array_kji)), NUCLIDE).dose.array_kji
+    assert np.array_equal(fourfold, 4 * once)
+    np.testing.assert_allclose(other, 3.7 * once, rtol=1e-4, atol=1e-6 * once.max())
+    assert once.max() > 0
+    assert not nothing.any()
+
+
+def test_dose_is_never_negative_and_zero_in_air_and_what_the_network_changed_is_recorded(model: Path) -> None:
+    ct, tia, labels = toy_images(9)
+    found = predict_dose(model, ct, tia, NUCLIDE, regions=regions_of(labels))
+    assert found.dose.array_kji.min() >= 0
+    assert not found.dose.array_kji[ct.array_kji < -950].any()
+    comparison = found.record.as_dict()["parameters"]["base_comparison"]
+    assert set(comparison) == {"body", "liver", "lungs", "vertebrae", "lesion_1"}
+    for one in comparison.values():
+        assert one["change_percent"] == pytest.approx(100 * (one["mean_gy"] / one["base_mean_gy"] - 1))
+    assert found.uncertainty is None
+
+
+def test_another_nuclide_is_refused_by_name(model: Path) -> None:
+    ct, tia, _ = toy_images(9)
+    with pytest.raises(InputError, match=r"holds for Y-90, found Lu-177"):
+        predict_dose(model, ct, tia, "Lu-177")
+
+
+def test_another_voxel_size_is_resampled_with_a_warning_and_stays_close(model: Path) -> None:
+    ct, tia, _ = toy_images(9)
+    fine = VolumeGeometry((48, 48, 48), (2.0,) * 3, (-1.0,) * 3)
+
+    def doubled(volume: QuantitativeVolume) -> QuantitativeVolume:
+        array = volume.array_kji.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+        return QuantitativeVolume(array, fine, volume.quantity)
+
+    found = predict_dose(model, doubled(ct), doubled(tia), NUCLIDE)
+    assert any("2 × 2 × 2 mm are not those" in warning for warning in found.record.warnings)
+    coarse = predict_dose(model, ct, tia, NUCLIDE).dose.array_kji
+    averaged = found.dose.array_kji.reshape(24, 2, 24, 2, 24, 2).mean(axis=(1, 3, 5))
+    inside = coarse > 0.1 * coarse.max()
+    assert np.corrcoef(averaged[inside], coarse[inside])[0, 1] > 0.95
+
+
+def test_the_dose_workflow_takes_the_model_and_refuses_one_of_another_kind(model: Path) -> None:
+    ct, tia, labels = toy_images(9)
+    result = compute_dose(ct, tia, NUCLIDE, "unet", regions_of(labels), DoseOptions(model=model))
+    np.testing.assert_array_equal(result.dose.array_kji, predict_dose(model, ct, tia, NUCLIDE).dose.array_kji)
+    assert result.record.inputs["model"]["sha256"]
+    assert {row.region for row in result.table} == {"liver", "lungs", "vertebrae", "lesion_1"}
+    with pytest.raises(InputError, match="is a 'residual-unet-3d', expected a 'dblurdosenet'"):
+        compute_dose(ct, tia, NUCLIDE, "dblurdosenet", (), DoseOptions(model=model))
+    with pytest.raises(FileFormatError, match="does not exist"):
+        compute_dose(ct, tia, NUCLIDE, "unet", (), DoseOptions(model=model.with_name("absent.safetensors")))
+
+
+def test_an_ensemble_states_an_uncertainty(trained: TrainedDose, model: Path, tmp_path: Path) -> None:
+    other = {name: value * 1.02 if name == "last.weight" else value for name, value in trained.state.items()}
+    second = save_model(tmp_path / "second", other, trained.model.card)
+    together = combine_models([model, second], tmp_path / "both", {"factor": 2.0, "coverage": 0.68})
+    ct, tia, labels = toy_images(9)
+    found = predict_dose(together, ct, tia, NUCLIDE, regions=regions_of(labels))
+    assert found.uncertainty is not None
+    assert found.uncertainty.array_kji.max() > 0
+    assert not found.uncertainty.array_kji[ct.array_kji < -950].any()
+    assert set(found.region_uncertainty) == {"liver", "lungs", "vertebrae", "lesion_1"}
+    assert found.record.parameters["calibration_factor"] == 2.0
+    with pytest.raises(InputError, match="at least two single networks, found 1 model"):
+        combine_models([model], tmp_path / "one")
