@@ -1,5 +1,5 @@
 # ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
-"""Colour tables of the project: dose, differences, uncertainty; made once per scene and saved with it."""
+"""Colour tables of the project: dose, differences, activity, uncertainty; made once per scene and saved with it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ _ANCHORS = {
         (0.00, (0.05, 0.20, 0.55)), (0.25, (0.30, 0.60, 0.85)), (0.50, (0.97, 0.97, 0.97)), (0.75, (0.95, 0.55, 0.40)),
         (1.00, (0.60, 0.05, 0.15)),
     ),
+    "activity": (
+        (0.00, (0.00, 0.00, 0.00)), (0.35, (0.60, 0.05, 0.00)), (0.65, (0.95, 0.45, 0.00)), (0.85, (1.00, 0.85, 0.25)),
+        (1.00, (1.00, 1.00, 0.90)),
+    ),
     "uncertainty": ((0.00, (0.98, 0.97, 0.85)), (0.50, (0.60, 0.55, 0.80)), (1.00, (0.20, 0.05, 0.35))),
 }  # fmt: skip
 """Position (0 to 1) and colour between which a table runs straight: dose from dark blue over green to red, the order
-that isodose displays have; differences from blue over white to red."""
+that isodose displays have; differences from blue over white to red; activity as hot metal."""
 
 _NODE_NAMES = {
     "dose": "RadioDosimetry_Dose",
     "difference": "RadioDosimetry_Difference",
+    "activity": "RadioDosimetry_Activity",
     "uncertainty": "RadioDosimetry_Uncertainty",
 }
 
@@ -41,7 +46,7 @@ _VERSION_ATTRIBUTE, _VERSION = "RadioDosimetry.ColorTable", "2"
 
 
 def colorNode(kind: str):
-    """The scene's colour table of a kind ("dose", "difference", "uncertainty"); made if there is none."""
+    """The scene's colour table of a kind ("dose", "difference", "activity", "uncertainty"); made if there is none."""
     name = _NODE_NAMES[kind]
     node = slicer.mrmlScene.GetFirstNodeByName(name)
     if node is None or not node.IsA("vtkMRMLColorTableNode"):

@@ -22,6 +22,12 @@ WINDOW_PERCENTILE = 99.9
 
 _LARGEST_SAMPLE = 2_000_000
 _FIRST_LAYOUT = 59300
+_LEGEND_SIZE, _LEGEND_POSITION, _LEGEND_FONT_SIZE = (0.08, 0.4), (0.99, 0.9), 14
+_COLOURED = {
+    "absorbed_dose": "dose",
+    "activity_concentration": "activity",
+    "time_integrated_activity_concentration": "activity",
+}
 _TITLES = {
     "absorbed_dose": "Absorbed dose\nGy",
     "absorbed_dose_rate": "Absorbed dose rate\nGy/s",
@@ -102,10 +108,23 @@ def showLegend(node, title: str | None = None, labelFormat: str = "%.3g") -> Non
     legend = logic.GetColorLegendDisplayNode(node) or logic.AddDefaultColorLegendDisplayNode(node)
     quantity = quantityOf(node)
     name = quantity.value if quantity is not None else ""
+    legend.SetVisibility(False)  # views take a new size from the moment on that it is shown
     legend.SetTitleText(title or _TITLES.get(name, node.GetName()))
     legend.SetLabelFormat(labelFormat)
     legend.SetNumberOfLabels(5)
+    legend.SetSize(*_LEGEND_SIZE)
+    legend.SetPosition(*_LEGEND_POSITION)
+    for words in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+        words.SetFontSize(_LEGEND_FONT_SIZE)
+        words.SetFontFamilyToArial()
     legend.SetVisibility(True)
+
+
+def hideLegendsOfOthers(shownNodes: Sequence) -> None:
+    """Hide the colour legends of volumes that are no longer shown: a legend stays in the views otherwise."""
+    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        if legend.GetDisplayableNode() not in shownNodes:
+            legend.SetVisibility(False)
 
 
 def showInSliceViews(foregroundNode, backgroundNode=None, opacity: float = DOSE_OPACITY) -> None:
@@ -115,6 +134,7 @@ def showInSliceViews(foregroundNode, backgroundNode=None, opacity: float = DOSE_
             composite.SetBackgroundVolumeID(backgroundNode.GetID())
         composite.SetForegroundVolumeID(foregroundNode.GetID() if foregroundNode is not None else None)
         composite.SetForegroundOpacity(opacity)
+    hideLegendsOfOthers([foregroundNode])
 
 
 def showSideBySide(
@@ -123,9 +143,9 @@ def showSideBySide(
     opacity: float = DOSE_OPACITY,
     viewNames: Sequence[str] = ("Red", "Yellow", "Green"),
 ) -> list[str]:
-    """Put volumes into slice views beside each other, linked, and all of them axial.
+    """Put volumes into slice views beside each other, linked, and all of them axial and at one place.
 
-    Activity maps of one quantity get one window, so that colours compare; a dose keeps its own.
+    Activity maps of one quantity get one window, so that colours compare, and so do doses; each view has its legend.
 
     Parameters
     ----------
@@ -152,11 +172,23 @@ def showSideBySide(
         composite.SetBackgroundVolumeID(background.GetID())
         composite.SetForegroundVolumeID(node.GetID() if ctNode is not None else None)
         composite.SetForegroundOpacity(opacity)
-        sliceNode = _sliceNode(name)
-        if sliceNode is not None:
-            sliceNode.SetOrientation("Axial")
+    _lookAtOnePlace([_sliceNode(name) for name in used])
+    hideLegendsOfOthers(volumeNodes)
+    for node in volumeNodes[: len(used)]:
+        showLegend(node)
     linkSliceViews(True)
     return used[: len(volumeNodes)]
+
+
+def _lookAtOnePlace(sliceNodes: Sequence) -> None:
+    """Turn slice views to axial, with the place and the field of view of the first."""
+    first, *others = sliceNodes
+    first.SetOrientation("Axial")
+    for node in others:
+        node.SetOrientation("Axial")
+        node.GetSliceToRAS().DeepCopy(first.GetSliceToRAS())
+        node.SetFieldOfView(*first.GetFieldOfView())
+        node.UpdateMatrices()
 
 
 def sideBySideLayout(viewNames: Sequence[str]) -> str:
@@ -194,8 +226,8 @@ def linkSliceViews(linked: bool) -> None:
 def shareWindow(nodes: Sequence) -> None:
     """Give volumes of the same quantity the same window, from zero to a round number above all of them.
 
-    Doses get the colours of doses, transparent where there is none; other volumes keep theirs, and a single one its
-    window.
+    Doses get the colours of doses, and activities that are grey so far those of activities, transparent where there is
+    none; what the user has coloured keeps its colours.
     """
     from .quantities import quantityOf
 
@@ -203,17 +235,22 @@ def shareWindow(nodes: Sequence) -> None:
     for node in nodes:
         groups.setdefault(quantityOf(node), []).append(node)
     for quantity, group in groups.items():
-        isDose = quantity is not None and quantity.value == "absorbed_dose"
-        if quantity is None or (len(group) < 2 and not isDose):
+        if quantity is None:
             continue
         top = niceCeiling(max(_highValue(node) for node in group))
         for node in group:
-            if isDose:
-                _colour(node, "dose", 0.0, top, LOWEST_SHOWN_SHARE * top)
-                continue
             node.CreateDefaultDisplayNodes()
+            if quantity.value in _COLOURED and (quantity.value == "absorbed_dose" or _isGrey(node)):
+                _colour(node, _COLOURED[quantity.value], 0.0, top, LOWEST_SHOWN_SHARE * top)
+                continue
             node.GetDisplayNode().SetAutoWindowLevel(False)
             node.GetDisplayNode().SetWindowLevelMinMax(0.0, top)
+
+
+def _isGrey(node) -> bool:
+    """Whether a volume has the colours that Slicer gives to every new one."""
+    color = node.GetDisplayNode().GetColorNode()
+    return color is None or "grey" in color.GetName().lower()
 
 
 def sliceCompositeNodes() -> list:

@@ -287,7 +287,8 @@ class VoxelDosePanel(RunningPanel):
         parameters = self._parameters
         node = self._logic.computeDifference(parameters.referenceDose, parameters.testDose, parameters.differenceVolume)
         parameters.differenceVolume = node
-        showDifference(node, parameters.referenceDose.GetNodeReference(CT_ROLE) or parameters.ctVolume)
+        background = parameters.referenceDose.GetNodeReference(CT_ROLE) or parameters.ctVolume
+        showDifference(node, background, title=_("Dose difference") + "\nGy")
         lowest, highest = node.GetImageData().GetScalarRange()
         self._say(_("Difference from {lowest:.4g} to {highest:.4g} Gy.").format(lowest=lowest, highest=highest))
 

@@ -294,3 +294,36 @@ def test_a_volume_knows_the_frame_of_reference_that_its_dicom_import_left() -> N
     name = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMFrameOfReferenceUIDAttributeName()
     hierarchy.subjectHierarchy().SetItemAttribute(hierarchy.itemOf(node), name, "1.2.3.4")
     assert frameOfReferenceOf(node) == "1.2.3.4"
+
+
+def test_legends_of_what_is_no_longer_shown_are_hidden_and_side_by_side_each_view_has_its_own() -> None:
+    dose, activity = nodeFromVolume(dose_volume(), "dose"), _node(
+        np.arange(np.prod(STRAIGHT.shape_kji), dtype=float).reshape(STRAIGHT.shape_kji),
+        Quantity.ACTIVITY_CONCENTRATION, "activity",
+    )  # fmt: skip
+    for view in ("Red", "Yellow"):
+        _composite(view)
+        _view_node("vtkMRMLSliceNode", view)
+    red, yellow = (_view_node("vtkMRMLSliceNode", view) for view in ("Red", "Yellow"))
+    red.SetOrientation("Axial")
+    red.SetSliceOffset(17.0)
+    legendOf = slicer.modules.colors.logic().GetColorLegendDisplayNode
+    display.showDose(dose)
+    display.showDose(activity)
+    assert not legendOf(dose).GetVisibility()
+    assert legendOf(activity).GetVisibility()
+    display.showSideBySide([activity, dose])
+    assert legendOf(dose).GetVisibility()
+    assert legendOf(activity).GetVisibility()
+    assert yellow.GetSliceOffset() == pytest.approx(17.0)
+
+
+def test_grey_activity_gets_its_colours_and_coloured_activity_keeps_its_own() -> None:
+    array = np.ones(STRAIGHT.shape_kji)
+    grey, own = (_node(array, Quantity.ACTIVITY_CONCENTRATION, name) for name in ("grey", "own"))
+    for node, color in ((grey, "vtkMRMLColorTableNodeGrey"), (own, colorNode("difference").GetID())):
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetAndObserveColorNodeID(color)
+    display.shareWindow([grey, own])
+    assert grey.GetDisplayNode().GetColorNode() is colorNode("activity")
+    assert own.GetDisplayNode().GetColorNode() is colorNode("difference")
