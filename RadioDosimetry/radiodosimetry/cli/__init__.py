@@ -32,6 +32,7 @@ COMMANDS = {
     "case": "a patient's whole dosimetry from one case.toml, and its report",
     "cohort": "many cases over local cores or a Dask cluster, and their doses in one table",
     "report": "the report of a case: one HTML file, tables, DICOM objects",
+    "doctor": "what is installed, devices, data sets, models, and a self-test",
     "synthesize": "later PET volumes from one early scan, by a trained model",
     "train": "train a network on a folder of patients",
     "evaluate": "judge a model on patients that it has not learned from",
