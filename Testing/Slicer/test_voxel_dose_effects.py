@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,6 +134,42 @@ def test_files_come_back_with_the_choices(panel: SimpleNamespace, torso: SimpleN
         edit.currentPath = ""
     panel.widget.enter()
     assert [edit.currentPath for edit in edits] == [f"/data/{edit.name}" for edit in edits]
+
+
+# What users bring and what the machine has
+
+
+def test_the_users_own_registration_of_the_activity_is_applied(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    import slicer
+    import vtk
+
+    _apply(panel)
+    before = slicer.util.arrayFromVolume(panel.ui.shownDoseSelector.currentNode()).copy()
+    matrix, back = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    torso.activity.GetIJKToRASMatrix(matrix)
+    matrix.SetElement(0, 3, matrix.GetElement(0, 3) + 24.0)
+    back.SetElement(0, 3, -24.0)
+    torso.activity.SetIJKToRASMatrix(matrix)
+    own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Registration of the user")
+    own.SetMatrixTransformToParent(back)
+    torso.activity.SetAndObserveTransformNodeID(own.GetID())
+    _apply(panel)
+    dose = panel.ui.shownDoseSelector.currentNode()
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), before)
+    assert dose.GetVoxelValueUnits().GetCodeMeaning() == "Gy"
+
+
+def test_a_graphics_card_that_is_not_there_is_a_message(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    from radiodosimetry.errors import RadioDosimetryError
+    from radiodosimetry.transport.engine import require_device
+
+    with suppress(RadioDosimetryError):
+        require_device("cuda")
+        pytest.skip("this machine has a graphics card")
+    panel.ui.historiesSpinBox.value = 1000
+    _choose(panel.ui.deviceComboBox, "CUDA")
+    _apply(panel, "Monte Carlo")
+    assert "Device 'cuda' is not available" in panel.ui.statusLabel.text
 
 
 # Networks

@@ -333,3 +333,17 @@ def test_the_body_mask_reaches_the_core() -> None:
 
     assert DoseSettings(bodyMask=True).asOptions().body_mask is True
     assert DoseSettings().asOptions().body_mask is False
+
+
+def test_the_console_example_of_the_documentation_runs(scene: Any) -> None:
+    import doctest
+
+    from RadioDosimetryLib.tables import columnsOf
+
+    page = Path(__file__).resolve().parents[2] / "Resources" / "Docs" / "VoxelDose.md"
+    names: dict[str, Any] = {}
+    for example in doctest.DocTestParser().get_examples(page.read_text(encoding="utf-8")):
+        source = example.source.replace("loadSampleTorso()", "loadSampleTorso(16.0)")
+        exec(compile(source, str(page), "exec"), names)
+    columns = columnsOf(names["nodes"].table)
+    assert all(bed > mean > 0 for bed, mean in zip(columns["BED (Gy)"], columns["Mean dose (Gy)"], strict=True))
