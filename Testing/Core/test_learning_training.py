@@ -361,6 +361,19 @@ def test_devices_that_are_not_there_are_named() -> None:
             torch_device("cuda")
 
 
+def test_each_process_of_a_machine_has_its_own_card(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    assert torch_device("cuda") == torch.device("cuda:0")
+    assert torch_device("cuda:3") == torch.device("cuda:3")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    assert torch_device("cuda") == torch.device("cuda:2")
+    monkeypatch.setenv("LOCAL_RANK", "4")
+    with pytest.raises(DeviceError, match="Found 4 CUDA devices, asked for number 4; use 'cuda:0' to 'cuda:3'"):
+        torch_device("cuda")
+
+
 def test_gradients_are_scaled_down_to_the_largest_norm(tmp_path) -> None:
     settings = TrainingSettings(epochs=1, batch_size=4, learning_rate=1.0, largest_gradient_norm=1e-3, threads=1)
     with seeded_torch(0):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
+_TOLD = ("loop", "metrics", "calibration")
+"""Parts of a card's training that are printed; settings and data stand in the card."""
+
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand to the command line."""
@@ -89,8 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def card_text(card: ModelCard) -> str:
-    """What a card says of the training, the metrics and the limits, for reading on a terminal."""
-    lines = [f"{name}: {value}" for name, value in flat_values(card.training) if not isinstance(value, list)]
+    """How a card says the training went, what came out and its limits, for reading on a terminal."""
+    told = {name: card.training[name] for name in _TOLD if isinstance(card.training.get(name), dict)}
+    lines = [f"{name}: {value}" for name, value in flat_values(told) if not isinstance(value, list)]
     return "".join(f"{line}\n" for line in (*lines, *(f"Limit: {limit}" for limit in card.limits)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -41,10 +42,12 @@ def torch_device(name: str = "cpu") -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise DeviceError("This machine, or this build of PyTorch, has no CUDA device; use device 'cpu'.")
+    # `torchrun` numbers the processes of a machine, each of which has its own card.
+    wanted = int(number or os.environ.get("LOCAL_RANK", "") or torch.cuda.current_device())
     count = torch.cuda.device_count()
-    if number and int(number) >= count:
-        raise DeviceError(f"Found {count} CUDA devices, asked for number {number}; use 'cuda:0' to 'cuda:{count - 1}'.")
-    return torch.device(name if number else f"cuda:{torch.cuda.current_device()}")
+    if wanted >= count:
+        raise DeviceError(f"Found {count} CUDA devices, asked for number {wanted}; use 'cuda:0' to 'cuda:{count - 1}'.")
+    return torch.device(f"cuda:{wanted}")
 
 
 @contextlib.contextmanager

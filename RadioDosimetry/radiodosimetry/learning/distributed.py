@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from .devices import torch_device
 from .torch_import import torch_module
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def joined_processes(device_name: str, batch_size: int) -> Iterator[Processes]:
     torch = torch_module()
     on_cuda = device_name.startswith("cuda")
     if on_cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(torch_device(device_name))
     own = not torch.distributed.is_initialized()
     if own:
         torch.distributed.init_process_group("nccl" if on_cuda else "gloo")
