@@ -133,7 +133,7 @@ class Canvas:
         return parts[0], parts[1], parts[2]
 
 
-def _interpolation(nodes_mm: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+def _interpolation(nodes_mm: NDArray[np.floating], points_mm: NDArray[np.floating]) -> NDArray[np.float32]:
     """Matrix of linear interpolation from nodes to points."""
     step = nodes_mm[1] - nodes_mm[0]
     place = (points_mm - nodes_mm[0]) / step
@@ -213,6 +213,11 @@ def tube(path_mm: Sequence[Point], radius_mm: float) -> tuple[Inside, Point, Poi
 
     centre, half = (low + high) / 2, (high - low) / 2
     return inside, (centre[0], centre[1], centre[2]), (half[0], half[1], half[2])
+
+
+def both(first: Inside, second: Inside) -> Inside:
+    """What lies in two shapes."""
+    return lambda x_mm, y_mm, z_mm: first(x_mm, y_mm, z_mm) & second(x_mm, y_mm, z_mm)
 
 
 def _turn(tilt_deg: Point) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
 """Kinetics of one virtual patient: how much activity each region holds at any time, never more than was given.
 
-Uptakes and clearances are drawn log-normally from a tracer. With U the fraction that ends up in a region, the region holds
-U·(exp(−k_c t) − exp(−k_u t))·exp(−λt); what has not arrived yet, U·exp(−k_u t), is in the remainder, which also holds what no
-region takes up. The sum of all is thus at most exp(−λt) of the administered activity at any time, by construction.
+Uptakes and clearances are drawn log-normally from a tracer. With U the fraction that ends up in a region, the region
+holds U·(exp(−k_c t) − exp(−k_u t))·exp(−λt); what has not arrived yet, U·exp(−k_u t), is in the remainder, which also
+holds what no region takes up. The sum of all is thus at most exp(−λt) of the administered activity at any time, by
+construction.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ LARGEST_TOTAL = 0.97
 """Fractions of all regions together above this are scaled down to it: no more than what was given can be taken up."""
 
 CLEARANCE_OVER_UPTAKE = 0.9
-"""Clearance as drawn is at most this part of the uptake rate: what leaves faster than it arrives would change their parts."""
+"""Clearance as drawn is at most this part of the uptake rate: what leaves faster than it arrives would swap the two."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class PatientKinetics:
     administered_bq
         Activity given at time 0 [Bq].
     regions
-        Activity present in each region of the anatomy [Bq] as a sum of exponentials with effective rates; regions that share
-        the kinetics of the remainder hold their share of it by volume.
+        Activity present in each region of the anatomy [Bq] as a sum of exponentials with effective rates; regions that
+        share the kinetics of the remainder hold their share of it by volume.
     draws
         What was drawn for regions with kinetics of their own.
     record
@@ -101,7 +102,7 @@ class PatientKinetics:
         return Radionuclide(self.nuclide).decay_constant_per_s
 
     def activity_bq(self, region: str, time_s: float) -> float:
-        """Activity present in a region [Bq] at a time after the administration [s]; refuses a region that is not there."""
+        """Activity present in a region [Bq] at a time after the administration [s]; refuses an unknown region."""
         return float(self._curve(region).value(time_s))
 
     def tia_bq_s(self, region: str) -> float:
@@ -184,8 +185,8 @@ def draw_kinetics(
     Returns
     -------
     PatientKinetics
-        One sum of exponentials for each region of the anatomy. The draws of a region depend on seed and name alone, not on
-        which other regions there are.
+        One sum of exponentials for each region of the anatomy. The draws of a region depend on seed and name alone,
+        not on which other regions there are.
 
     Raises
     ------
@@ -237,9 +238,14 @@ _ALIKE = {
 """Regions of one patient that take up and clear alike, by concentration."""
 
 
+def alike(name: str) -> str:
+    """What the draws of a region are named after: both kidneys, both lungs and all blood are drawn once."""
+    return _ALIKE.get(name, name)
+
+
 def _stream(seed: int, name: str) -> np.random.Generator:
     """Random numbers of one region of one patient."""
-    return np.random.default_rng(np.random.SeedSequence([seed, 0x6B696E, *_ALIKE.get(name, name).encode()]))
+    return np.random.default_rng(np.random.SeedSequence([seed, 0x6B696E, *alike(name).encode()]))
 
 
 def _administered_bq(tracer: Tracer, seed: int) -> float:
@@ -340,7 +346,8 @@ def _record(tracer: Tracer, seed: int, given_bq: float, slow_per_s: float, facto
     )
     if factor < 1 and not tracer.lodged:
         record = record.with_warnings(
-            f"The regions drawn would have taken up {100 * LARGEST_TOTAL / factor:.0f} % of the activity; all were scaled to "
+            f"The regions drawn would have taken up {100 * LARGEST_TOTAL / factor:.0f} % of the activity; all were "
+            f"scaled to "
             f"{100 * LARGEST_TOTAL:g} % together."
         )
     return record

@@ -1,4 +1,4 @@
-"""An anatomy from a patient's own CT and label map: names understood, the body, lungs and bone found where unlabelled."""
+"""An anatomy from a patient's own CT and label map: names understood, lungs and bone found where unlabelled."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _RULES = (
     (r"^lung_.*left$|^left_lung$|^lung_left$", "left_lung"),
     (r"^lung_.*right$|^right_lung$|^lung_right$", "right_lung"),
     (r"^lungs?$", "lungs"),
-    (r"^(vertebra|vertebrae|sacrum|hip_|sternum|spine|marrow|red_marrow|pelvis|scapula|clavicula).*$", "marrow-bearing"),
+    (r"^(vertebra|sacrum|hip_|sternum|spine|marrow|red_marrow|pelvis|scapula|clavicula).*$", "marrow-bearing"),
     (r"^(rib_|femur|humerus|skull|bone|cortical_bone|skeleton).*$", "bone"),
     (r"^(aorta|inferior_vena_cava|superior_vena_cava|portal_vein.*|iliac_.*|pulmonary_(vein|artery).*|brachiocephalic_.*|"
      r"common_carotid.*|subclavian_.*|blood_pool|blood_vessels)$", "blood_vessels"),
@@ -68,8 +68,8 @@ def anatomy_from_labels(
     """A virtual patient with the anatomy of a real CT.
 
     Names are understood as this project and TotalSegmentator spell them; lung lobes, vertebrae and vessels are joined.
-    Labelled bone is split into cortex and marrow at `CORTICAL_HU`. Where no lung or no bone is labelled, they are found by
-    their CT numbers. What has no kinetics of its own keeps its name and takes up what the remainder takes up.
+    Labelled bone is split into cortex and marrow at `CORTICAL_HU`. Where no lung or no bone is labelled, they are
+    found by their CT numbers. What has no kinetics of its own keeps its name and takes up what the remainder takes up.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def anatomy_from_labels(
     Returns
     -------
     Anatomy
-        Source "ct:" and the first 12 digits of the SHA-256 of the CT's voxels: the same CT is the same patient, whatever
-        its file is called.
+        Source "ct:" and the first 12 digits of the SHA-256 of the CT's voxels: the same CT is the same patient,
+        whatever its file is called.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def anatomy_from_labels(
 
 
 def region_of_label(name: str) -> str:
-    """What the name of a label means here: a region, "lesion", "bone", "marrow-bearing", or the name in plain spelling."""
+    """What a label means here: a region, "lesion", "bone", "marrow-bearing", or its name in plain spelling."""
     plain = re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
     for pattern, region in _RULES:
         if re.fullmatch(pattern, plain):
@@ -168,7 +168,8 @@ def _named_masks(
     warnings = []
     if own_names:
         warnings.append(
-            f"No kinetics are known for {', '.join(own_names)}: each keeps its name and takes up what the remainder does."
+            f"No kinetics are known for {', '.join(own_names)}: each keeps its name and takes up what the remainder "
+            f"does."
         )
     return masks, renamed, warnings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Blob, Canvas, Field, Mask, tube
+from .canvas import Blob, Canvas, Field, Inside, Mask, tube
 from .parametric_torso import Tissue, Torso
 from .shapes import Point
 
@@ -14,6 +14,7 @@ THORACIC_PITCH_MM, LUMBAR_PITCH_MM = 23.0, 37.0
 _DISC_MM = 6.0
 _CORTEX_MM = 2.5
 _RIB_HALF_HEIGHT_MM, _RIB_THICKNESS_MM = 6.5, 8.0
+_RIB_BACK_MM = 62.0
 _RIB_SLOPE = 0.42
 """How far a rib falls from back to front, per length."""
 
@@ -74,7 +75,6 @@ def _paint_cylinder(canvas: Canvas, tissue: Tissue, centre: Point, axes: tuple[f
 
 
 def _paint_ribs(canvas: Canvas, torso: Torso) -> None:
-    back_mm = 62.0 * torso.across
     flesh = (Tissue.FAT, Tissue.MUSCLE, Tissue.VISCERAL_FAT, Tissue.MEDIASTINUM, Tissue.LEFT_LUNG, Tissue.RIGHT_LUNG)
     thoracic = [row for row in vertebra_levels_mm() if row[0].startswith("T")]
     for name, middle_mm, _ in thoracic:
@@ -85,26 +85,29 @@ def _paint_ribs(canvas: Canvas, torso: Torso) -> None:
         bone_until_mm = (-58.0 if number <= 7 else -30.0) * torso.across
         top_mm = middle_mm * torso.along
 
-        def ring(x: Field, y: Field, z: Field, top=top_mm, tilt=slope, front=front_mm) -> Mask:  # type: ignore[no-untyped-def]
-            height = top - tilt * np.maximum(back_mm - y, 0)
-            # Only the shape of the wall at the rib's own height counts: below the chest the wall goes straight down.
-            level_z = np.maximum(z, np.float32(5.0))
-            outer = torso.chest_level(x, y, level_z, _RIB_THICKNESS_MM) <= 1
-            inner = torso.chest_level(x, y, level_z, 0.0) <= 1
-            return np.asarray(
-                outer & ~inner & (np.abs(z - height) <= _RIB_HALF_HEIGHT_MM) & (y > front) & (np.abs(x) > 12)
-            )
-
+        rib = _rib(torso, top_mm, slope, front_mm)
+        bony = _rib(torso, top_mm, slope, max(front_mm, bone_until_mm))
         centre, reach = (0.0, 0.0, top_mm - 40), (145.0 * torso.across, 110.0 * torso.across, 75.0)
-        canvas.paint(Tissue.CARTILAGE, ring, centre, reach, flesh)
-        canvas.paint(
-            Tissue.SPONGY_SURFACE,
-            lambda x, y, z, r=ring, e=bone_until_mm: r(x, y, z) & (y > e),
-            centre,
-            reach,
-            (Tissue.CARTILAGE,),
-        )
+        canvas.paint(Tissue.CARTILAGE, rib, centre, reach, flesh)
+        canvas.paint(Tissue.SPONGY_SURFACE, bony, centre, reach, (Tissue.CARTILAGE,))
     _paint_breastbone(canvas, torso, flesh)
+
+
+def _rib(torso: Torso, top_mm: float, slope: float, front_mm: float) -> Inside:
+    """A pair of ribs, from the spine to where they end in front."""
+    back_mm = _RIB_BACK_MM * torso.across
+
+    def inside(x: Field, y: Field, z: Field) -> Mask:
+        height = top_mm - slope * np.maximum(back_mm - y, 0)
+        # Below the chest the wall goes straight down.
+        level_z = np.maximum(z, np.float32(5.0))
+        outer = torso.chest_level(x, y, level_z, _RIB_THICKNESS_MM) <= 1
+        inner = torso.chest_level(x, y, level_z, 0.0) <= 1
+        return np.asarray(
+            outer & ~inner & (np.abs(z - height) <= _RIB_HALF_HEIGHT_MM) & (y > front_mm) & (np.abs(x) > 12)
+        )
+
+    return inside
 
 
 def _paint_breastbone(canvas: Canvas, torso: Torso, flesh: tuple[Tissue, ...]) -> None:

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 
 from .body_plan import HEART_CONTENTS_SHARE, BodyPlan
-from .canvas import Blob, Canvas, Field, Inside, Mask, tube
+from .canvas import Blob, Canvas, Field, Inside, Mask, both, tube
 from .shapes import Point
 
 
@@ -309,7 +309,7 @@ class Torso:
         for start, end in zip(places[:-1], places[1:], strict=True):
             wall, centre, reach = tube([start, end], radius_mm)
             core, _, _ = tube([start, end], radius_mm - 4.0)
-            canvas.paint(Tissue.COLON_WALL, lambda x, y, z, w=wall: w(x, y, z) & belly(x, y, z), centre, reach, over)
+            canvas.paint(Tissue.COLON_WALL, both(wall, belly), centre, reach, over)
             canvas.paint(Tissue.COLON_CONTENTS, core, centre, reach, (Tissue.COLON_WALL,))
             canvas.paint(Tissue.COLON_GAS, gas, centre, reach, (Tissue.COLON_CONTENTS,))
 

@@ -1,7 +1,7 @@
 """Tracers: published or assumed uptake and clearance of regions, with their spread over patients.
 
-Every number of a region is **biological** (corrected for physical decay); physical decay is added by construction when a
-patient is drawn. Uptakes are fractions of the administered activity in a reference organ at the tracer's early time,
+Every number of a region is **biological** (corrected for physical decay); physical decay is added by construction when
+a patient is drawn. Uptakes are fractions of the administered activity in a reference organ at the tracer's early time,
 and count by concentration: a larger organ takes up more, half a liver in the image half as much.
 """
 
@@ -39,7 +39,8 @@ class RegionKinetics:
     uptake_log_spread
         Standard deviation of its logarithm.
     correlation
-        Between the logarithms of early value and clearance half-time: positive where what takes up more keeps it longer.
+        Between the logarithms of early value and clearance half-time: positive where what takes up more keeps it
+        longer.
     """
 
     early_per_ml: float
@@ -114,7 +115,8 @@ class Tracer:
     correlation_reason
         Why early uptake and late clearance are correlated as they are.
     lodged
-        Whether all of the activity is caught in the regions (microspheres): their fractions are then scaled to sum to 1.
+        Whether all of the activity is caught in the regions (microspheres): their fractions are then scaled to sum to
+        1.
     """
 
     name: str
@@ -147,10 +149,14 @@ _KIDNEY_ML, _LIVER_ML, _SPLEEN_ML, _MARROW_ML, _LUNG_ML = 298.0, 1730.0, 145.0, 
 """Volumes that turn fractions of whole organs into concentrations: the adult male of ICRP 89; the lungs breathing
 quietly; red marrow 1170 g."""
 
-_HOU = "Hou et al., J Nucl Med 62 (2021) 1006: effective half-lives of Lu-177 DOTATATE and PSMA are log-normal rather than normal"
+_HOU = (
+    "Hou et al., J Nucl Med 62 (2021) 1006: effective half-lives of Lu-177 DOTATATE and PSMA are log-normal "
+    "rather than normal"
+)
 _NO_CORRELATION = (
     "No publication gives the correlation of early uptake with late clearance over patients as a number. Tissue that "
-    "holds the tracer by receptors or antigen is given {held:g} (more receptors take up more and keep it longer), blood and "
+    "holds the tracer by receptors or antigen is given {held:g} (more receptors take up more and keep it longer), "
+    "blood and "
     "unspecific tissue 0. It is an assumption, fixed before any network was trained."
 )
 
@@ -211,13 +217,16 @@ def _lu177_dotatate() -> Tracer:
         dict.fromkeys(_ALL_SITES, lesion),
         RemainderKinetics(0.80, 2.0, bio(60.0), 0.3),
         (
-            "Gupta et al., Clin Nucl Med 38 (2013) 188, 61 patients: 0.57 ± 0.09 mGy/MBq to kidneys, 0.27 ± 0.05 to liver, "
+            "Gupta et al., Clin Nucl Med 38 (2013) 188, 61 patients: 0.57 ± 0.09 mGy/MBq to kidneys, 0.27 ± 0.05 to "
+            "liver, "
             "1.17 ± 0.14 to spleen, 3.41 ± 0.68 to tumours: the medians here give a reference adult these doses",
-            "SNMMI 2021 dosimetry challenge, patient 4: 1.0 % of 7210 MBq in a kidney of 241 mL at 28 h, effective half-life 49 h",
+            "SNMMI 2021 dosimetry challenge, patient 4: 1.0 % of 7210 MBq in a kidney of 241 mL at 28 h, effective "
+            "half-life 49 h",
             _HOU,
         ),
         (
-            "The shares of uptake and of half-life in these doses, spreads between patients, blood, pancreas, adrenals, "
+            "The shares of uptake and of half-life in these doses, spreads between patients, blood, pancreas, "
+            "adrenals, "
             "bowel and bladder are assumptions of usual size; the bladder is drawn without voiding.",
         ),
         _NO_CORRELATION.format(held=held),
@@ -248,12 +257,15 @@ def _lu177_psma() -> Tracer:
         dict.fromkeys(_ALL_SITES, lesion),
         RemainderKinetics(0.75, 3.0, bio(45.0), 0.3),
         (
-            "Median effective half-lives of 20 patients (AAPM 2026 abstract 2620): kidneys 35.5 h, liver 22.9 h, marrow 32.0 h",
-            "Ells et al., J Nucl Med 65 (2024) 1264, meta-analysis of 29 articles: organ doses per cycle of Lu-177 PSMA-617",
+            "Median effective half-lives of 20 patients (AAPM 2026 abstract 2620): kidneys 35.5 h, liver 22.9 h, "
+            "marrow 32.0 h",
+            "Ells et al., J Nucl Med 65 (2024) 1264, meta-analysis of 29 articles: organ doses per cycle of Lu-177 "
+            "PSMA-617",
             _HOU,
         ),
         (
-            "Uptakes were chosen so that a reference adult's kidneys get 0.55 mGy/MBq, as in many of the analysed articles; "
+            "Uptakes were chosen so that a reference adult's kidneys get 0.55 mGy/MBq, as in many of the analysed "
+            "articles; "
             "half-lives of liver and spleen lie between the published ones; spreads, blood, bowel and bladder are "
             "assumptions of usual size; salivary and lacrimal glands lie outside of the torso.",
         ),
@@ -275,12 +287,15 @@ def _y90_microspheres() -> Tracer:
         {"liver": RegionKinetics(3.3 / _LIVER_ML, 0.55, never)},
         RemainderKinetics(0.0, 1.0, never),
         (
-            "Microspheres stay where they are caught (EANM dosimetry committee, Chiesa et al., EJNMMI Phys 8 (2021) 77): "
+            "Microspheres stay where they are caught (EANM dosimetry committee, Chiesa et al., EJNMMI Phys 8 (2021) "
+            "77): "
             "nothing leaves but by physical decay",
         ),
         (
-            "Concentration of lesions over liver of 3.3 with a spread of the logarithm of 0.55, and a lung shunt of 3 % "
-            "with 0.7, are assumptions of usual size; the whole liver is treated; lesions outside of the liver take up nothing.",
+            "Concentration of lesions over liver of 3.3 with a spread of the logarithm of 0.55, and a lung shunt of 3 "
+            "% "
+            "with 0.7, are assumptions of usual size; the whole liver is treated; lesions outside of the liver take "
+            "up nothing.",
         ),
         "Nothing clears: early and late activity differ by decay alone.",
         0.3,
@@ -313,11 +328,13 @@ def _i131_iodide() -> Tracer:
         (
             "Hänscheid et al., J Nucl Med 47 (2006) 648: after thyroidectomy the remnant holds 0.5 ± 0.7 % (rhTSH) and "
             "0.9 ± 1.0 % (withdrawal) at 48 h with effective half-times of 67.6 ± 48.8 h and 48.0 ± 52.6 h",
-            "Ravichandran et al. (2016, PMC5020787): residence time of the whole body 22.0 ± 3.8 h off thyroxine, 14.3 ± 2.8 h "
+            "Ravichandran et al. (2016, PMC5020787): residence time of the whole body 22.0 ± 3.8 h off thyroxine, "
+            "14.3 ± 2.8 h "
             "with rhTSH",
         ),
         (
-            "The thyroid of the anatomy stands for the bed with its remnants. Metastases, stomach, bowel, liver and bladder "
+            "The thyroid of the anatomy stands for the bed with its remnants. Metastases, stomach, bowel, liver and "
+            "bladder "
             "are assumptions of usual size.",
         ),
         _NO_CORRELATION.format(held=held),
@@ -351,17 +368,23 @@ def _cu64_antibody() -> Tracer:
         dict.fromkeys(_ALL_SITES, lesion),
         RemainderKinetics(0.0, 1.0, 250.0, 0.3),
         (
-            "Kim et al., Sci Rep 15 (2025) 5627: 8 mCi of Cu-64-DOTA-rituximab imaged at 1, 24 and 48 h; residence times fall "
-            "from heart to liver, lungs, spleen, kidneys, bladder, stomach; the ratios to the heart follow from the organ "
+            "Kim et al., Sci Rep 15 (2025) 5627: 8 mCi of Cu-64-DOTA-rituximab imaged at 1, 24 and 48 h; residence "
+            "times fall "
+            "from heart to liver, lungs, spleen, kidneys, bladder, stomach; the ratios to the heart follow from the "
+            "organ "
             "doses of its Table 2",
-            "Serum half-life of Cu-64 trastuzumab 44 to 46 h, 42 ± 8 % per litre of serum after injection, volume of distribution "
+            "Serum half-life of Cu-64 trastuzumab 44 to 46 h, 42 ± 8 % per litre of serum after injection, volume of "
+            "distribution "
             "2.5 L (repeated studies of 11 patients, abstract)",
-            "Tamura et al., J Nucl Med 54 (2013) 1869, doi:10.2967/jnumed.112.118612: Cu-64-DOTA-trastuzumab at 1, 24 and 48 h, "
+            "Tamura et al., J Nucl Med 54 (2013) 1869, doi:10.2967/jnumed.112.118612: Cu-64-DOTA-trastuzumab at 1, 24 "
+            "and 48 h, "
             "much in blood, tumours best at 48 h",
         ),
         (
-            "An assumption as a whole: Kim 2025 prints no %ID and the doses of its Table 2 imply organs of some two thirds of "
-            "the level here, which is set by 15 % of the activity per litre of blood. Bowel, marrow, tumours and all spreads "
+            "An assumption as a whole: Kim 2025 prints no %ID and the doses of its Table 2 imply organs of some two "
+            "thirds of "
+            "the level here, which is set by 15 % of the activity per litre of blood. Bowel, marrow, tumours and all "
+            "spreads "
             "are assumptions of usual size.",
         ),
         _NO_CORRELATION.format(held=held),
@@ -386,17 +409,19 @@ def _cu64_dotatate() -> Tracer:
             "pancreas": RegionKinetics(6.0e-5, 0.35, 60.0, 0.30, 0.25, 0.3, held),
             "small_intestine": RegionKinetics(2.0e-5, 0.35, 80.0, 0.3, 0.8, 0.3),
             "stomach": RegionKinetics(2.0e-5, 0.35, 60.0, 0.3, 0.4, 0.3),
-            "heart_contents": RegionKinetics(2.2e-5, 0.30, 6.0, 0.25),
-            "blood_vessels": RegionKinetics(2.2e-5, 0.30, 6.0, 0.25),
+            "heart_contents": RegionKinetics(2.2e-5, 0.30, 16.0, 0.25),
+            "blood_vessels": RegionKinetics(2.2e-5, 0.30, 16.0, 0.25),
             "urinary_bladder_contents": RegionKinetics(2.2e-4, 0.6, 10.0, 0.3, 0.5, 0.3),
         },
         dict.fromkeys(_ALL_SITES, lesion),
         RemainderKinetics(0.60, 2.5, 60.0, 0.3),
         (
-            "Pfeifer et al., J Nucl Med 53 (2012) 1207: first use of Cu-64 DOTATATE in 14 patients, imaged at 1, 3 and 24 h",
+            "Pfeifer et al., J Nucl Med 53 (2012) 1207: first use of Cu-64 DOTATATE in 14 patients, imaged at 1, 3 "
+            "and 24 h",
         ),
         (
-            "Uptakes and half-times were chosen so that the organ doses of a reference adult are of the published order (liver, "
+            "Uptakes and half-times were chosen so that the organ doses of a reference adult are of the published "
+            "order (liver, "
             "kidneys and spleen between 0.1 and 0.2 mGy/MBq) and are assumptions one by one, as are all spreads.",
         ),
         _NO_CORRELATION.format(held=held),

@@ -26,8 +26,8 @@ CORTEX_MM = 11.0
 _MEDULLA_UPTAKE = {"default": 0.45, "Lu-177": 0.40, "Cu-64": 0.45}
 """Concentration of the medulla over that of the cortex.
 
-De Jong et al., J Nucl Med 45 (2004) 1168, found In-111 octreotide in human kidneys mainly in the cortex, falling inwards;
-the number is an assumption.
+De Jong et al., J Nucl Med 45 (2004) 1168, found In-111 octreotide in human kidneys mainly in the cortex, falling
+inwards; the number is an assumption.
 """
 
 _COARSE_MM, _FINE_MM = 18.0, 7.0
