@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from .pairs import SerialPet
 
 EVERYTHING_ELSE = "everything_else"
 """Name of the voxels without a label of their own."""
+
+REMAINDER = "remainder"
+"""Name of the body without its organs, where labels name it."""
 
 FEWEST_PATIENTS = 3
 """Training patients below which a region's own kinetics are not trusted: those of the whole image are used."""
@@ -75,11 +79,11 @@ class PopulationKinetics:
             The population has no scans at this time.
         """
         table = self._at(time_s)
-        rest = table[EVERYTHING_ELSE]
+        rest = table.get(REMAINDER, table[EVERYTHING_ELSE])
         ratio = np.full(early.geometry.shape_kji, math.exp(rest.log_ratio))
         spread = np.full(early.geometry.shape_kji, rest.std)
         for label, name in labels.names.items():
-            known = table.get(name, rest)
+            known = table.get(population_region(name), rest)
             mask = labels.array_kji == label
             ratio[mask], spread[mask] = math.exp(known.log_ratio), known.std
         return early_decayed(early, nuclide, early_time_s, time_s) * ratio, spread
@@ -149,10 +153,15 @@ def population_kinetics(
             after = region_activities(late.array_kji, patient.labels)
             for region, activity in before.items():
                 if activity > 0 and after[region] > 0:
-                    table.setdefault(region, []).append(math.log(after[region] / (activity * decay)))
+                    table.setdefault(population_region(region), []).append(math.log(after[region] / (activity * decay)))
     return PopulationKinetics(
         early_time_s, {time_s: _with_fallback(table) for time_s, table in found.items()}
     )
+
+
+def population_region(name: str) -> str:
+    """The name under which a population knows a region: all lesions are one."""
+    return "lesion" if re.fullmatch(r"(lesion|tumou?r)_?\d*", name) else name
 
 
 def region_activities(array_kji: NDArray[np.floating], labels: LabelMap) -> dict[str, float]:

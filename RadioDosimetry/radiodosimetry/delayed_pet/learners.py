@@ -126,12 +126,13 @@ class RatioLearner:
     """
 
     def __init__(self, settings: DelayedPetSettings, in_channels: int = 4) -> None:
-        training, self._settings = settings.training, settings.ratio
+        training, chosen = settings.training, settings.ratio
+        self._settings = chosen
         device = torch_device(training.device)
         self.members: list[RatioNetwork] = []
         for number in range(self._settings.members):
             with seeded_torch(training.seed, NETWORK, number):
-                network = RatioNetwork(in_channels, self._settings.features, self._settings.levels)
+                network = RatioNetwork(in_channels, chosen.features, chosen.levels, chosen.patch)
             self.members.append(network.to(device))
         self._optimisers = {
             name: torch.optim.Adam(network.parameters(), lr=training.learning_rate)
@@ -184,7 +185,7 @@ class RatioLearner:
     def _losses(self, delayed: Tensor, log_std: Tensor, batch: Any) -> dict[str, Tensor]:
         organs, voxels = [], []
         for number in range(delayed.shape[0]):
-            wanted, labels = batch["delayed"][number], batch["labels"][number]
+            wanted, labels = batch["delayed"][number], batch["labels"][number].long()
             count = int(batch["region_count"][number])
             organs.append(organ_log_likelihood(delayed[number], log_std[number], wanted, labels, count))
             inside = labels > 0

@@ -250,7 +250,10 @@ def build_network(architecture: Mapping[str, Any]) -> Generator | RatioNetwork:
             from .ratio_network import RatioNetwork
 
             return RatioNetwork(
-                int(architecture["in_channels"]), int(architecture["features"]), int(architecture["levels"])
+                int(architecture["in_channels"]),
+                int(architecture["features"]),
+                int(architecture["levels"]),
+                int(architecture["patch"]),
             )
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"The model's card does not describe its network ({error}); train it again.") from error

@@ -24,6 +24,9 @@ CHANNELS = ("log of early over N", "log of early over its mean in the body", "CT
 BODY_SHARE_OF_MEAN = 0.05
 """Without a CT the body is where the smoothed early scan is above this share of the mean of its positive voxels."""
 
+MARGIN_VOXELS = 2
+"""Coarse voxels kept around the body: air tells a network nothing, and costs as much time as the body."""
+
 _HU_RANGE = (-1000.0, 500.0)
 _FLOOR = 0.01
 """Normalised concentration below which the logarithm no longer tells voxels apart."""
@@ -38,14 +41,12 @@ class RatioInputs:
     channels_ckji
         `CHANNELS`, float32, shape (4, k, j, i) of the coarse grid.
     weights
-        Matrices (fine, coarse) that interpolate a coarse field linearly along k, j and i of the scan's grid, float32.
-    geometry
-        The coarse grid.
+        Matrices (fine, coarse) that interpolate a coarse field linearly along k, j and i of the scan's grid, float32;
+        beyond the coarse grid, which is cut to the body, its outermost values go on.
     """
 
     channels_ckji: NDArray[np.float32]
     weights: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
-    geometry: VolumeGeometry
 
 
 def ratio_inputs(
@@ -90,11 +91,23 @@ def ratio_inputs(
         np.zeros_like(values) if hu is None else hu,
         body.astype(np.float64),
     ]
-    weights = tuple(
-        _linear_weights(fine, early.geometry.spacing_mm[2 - axis], coarse, spacing_mm)
+    box = bounding_box(body, MARGIN_VOXELS)
+    weights = [
+        _continued(_linear_weights(fine, early.geometry.spacing_mm[2 - axis], coarse, spacing_mm), box[axis])
         for axis, (fine, coarse) in enumerate(zip(early.geometry.shape_kji, grid.shape_kji, strict=True))
-    )
-    return RatioInputs(np.stack(channels).astype(np.float32), (weights[0], weights[1], weights[2]), grid)
+    ]
+    cut = np.stack(channels).astype(np.float32)[(slice(None), *box)]
+    return RatioInputs(np.ascontiguousarray(cut), (weights[0], weights[1], weights[2]))
+
+
+def bounding_box(mask_kji: NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice]:
+    """The part of a grid that holds all of a mask and a margin of voxels; all of it where the mask is empty."""
+    parts = []
+    for axis, count in enumerate(mask_kji.shape):
+        found = np.flatnonzero(mask_kji.any(axis=tuple(other for other in range(3) if other != axis)))
+        low, high = (int(found[0]), int(found[-1]) + 1) if found.size else (0, count)
+        parts.append(slice(max(0, low - margin), min(count, high + margin)))
+    return parts[0], parts[1], parts[2]
 
 
 def without_ct(inputs: RatioInputs, values_kji: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
@@ -153,3 +166,11 @@ def _linear_weights(fine_count: int, fine_mm: float, coarse_count: int, coarse_m
     if coarse_count > 1:
         weights[rows, low + 1] += share.astype(np.float32)
     return weights
+
+
+def _continued(weights: NDArray[np.float32], kept: slice) -> NDArray[np.float32]:
+    """Weights on a part of the coarse points: what lay beyond it counts for its outermost ones."""
+    inside = weights[:, kept].copy()
+    inside[:, 0] += weights[:, : kept.start].sum(axis=1)
+    inside[:, -1] += weights[:, kept.stop :].sum(axis=1)
+    return inside

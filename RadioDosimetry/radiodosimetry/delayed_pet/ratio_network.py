@@ -58,6 +58,9 @@ class RatioNetwork(nn.Module):
         Of the first level, a multiple of four; doubled at each of the next.
     levels
         Halvings.
+    patch
+        Voxels along each edge of the cubes that are packed into channels before the first convolution and unpacked
+        after the last: 2 takes an eighth of the time and keeps the field's resolution.
 
     Notes
     -----
@@ -65,22 +68,24 @@ class RatioNetwork(nn.Module):
     network as conditions instead, and a last 1 × 1 × 1 layer sees the input itself.
     """
 
-    def __init__(self, in_channels: int = 4, features: int = 16, levels: int = 3) -> None:
+    def __init__(self, in_channels: int = 4, features: int = 24, levels: int = 2, patch: int = 2) -> None:
         super().__init__()
         hidden = 32
+        packed = in_channels * patch**3
+        self.patch = patch
         widths = [features * 2**level for level in range(levels + 1)]
         self.levels = levels
         self.embedding = nn.Sequential(
             nn.Linear(CONDITION_COUNT + in_channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
         )
         self.down = nn.ModuleList(
-            _Block(before, after, hidden) for before, after in zip([in_channels, *widths], widths, strict=False)
+            _Block(before, after, hidden) for before, after in zip([packed, *widths], widths, strict=False)
         )
         self.up = nn.ModuleList(
             _Block(low + high, high, hidden) for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
-        self.mix = nn.Conv3d(features + in_channels, 2 * features, 1)
-        self.out = nn.Conv3d(2 * features, 2, 1)
+        self.mix = nn.Conv3d(features + packed, 2 * features, 1)
+        self.out = nn.Conv3d(2 * features, 2 * patch**3, 1)
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)
 
@@ -94,11 +99,12 @@ class RatioNetwork(nn.Module):
         condition
             `samples.conditions` of each, (n, CONDITION_COUNT).
         """
-        padded = _padded(inputs, 2**self.levels)
+        padded = _padded(inputs, self.patch * 2**self.levels)
         body = padded[:, -1:]
         means = (padded * body).sum(dim=(2, 3, 4)) / body.sum(dim=(2, 3, 4)).clamp(min=1.0)
         hidden = self.embedding(torch.cat((condition, means), dim=1))
-        values, kept = padded, []
+        packed = _packed(padded, self.patch)
+        values, kept = packed, []
         for level, block in enumerate(self.down):
             values = block(values, hidden)
             if level < self.levels:
@@ -107,7 +113,8 @@ class RatioNetwork(nn.Module):
         for block in self.up:
             values = nn.functional.interpolate(values, scale_factor=2, mode="trilinear", align_corners=False)
             values = block(torch.cat((values, kept.pop()), dim=1), hidden)
-        values = self.out(nn.functional.silu(self.mix(torch.cat((values, padded), dim=1))))
+        values = self.out(nn.functional.silu(self.mix(torch.cat((values, packed), dim=1))))
+        values = _unpacked(values, self.patch)
         k, j, i = inputs.shape[2:]
         values = values[:, :, :k, :j, :i]
         log_ratio = LARGEST_LOG_RATIO * torch.tanh(values[:, 0] / LARGEST_LOG_RATIO)
@@ -136,3 +143,17 @@ def _padded(inputs: Tensor, multiple: int) -> Tensor:
     """The grid continued with zeros at its ends to multiples of the halvings."""
     missing = [-size % multiple for size in inputs.shape[2:]]
     return nn.functional.pad(inputs, (0, missing[2], 0, missing[1], 0, missing[0]))
+
+
+def _packed(volume: Tensor, patch: int) -> Tensor:
+    """Volumes (n, c, k, j, i) with each cube of voxels as channels, (n, c · patch³, k / patch, …)."""
+    n, c, k, j, i = volume.shape
+    cubes = volume.reshape(n, c, k // patch, patch, j // patch, patch, i // patch, patch)
+    return cubes.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(n, c * patch**3, k // patch, j // patch, i // patch)
+
+
+def _unpacked(volume: Tensor, patch: int) -> Tensor:
+    """The inverse of `_packed`."""
+    n, c, k, j, i = volume.shape
+    cubes = volume.reshape(n, c // patch**3, patch, patch, patch, k, j, i)
+    return cubes.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(n, c // patch**3, k * patch, j * patch, i * patch)

@@ -21,7 +21,7 @@ from ..units import SECONDS_PER_HOUR
 from .baselines import EVERYTHING_ELSE
 from .normalisation import DecayNormalisation, Normalisation, normalisation_named, normalised
 from .pairs import SerialPet
-from .ratio_inputs import RatioInputs, ratio_inputs, without_ct
+from .ratio_inputs import RatioInputs, bounding_box, ratio_inputs, without_ct
 from .resizing import SliceResizing
 from .settings import DelayedPetSettings, ImageSettings, Pix2PixSettings, RatioSettings
 
@@ -177,7 +177,7 @@ class _RatioPatient:
     pet_only_ckji: NDArray[np.float32]
     early_kji: NDArray[np.float32]
     delayed_kji: dict[float, NDArray[np.float32]]
-    labels_kji: NDArray[np.int64]
+    labels_kji: NDArray[np.int16]
     regions: tuple[str, ...]
     conditions: dict[float, list[float]]
     largest_total: float
@@ -249,12 +249,15 @@ def _ratio_patient(patient: SerialPet, images: ImageSettings, ratio: RatioSettin
         delayed[hour] = normalised(scan.array_kji, constant).astype(np.float32)
         condition[hour] = conditions(at_s, late_s, decay_constant)
     labels, regions = training_labels(patient, early, inputs)
+    # What is not the body teaches nothing, and the scan around it is most of the voxels.
+    box = bounding_box(labels > 0, 1)
+    weights = tuple(np.ascontiguousarray(one[part]) for one, part in zip(inputs.weights, box, strict=True))
     return _RatioPatient(
-        inputs,
+        RatioInputs(inputs.channels_ckji, (weights[0], weights[1], weights[2])),
         without_ct(inputs),
-        early_kji,
-        delayed,
-        labels,
+        np.ascontiguousarray(early_kji[box]),
+        {hour: np.ascontiguousarray(scan[box]) for hour, scan in delayed.items()},
+        np.ascontiguousarray(labels[box]),
         regions,
         condition,
         largest_total(early, at_s, normalisation, patient.administered_bq),
@@ -291,12 +294,12 @@ def largest_total(
 
 def training_labels(
     patient: SerialPet, early: QuantitativeVolume, inputs: RatioInputs
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+) -> tuple[NDArray[np.int16], tuple[str, ...]]:
     """Regions as whole numbers from 1 on the scan's grid, the last being the body without the others."""
     fine_body = inputs.channels_ckji[3].astype(np.float64)
     for axis, weights in enumerate(inputs.weights):
         fine_body = np.moveaxis(np.tensordot(weights.astype(np.float64), fine_body, axes=(1, axis)), 0, axis)
-    labels = np.zeros(early.geometry.shape_kji, dtype=np.int64)
+    labels = np.zeros(early.geometry.shape_kji, dtype=np.int16)
     names: list[str] = []
     if patient.labels is not None:
         for label, name in patient.labels.names.items():

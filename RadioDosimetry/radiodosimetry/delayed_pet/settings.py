@@ -102,8 +102,9 @@ class RatioSettings:
 
     Attributes
     ----------
-    features, levels
-        Of the 3-D U-Net; features a multiple of four.
+    features, levels, patch
+        Of the 3-D U-Net: features of the first level (a multiple of four), halvings, edge of the cubes that are packed
+        into channels.
     grid_mm
         Edge of its cubic voxels [mm].
     members
@@ -118,8 +119,9 @@ class RatioSettings:
         Augmentation of the training side, in the slices: rotation up to this angle, magnification up to 1 + this.
     """
 
-    features: int = 16
-    levels: int = 3
+    features: int = 24
+    levels: int = 2
+    patch: int = 2
     grid_mm: float = 8.0
     members: int = 1
     organ_weight: float = 1.0
@@ -130,8 +132,8 @@ class RatioSettings:
     largest_zoom: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.features < 4 or self.features % 4 or not 1 <= self.levels <= 5 or self.members < 1:
-            raise InputError("'features' must be a multiple of 4, 'levels' 1 to 5, 'members' at least 1.")
+        if self.features < 4 or self.features % 4 or not 1 <= self.levels <= 5 or min(self.members, self.patch) < 1:
+            raise InputError("'features' must be a multiple of 4, 'levels' 1 to 5, 'members' and 'patch' at least 1.")
         if not 1.0 <= self.grid_mm <= 50.0 or not 0 <= self.drop_ct <= 1 or not 0 <= self.largest_zoom < 0.5:
             raise InputError("'grid_mm' must lie from 1 to 50, 'drop_ct' from 0 to 1, 'largest_zoom' from 0 to 0.5.")
         if self.organ_weight < 0 or self.voxel_weight < 0 or self.scale_std < 0 or self.rotation_degrees < 0:

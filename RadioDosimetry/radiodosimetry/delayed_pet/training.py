@@ -237,7 +237,8 @@ def _card(
     architecture: dict[str, Any]
     if settings.network == "ratio-3d":
         ratio = settings.ratio
-        architecture = {"in_channels": 4, "features": ratio.features, "levels": ratio.levels, "members": ratio.members}
+        architecture = {"in_channels": 4, "features": ratio.features, "levels": ratio.levels, "patch": ratio.patch}
+        architecture["members"] = ratio.members
         preprocessing: dict[str, Any] = {"grid_mm": ratio.grid_mm}
     else:
         chosen = settings.pix2pix

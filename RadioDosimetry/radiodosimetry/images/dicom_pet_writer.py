@@ -237,7 +237,7 @@ def _slice(activity: QuantitativeVolume, common: Dataset, index: int) -> FileDat
     largest = float(values.max())
     slope = format_number_as_ds(largest / LARGEST_STORED_VALUE * (1 + 1e-9)) if largest > 0 else "1"
     if not (math.isfinite(float(slope)) and float(slope) > 0):
-        raise InputError(f"The largest activity of a slice is {largest:.4g} Bq/mL, too small for DICOM; check the unit.")
+        raise InputError(f"The largest activity of a slice is {largest:.4g} Bq/mL, too small for DICOM; check it.")
     dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = slope, "0", "BQML"
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.Rows, dataset.Columns = values.shape

@@ -1,0 +1,424 @@
+"""How good a model is on patients it has not seen: images, organs, uncertainty, and the doses they come to.
+
+Beside the model stand the early scan decayed and the population's kinetics per organ, which every network must beat,
+and where the patients are virtual the conditional mean of the generator, which none can.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..evaluation.frechet import FrechetResult, compare_slices
+from ..evaluation.image_measures import ImageMeasures, image_measures, paired_difference_interval
+from ..evaluation.ssim import SSIM_DEFINITION
+from ..images.atomic import OutputTransaction
+from ..images.body import body_mask
+from ..images.resampling import resample_ct
+from ..images.volume import QuantitativeVolume
+from ..learning.ensembles import CENTRAL_68_PERCENT, coverage_of
+from ..learning.splits import require_no_leak
+from ..progress import PartialProgress, Progress, report_progress
+from ..provenance import to_json
+from ..units import SECONDS_PER_HOUR
+from .baselines import EVERYTHING_ELSE, PopulationKinetics, early_decayed, region_activities
+from .dosimetry import (
+    PatientDosimetry,
+    curve_table_csv,
+    dose_table,
+    dose_table_csv,
+    is_lesion,
+    patient_dosimetry,
+    residence_table_csv,
+)
+from .inference import DelayedPet, synthesize
+from .models import DelayedPetNetwork, load_network
+from .organ_uncertainty import LOWEST_SHARE, organ_errors_of
+from .pairs import SerialPet
+from .ratio_inputs import body_on_pet
+from .training import SerialPetDataset, read_patients
+
+_LOG = logging.getLogger(__name__)
+
+MODEL, DECAYED, POPULATION = "model", "early scan decayed", "population kinetics"
+"""Methods that are compared."""
+
+BOOTSTRAP_SEED = 20250101
+"""Of the intervals of paired differences."""
+
+KIM_2025 = {
+    "ssim_headline": {"24": 0.8094, "48": 0.7714},
+    "ssim_fold_mean_l1": {"24": 0.730, "48": 0.505},
+    "fid": {"24": 62.93, "48": 74.35},
+    "source": "Kim et al., Sci Rep 15 (2025) 5627, doi:10.1038/s41598-025-88498-z, text and Table 1; six patients, "
+    "another definition of SSIM: not the same quantity as ours",
+}
+"""What the paper reports, to stand beside ours."""
+
+
+@dataclass(frozen=True)
+class OrganRow:
+    """Activity of one organ of one patient at one time by one method.
+
+    Attributes
+    ----------
+    patient, method, region, hour
+        Whose.
+    acquired_percent_id, found_percent_id
+        Per cent of the administered activity in the acquired and in the method's volume; of the scan's activity where
+        the administered one is unknown.
+    error_percent
+        Of the activity [%].
+    """
+
+    patient: str
+    method: str
+    hour: float
+    region: str
+    acquired_percent_id: float
+    found_percent_id: float
+    error_percent: float
+
+
+@dataclass(frozen=True, eq=False)
+class DelayedPetEvaluation:
+    """What judging a model came to.
+
+    Attributes
+    ----------
+    images
+        (method, hour) to the measures of every patient.
+    organs
+        A row per organ, patient, time and method.
+    coverage
+        Share of organs whose acquired activity lies in the stated 68 % interval; None without uncertainty.
+    frechet
+        (method, hour) to the Fréchet distance of all slices.
+    summary
+        Everything, JSON-ready.
+    """
+
+    images: Mapping[tuple[str, float], Sequence[ImageMeasures]]
+    organs: Sequence[OrganRow]
+    coverage: float | None
+    frechet: Mapping[tuple[str, float], FrechetResult]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers, JSON-ready."""
+        return dict(self.summary)
+
+
+def evaluate_delayed_pet(
+    model: Path,
+    dataset: SerialPetDataset,
+    output: Path,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> DelayedPetEvaluation:
+    """Judge a model on a data set; tables go into `output`.
+
+    Parameters
+    ----------
+    model
+        Model file.
+    dataset
+        Patients that it has not learned from.
+    output
+        Existing folder for `evaluation.json`, `images.csv`, `organs.csv`, `organ_doses.csv` (the form of Kim 2025's
+        Table 2), `residence_times.csv` and `time_activity.csv` (the data of its Figures 4 and 3).
+    device
+        "cpu" or "cuda".
+    progress
+        Who watches, and may cancel.
+
+    Raises
+    ------
+    InputError
+        A patient was trained on, has no scan at a target time, or lies outside of what the model declares.
+    """
+    network = load_network(model, device)
+    patients = read_patients(dataset, progress=PartialProgress(progress, 0.0, 0.1))
+    result, tables = evaluate_on_patients(network, patients, PartialProgress(progress, 0.1, 1.0))
+    with OutputTransaction() as transaction:
+        for name, text in {**tables, "evaluation.json": to_json(result.as_dict())}.items():
+            transaction.write_text(Path(output) / name, text)
+    return result
+
+
+def evaluate_on_patients(
+    network: DelayedPetNetwork, patients: Sequence[SerialPet], progress: Progress | None = None
+) -> tuple[DelayedPetEvaluation, dict[str, str]]:
+    """As `evaluate_delayed_pet`, on patients in memory; the result and its tables by file name."""
+    _require_unseen(network, patients)
+    hours = [float(hour) for hour in network.card.preprocessing["target_hours"]]
+    early_s = float(network.card.preprocessing["early_hour"]) * SECONDS_PER_HOUR
+    rows = network.card.training.get("population_kinetics")
+    population = PopulationKinetics.from_rows(rows) if rows else None
+    work = _Work()
+    for number, patient in enumerate(patients):
+        report_progress(progress, number / len(patients), f"judging {patient.id}")
+        at_s, early = patient.scan_at(early_s)
+        late = {hour: patient.scan_at(hour * SECONDS_PER_HOUR) for hour in hours}
+        made = synthesize(
+            network, early, at_s, [late[hour][0] for hour in hours], patient.nuclide, patient.ct,
+            administered_bq=patient.administered_bq,
+        )  # fmt: skip
+        body = _body(patient, early)
+        for index, hour in enumerate(hours):
+            time_s, acquired = late[hour]
+            methods = {
+                MODEL: np.asarray(made.volumes[index].array_kji, dtype=np.float64),
+                DECAYED: early_decayed(early, patient.nuclide, at_s, time_s),
+            }
+            if population is not None and patient.labels is not None:
+                forecast, _ = population.forecast(early, patient.labels, patient.nuclide, at_s, time_s)
+                methods[POPULATION] = forecast
+            work.compare(patient, hour, acquired, methods, body)
+            work.uncertainty += organ_errors_of(made, index, acquired, patient)
+        work.dosimetry(patient, at_s, early, late, made)
+    report_progress(progress, 0.95, "comparing distributions of slices")
+    return work.result(network, patients, hours), work.tables()
+
+
+class _Work:
+    """What is collected from patient to patient."""
+
+    def __init__(self) -> None:
+        self.images: dict[tuple[str, float], list[ImageMeasures]] = {}
+        self.organs: list[OrganRow] = []
+        self.uncertainty: list[tuple[str, float, float]] = []
+        self.names: list[str] = []
+        self.acquired: list[PatientDosimetry] = []
+        self.generated: list[PatientDosimetry] = []
+        self._slices: dict[tuple[str, float], list[NDArray[np.float64]]] = {}
+        self._image_rows: list[list[Any]] = []
+
+    def compare(
+        self,
+        patient: SerialPet,
+        hour: float,
+        acquired: QuantitativeVolume,
+        methods: Mapping[str, NDArray[np.float64]],
+        body: NDArray[np.bool_],
+    ) -> None:
+        """Images and organs of all methods at one time."""
+        mean = float(np.asarray(acquired.array_kji)[body].mean())
+        self._keep_slices("acquired", hour, np.asarray(acquired.array_kji, dtype=np.float64) / mean, body)
+        for name, array in methods.items():
+            measures = image_measures(acquired.array_kji, array, body)
+            self.images.setdefault((name, hour), []).append(measures)
+            self._image_rows.append([patient.id, name, f"{hour:g}", *measures.as_dict().values()])
+            self._keep_slices(name, hour, array / mean, body)
+            if patient.labels is not None:
+                self._add_organs(patient, hour, acquired, name, array)
+
+    def _add_organs(
+        self, patient: SerialPet, hour: float, acquired: QuantitativeVolume, method: str, array: NDArray[np.float64]
+    ) -> None:
+        labels = patient.labels
+        if labels is None:
+            return
+        wanted = region_activities(acquired.array_kji, labels)
+        found = region_activities(array, labels)
+        total = float(np.sum(acquired.array_kji, dtype=np.float64))
+        given = patient.administered_bq
+        scale = 100.0 / total if given is None else 100.0 * acquired.geometry.voxel_volume_ml / given
+        for region, value in wanted.items():
+            if region == EVERYTHING_ELSE or value <= LOWEST_SHARE * total:
+                continue
+            error = 100.0 * (found[region] / value - 1.0)
+            self.organs.append(
+                OrganRow(patient.id, method, hour, region, scale * value, scale * found[region], error)
+            )
+
+    def _keep_slices(self, name: str, hour: float, array: NDArray[np.float64], body: NDArray[np.bool_]) -> None:
+        """Slices with body, every second one, for the distribution of slices."""
+        inside = np.flatnonzero(body.any(axis=(1, 2)))[::2]
+        self._slices.setdefault((name, hour), []).append(_square(array[inside]))
+
+    def dosimetry(
+        self,
+        patient: SerialPet,
+        at_s: float,
+        early: QuantitativeVolume,
+        late: Mapping[float, tuple[float, QuantitativeVolume]],
+        made: DelayedPet,
+    ) -> None:
+        """Doses by the acquired series and by the early scan with synthetic ones."""
+        if patient.labels is None or patient.administered_bq is None:
+            return
+        acquired = {at_s: early, **dict(late.values())}
+        generated = {at_s: early, **dict(zip(made.times_s, made.volumes, strict=True))}
+        both = [
+            patient_dosimetry(scans, patient.labels, patient.nuclide, patient.administered_bq)
+            for scans in (acquired, generated)
+        ]
+        self.names.append(patient.id)
+        self.acquired.append(both[0])
+        self.generated.append(both[1])
+
+    def result(
+        self, network: DelayedPetNetwork, patients: Sequence[SerialPet], hours: Sequence[float]
+    ) -> DelayedPetEvaluation:
+        """Means, spreads, intervals and distances."""
+        coverage = None
+        if self.uncertainty:
+            errors, spreads = (np.array([row[index] for row in self.uncertainty]) for index in (1, 2))
+            coverage = coverage_of(errors, spreads)
+        frechet = {
+            (name, hour): compare_slices(np.concatenate(self._slices["acquired", hour]), np.concatenate(slices))
+            for (name, hour), slices in self._slices.items()
+            if name != "acquired"
+        }
+        summary: dict[str, Any] = {
+            "model": {"path": network.path.name, "sha256": network.card.sha256, "network": network.network},
+            "patients": [patient.id for patient in patients],
+            "ssim_definition": SSIM_DEFINITION,
+            "hours": {f"{hour:g}": self._at(hour, frechet) for hour in hours},
+            "uncertainty": None
+            if coverage is None
+            else {"stated": CENTRAL_68_PERCENT, "coverage": coverage, "organs": len(self.uncertainty)},
+            "dosimetry": self._dosimetry_summary(),
+            "kim_2025": KIM_2025,
+        }
+        return DelayedPetEvaluation(self.images, tuple(self.organs), coverage, frechet, summary)
+
+    def _at(self, hour: float, frechet: Mapping[tuple[str, float], FrechetResult]) -> dict[str, Any]:
+        """All methods at one time, and the model's paired differences to the others."""
+        methods = [name for name, at in self.images if at == hour]
+        values: dict[str, Any] = {}
+        per_patient = {name: self._columns(name, hour) for name in methods}
+        for name in methods:
+            values[name] = {
+                measure: dict(zip(("mean", "std"), _mean_and_std(column), strict=True))
+                for measure, column in per_patient[name].items()
+            }
+            values[name]["frechet"] = frechet[name, hour].as_dict()
+        for name in methods:
+            if name == MODEL or len(per_patient[name]["ssim"]) < 2:
+                continue
+            values[f"{MODEL} minus {name}"] = {
+                measure: dict(
+                    zip(
+                        ("mean", "low_95", "high_95"),
+                        paired_difference_interval(per_patient[MODEL][measure], column, BOOTSTRAP_SEED),
+                        strict=True,
+                    )
+                )
+                for measure, column in per_patient[name].items()
+                if len(column) == len(per_patient[MODEL][measure])
+            }
+        return values
+
+    def _columns(self, method: str, hour: float) -> dict[str, list[float]]:
+        """Measure to its value for each patient."""
+        measures = self.images[method, hour]
+        columns = {
+            name: [float(getattr(one, name)) for one in measures] for name in ("ssim", "mae_percent", "slice_jump")
+        }
+        columns["psnr_db"] = [min(one.psnr_db, 200.0) for one in measures]
+        rows = [row for row in self.organs if row.method == method and row.hour == hour]
+        names = dict.fromkeys(row.patient for row in rows)
+        if names:
+            own = [[row for row in rows if row.patient == name] for name in names]
+            columns["organ_error_percent"] = [float(np.mean([abs(one.error_percent) for one in some])) for some in own]
+            columns["organ_percent_id_error"] = [
+                float(np.mean([abs(one.found_percent_id - one.acquired_percent_id) for one in some])) for some in own
+            ]
+        return columns
+
+    def _dosimetry_summary(self) -> dict[str, Any] | None:
+        if not self.acquired:
+            return None
+        doses = dose_table(self.acquired, self.generated)
+        errors: dict[str, list[float]] = {}
+        for first, second in zip(self.acquired, self.generated, strict=True):
+            for source, hours in first.residence_times_h.items():
+                if source in second.residence_times_h and hours > 0:
+                    name = "lesions" if is_lesion(source) else source
+                    errors.setdefault(name, []).append(abs(second.residence_times_h[source] / hours - 1.0))
+        return {
+            "patients": len(self.acquired),
+            "organ_dose_relative_error": {row.target: row.relative_error for row in doses},
+            "mean_patient_dose_relative_error": {row.target: row.mean_patient_error for row in doses},
+            "residence_time_relative_error": {name: float(np.mean(column)) for name, column in errors.items()},
+        }
+
+    def tables(self) -> dict[str, str]:
+        """CSV files by name."""
+        names = ("ssim", "psnr_db", "mae_bq_per_ml", "mae_percent", "slice_jump")
+        found = {"images.csv": _csv(["patient", "method", "hour", *names], self._image_rows)}
+        header = ["patient", "method", "hour", "region", "acquired_percent_id", "found_percent_id", "error_percent"]
+        found["organs.csv"] = _csv(
+            header,
+            [
+                [row.patient, row.method, f"{row.hour:g}", row.region]
+                + [f"{value:.6g}" for value in (row.acquired_percent_id, row.found_percent_id, row.error_percent)]
+                for row in self.organs
+            ],
+        )
+        if self.acquired:
+            found["organ_doses.csv"] = dose_table_csv(dose_table(self.acquired, self.generated))
+            found["residence_times.csv"] = residence_table_csv(self.names, self.acquired, self.generated)
+            found["time_activity.csv"] = curve_table_csv(self.names, self.acquired, self.generated)
+        return found
+
+
+def _require_unseen(network: DelayedPetNetwork, patients: Sequence[SerialPet]) -> None:
+    if not patients:
+        raise InputError("There is no patient to judge the model on; give a data set.")
+    sources = network.card.training.get("training_sources", ())
+    require_no_leak([_Source(str(source)) for source in sources], patients)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A training patient of which the card keeps the source alone."""
+
+    source: str
+
+    @property
+    def id(self) -> str:
+        """Name for messages."""
+        return f"a training patient of {self.source}"
+
+
+def _body(patient: SerialPet, early: QuantitativeVolume) -> NDArray[np.bool_]:
+    if patient.ct is None:
+        return body_on_pet(np.asarray(early.array_kji, dtype=np.float64))
+    return body_mask(resample_ct(patient.ct, early.geometry))
+
+
+def _square(slices: NDArray[np.float64], size: int = 64) -> NDArray[np.float64]:
+    """Slices of any matrix on one square, so that patients can be put together."""
+    from .resizing import SliceResizing
+
+    return SliceResizing(slices.shape[1], slices.shape[2], size).forward(slices)
+
+
+def _mean_and_std(column: Sequence[float]) -> tuple[float, float]:
+    return float(np.mean(column)), float(np.std(column, ddof=1)) if len(column) > 1 else 0.0
+
+
+def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([["" if cell is None else _short(cell) for cell in row] for row in rows])
+    return stream.getvalue()
+
+
+def _short(cell: Any) -> Any:
+    return f"{cell:.6g}" if isinstance(cell, float) and math.isfinite(cell) else cell
