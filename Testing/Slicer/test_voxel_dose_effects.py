@@ -240,3 +240,54 @@ def _save_nothing(path: Path, kind: str) -> None:
     from radiodosimetry.learning.model_files import ModelCard, save_model
 
     save_model(path, {"weight": np.ones(1, np.float32)}, ModelCard(kind))
+
+
+def test_a_network_gives_the_dose_of_the_core_with_its_model_in_the_record(
+    panel: SimpleNamespace, torso: SimpleNamespace, networks: Any, tmp_path: Path
+) -> None:
+    import slicer
+
+    from radiodosimetry.workflows.dose import DoseOptions, compute_dose, integrate_physical_decay
+    from RadioDosimetryLib.volumes import recordOf, volumeFromNode
+
+    pytest.importorskip("monai", reason="networks need MONAI")
+    model = _untrained_network(tmp_path / "untrained")
+    _choose(panel.ui.methodComboBox, "U-Net")
+    panel.ui.modelPathLineEdit.currentPath = str(model)
+    assert panel.ui.applyButton.enabled, panel.ui.applyButton.toolTip
+    _apply(panel, "U-Net")
+    dose = panel.ui.shownDoseSelector.currentNode()
+    tia = integrate_physical_decay(volumeFromNode(torso.activity), "Lu-177")
+    expected = compute_dose(volumeFromNode(torso.ct), tia, "Lu-177", "unet", (), DoseOptions(model=model))
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), expected.dose.array_kji)
+    assert recordOf(dose).inputs["model"]["sha256"] == expected.record.inputs["model"]["sha256"]
+
+
+def test_a_network_refuses_a_nuclide_it_was_not_trained_for(
+    panel: SimpleNamespace, torso: SimpleNamespace, networks: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("monai", reason="networks need MONAI")
+    panel.ui.modelPathLineEdit.currentPath = str(_untrained_network(tmp_path / "untrained"))
+    _choose(panel.ui.nuclideComboBox, "I-131")
+    before = _node_ids()
+    _apply(panel, "U-Net")
+    assert "I-131" in panel.ui.statusLabel.text
+    assert _node_ids() == before
+
+
+def _untrained_network(path: Path) -> Path:
+    """A model with the weights a network begins with."""
+    from radiodosimetry.learned_dose import unet_dose
+    from radiodosimetry.learned_dose.architectures import UNetArchitecture
+    from radiodosimetry.learned_dose.bases import base_settings
+    from radiodosimetry.learned_dose.dose_model import build_network
+    from radiodosimetry.learning.model_files import ModelCard, save_model
+
+    architecture = UNetArchitecture(("density", "activity", "base"), levels=2).as_dict()
+    card = ModelCard(
+        unet_dose.KIND,
+        architecture=architecture,
+        preprocessing={**unet_dose.preprocessing((16.0, 16.0, 16.0)), "base": base_settings(unet_dose.BASE)},
+        declared={"nuclides": ["Lu-177"], "spacing_mm": [[15.0, 17.0]] * 3, "density_g_per_cm3": [0.0, 3.0]},
+    )
+    return save_model(path, build_network(unet_dose.KIND, architecture, seed=1).state_dict(), card)
