@@ -32,10 +32,10 @@ __all__ = [
     "parametric_anatomy",
 ]
 
-FIELD_OF_VIEW_MM = (512.0, 384.0, 640.0)
+FIELD_OF_VIEW_MM = (512.0, 384.0, 672.0)
 """Width, depth and length of the default grid: from the hips to the neck [mm]."""
 
-MIDDLE_Z_MM = -10.0
+MIDDLE_Z_MM = 6.0
 """Height of the middle of a grid over the upper end of the first lumbar vertebra [mm]."""
 
 _DISTORTION_MM = 3.5

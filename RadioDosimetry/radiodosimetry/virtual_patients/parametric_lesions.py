@@ -19,12 +19,12 @@ _MEDIAN_DIAMETER_MM, _LOG_SPREAD, _DIAMETERS_MM = 24.0, 0.45, (10.0, 70.0)
 
 SITES: dict[str, tuple[float, tuple[Tissue, ...], float]] = {
     # site: mean number, tissues a lesion's middle lies in, factor of the diameter
-    "liver": (2.5, (Tissue.LIVER,), 1.2),
+    "liver": (1.7, (Tissue.LIVER,), 1.2),
     "bone": (1.2, (Tissue.MARROW, Tissue.SPONGY_SURFACE), 0.85),
     "lung": (0.7, (Tissue.LEFT_LUNG, Tissue.RIGHT_LUNG), 0.8),
     "soft tissue": (1.2, (Tissue.VISCERAL_FAT, Tissue.MEDIASTINUM, Tissue.PANCREAS), 0.9),
 }
-"""Where lesions are, by Poisson numbers (an assumption); every patient has one at the least."""
+"""Where lesions are, by Poisson numbers (an assumption), and one more in the liver of every patient."""
 
 _NEVER_COVERED = (Tissue.AIR, Tissue.COUCH, Tissue.HEART_CONTENTS, Tissue.LEFT_KIDNEY, Tissue.RIGHT_KIDNEY)
 
@@ -53,8 +53,7 @@ def paint_lesions(canvas: Canvas, rng: np.random.Generator) -> list[Lesion]:
     drawn = [
         (site, _diameter_mm(rng, factor)) for site, (mean, _, factor) in SITES.items() for _ in range(rng.poisson(mean))
     ]
-    if not drawn:
-        drawn = [("liver", _diameter_mm(rng, 1.0))]
+    drawn.append(("liver", _diameter_mm(rng, SITES["liver"][2])))
     # A patient's list of drawn lesions is cut, and painted, by size: small ones are not swallowed.
     drawn = sorted(drawn, key=lambda row: -row[1])[:LARGEST_COUNT]
     lesions: list[Lesion] = []

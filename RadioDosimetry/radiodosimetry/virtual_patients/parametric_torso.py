@@ -7,6 +7,7 @@ lumbar vertebra of a male of 1.76 m. Shapes and places are our own drawing of ad
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from enum import IntEnum
 
 import numpy as np
@@ -78,6 +79,9 @@ _DOMES = ((-62.0, -6.0, 80.0, 92.0, 100.0), (62.0, -6.0, 78.0, 92.0, 84.0))
 """Right and left half of the diaphragm: centre x, y, half width, half depth, height [mm]."""
 
 _DIAPHRAGM_LOW_MM = 2.0
+
+Level = Callable[[Field, Field, Field], Field]
+"""A number at positions x, y, z [mm] that rises outwards."""
 
 
 class Torso:
@@ -227,8 +231,8 @@ class Torso:
         self._paint_small_intestine(canvas)
         self._paint_colon(canvas)
         self._paint_liver(canvas)
-        self._paint_stomach_and_spleen(canvas)
         self._paint_pancreas_and_adrenals(canvas)
+        self._paint_stomach_and_spleen(canvas)
         self._paint_kidneys(canvas)
         self._paint_pelvis_organs(canvas)
         self._paint_neck(canvas)
@@ -332,6 +336,7 @@ class Torso:
         inside = self._of_volume(level, "liver", self.place(-35, -10, 35), (170.0, 140.0, 170.0))
         over = (Tissue.VISCERAL_FAT, Tissue.MUSCLE, Tissue.COLON_WALL, Tissue.COLON_CONTENTS, Tissue.COLON_GAS,
                 Tissue.SMALL_INTESTINE, Tissue.MEDIASTINUM)  # fmt: skip
+        self._liver = inside
         canvas.paint(Tissue.LIVER, inside, self.place(-35, -10, 35), (170.0, 140.0, 170.0), over)
         bladder = self._organ("gallbladder_contents", (-52, -42, -30), (1.0, 1.0, 2.0), (30, 0, 0))
         canvas.paint(Tissue.GALLBLADDER, bladder.inside, bladder.centre_mm, bladder.reach_mm, (*over, Tissue.LIVER))
@@ -339,15 +344,11 @@ class Torso:
     def _paint_stomach_and_spleen(self, canvas: Canvas) -> None:
         belly = self.belly(3.0)
         over = (Tissue.VISCERAL_FAT, Tissue.MUSCLE, Tissue.SMALL_INTESTINE)
-        stomach = self._organ("stomach", (52, -32, 38), (1.0, 0.8, 1.35), (15, 25, 0))
+        stomach = self._organ("stomach", (60, -34, 26), (1.0, 0.8, 1.35), (15, 20, 0))
         core = stomach.shrunk(0.82)
-        canvas.paint(
-            Tissue.STOMACH_WALL,
-            lambda x, y, z: stomach.inside(x, y, z) & belly(x, y, z),
-            stomach.centre_mm,
-            stomach.reach_mm,
-            over,
-        )
+        around = (95.0, 95.0, 110.0)
+        outer = self._of_volume(self._clear_of_liver(stomach, belly), "stomach", stomach.centre_mm, around)
+        canvas.paint(Tissue.STOMACH_WALL, outer, stomach.centre_mm, around, over)
         canvas.paint(Tissue.STOMACH_CONTENTS, core.inside, core.centre_mm, core.reach_mm, (Tissue.STOMACH_WALL,))
         gas_above = stomach.centre_mm[1] - 0.35 * stomach.semi_axes_mm[1]
         canvas.paint(
@@ -357,6 +358,7 @@ class Torso:
             stomach.reach_mm,
             (Tissue.STOMACH_CONTENTS,),
         )
+        # The spleen gives way to nothing but the kidney, which comes later.
         spleen = self._organ("spleen", (90, 38, 48), (0.55, 1.0, 0.9), (25, 10, -15), 4.0)
 
         def level(x: Field, y: Field, z: Field) -> Field:
@@ -367,7 +369,16 @@ class Torso:
         canvas.paint(Tissue.SPLEEN, inside, spleen.centre_mm, reach, (*over, Tissue.STOMACH_WALL, Tissue.COLON_WALL,
                      Tissue.COLON_CONTENTS, Tissue.COLON_GAS, Tissue.STOMACH_CONTENTS))  # fmt: skip
 
-    def _of_volume(self, level, name: str, centre_mm: Point, reach_mm: Point) -> Inside:  # type: ignore[no-untyped-def]
+    def _clear_of_liver(self, organ: Blob, cavity: Inside) -> Level:
+        """The level of an organ within the cavity, infinite where the liver is."""
+
+        def level(x: Field, y: Field, z: Field) -> Field:
+            free = cavity(x, y, z) & ~self._liver(x, y, z)
+            return np.asarray(np.where(free, organ.level(x, y, z), np.inf))
+
+        return level
+
+    def _of_volume(self, level: Level, name: str, centre_mm: Point, reach_mm: Point) -> Inside:
         """The surface of a level function that holds the drawn volume of an organ, found on a lattice of 5 mm."""
         step = 5.0
         axes = [
@@ -381,9 +392,11 @@ class Torso:
         return lambda x, y, z: np.asarray(level(x, y, z) <= threshold)
 
     def _paint_pancreas_and_adrenals(self, canvas: Canvas) -> None:
-        over = (Tissue.VISCERAL_FAT, Tissue.MUSCLE, Tissue.SMALL_INTESTINE)
-        pancreas = self._organ("pancreas", (18, -8, -4), (1.0, 0.26, 0.3), (0, -18, 14), 3.0)
-        canvas.paint(Tissue.PANCREAS, pancreas.inside, pancreas.centre_mm, pancreas.reach_mm, over)
+        over = (Tissue.VISCERAL_FAT, Tissue.MUSCLE, Tissue.SMALL_INTESTINE, Tissue.COLON_WALL, Tissue.COLON_CONTENTS)
+        pancreas = self._organ("pancreas", (20, 2, -6), (1.0, 0.27, 0.32), (0, -18, 14), 3.0)
+        around = (100.0, 60.0, 60.0)
+        outer = self._of_volume(self._clear_of_liver(pancreas, self.belly(3.0)), "pancreas", pancreas.centre_mm, around)
+        canvas.paint(Tissue.PANCREAS, outer, pancreas.centre_mm, around, over)
         for side in (-1, 1):
             x_mm, y_mm, z_mm = self.place(side * 42, 30, 34)
             adrenal = Blob((x_mm, y_mm, z_mm + self._breath_mm), (13.0, 5.5, 16.0), (0.0, side * 30.0, 0.0))
