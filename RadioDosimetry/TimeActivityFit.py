@@ -99,6 +99,7 @@ class TimeActivityFitParameterNode:
     scanHours: list[float]
     scanCTs: list[vtkMRMLScalarVolumeNode]
     scanTransforms: list[vtkMRMLTransformNode]
+    segmentedScans: list[vtkMRMLNode]
     scanSegmentations: list[vtkMRMLSegmentationNode]
     referenceScan: int = 0
     registration: RegistrationKind = RegistrationKind.RIGID
@@ -151,9 +152,10 @@ class TimeActivityFitParameterNode:
 
 
 HAND_WIRED_PARAMETERS = (
-    "scanNodes", "scanHours", "scanCTs", "scanTransforms", "scanSegmentations", "referenceScan", "excludedSegmentIDs",
-    "segmentModels", "segmentOrgans", "bodySegmentID", "recoveryFile", "massesFile", "sValuesFile", "radiobiologyFile",
-    "shownRegion", "curvesTable", "fitsTable", "residenceTimeTable", "curveChart", "residualChart",
+    "scanNodes", "scanHours", "scanCTs", "scanTransforms", "segmentedScans", "scanSegmentations", "referenceScan",
+    "excludedSegmentIDs", "segmentModels", "segmentOrgans", "bodySegmentID", "recoveryFile", "massesFile",
+    "sValuesFile", "radiobiologyFile", "shownRegion", "curvesTable", "fitsTable", "residenceTimeTable", "curveChart",
+    "residualChart",
 )  # fmt: skip
 """Parameters without a connector in Slicer's `connectGui`, and nodes that no selector shows."""
 

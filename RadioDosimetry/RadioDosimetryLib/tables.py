@@ -194,19 +194,19 @@ def fitLineTable(curve: TimeActivityCurve, fit: CurveFit, count: int = 400, node
 
 
 def fitTable(fits: FitSet, name: str = "Time-activity fits", node=None):
-    """Fits, a row per region: model, time-integrated activity [MBq h], residence time [h], effective half-life [h]."""
+    """Fits, a row per region: model, effective half-life [h], residence time [h], time-integrated activity [MBq h]."""
     rows = list(fits.values())
     columns: dict[str, Sequence] = {
         "Region": list(fits),
         "Model": [fit.model for fit in rows],
-        "TIA (MBq h)": [fit.tia_bq_s / _MBQ_H for fit in rows],
-        "TIA SD (MBq h)": [_scaled(fit.tia_std_bq_s, 1.0 / _MBQ_H) for fit in rows],
+        "Effective half-life (h)": [_scaled(fit.effective_half_life_s, 1.0 / 3600.0) for fit in rows],
     }
     if fits.administered_bq is not None:
         times = fits.residence_times_s()
         columns["Residence time (h)"] = [times[region][0] / 3600.0 for region in fits]
         columns["Residence time SD (h)"] = [_scaled(times[region][1], 1.0 / 3600.0) for region in fits]
-    columns["Effective half-life (h)"] = [_scaled(fit.effective_half_life_s, 1.0 / 3600.0) for fit in rows]
+    columns["TIA (MBq h)"] = [fit.tia_bq_s / _MBQ_H for fit in rows]
+    columns["TIA SD (MBq h)"] = [_scaled(fit.tia_std_bq_s, 1.0 / _MBQ_H) for fit in rows]
     columns["Quality"] = ["; ".join(fit.quality) for fit in rows]
     columns["Warnings"] = [" ".join(fit.warnings) for fit in rows]
     units = {title: "MBq.h" if "MBq h" in title else "h" for title in columns if title.endswith("h)")}
@@ -216,19 +216,19 @@ def fitTable(fits: FitSet, name: str = "Time-activity fits", node=None):
 def organDoseTable(
     doses: OrganDoseTable, bedGy: Mapping[str, float] | None = None, name: str = "Organ doses", node=None
 ):
-    """Organ doses, a row per target: dose per administered activity [mGy/MBq], its uncertainty, dose [Gy], source."""
-    perActivity = doses.dose_gy_per_bq * 1e9
-    columns: dict[str, Sequence] = {
-        "Target": list(doses.targets),
-        "Dose per activity (mGy/MBq)": perActivity,
-        "SD (mGy/MBq)": doses.std_gy_per_bq * 1e9,
-    }
-    units = {"Dose per activity (mGy/MBq)": "mGy/MBq", "SD (mGy/MBq)": "mGy/MBq", "Dose (Gy)": "Gy", "BED (Gy)": "Gy"}
+    """Organ doses, a row per target: dose [Gy], BED [Gy], dose per activity [mGy/MBq], its uncertainty, source.
+
+    The first two are there where the administered activity and radiobiology are known.
+    """
+    columns: dict[str, Sequence] = {"Target": list(doses.targets)}
     if doses.dose_gy is not None:
         columns["Dose (Gy)"] = doses.dose_gy
     if bedGy:
         columns["BED (Gy)"] = [bedGy.get(target) for target in doses.targets]
+    columns["Dose per activity (mGy/MBq)"] = doses.dose_gy_per_bq * 1e9
+    columns["SD (mGy/MBq)"] = doses.std_gy_per_bq * 1e9
     columns["Largest source"] = list(doses.largest_sources)
+    units = {"Dose per activity (mGy/MBq)": "mGy/MBq", "SD (mGy/MBq)": "mGy/MBq", "Dose (Gy)": "Gy", "BED (Gy)": "Gy"}
     return tableNode(name, columns, units, node, doses.record)
 
 

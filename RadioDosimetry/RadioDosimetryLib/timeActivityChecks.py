@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -18,9 +19,14 @@ from .timeActivitySeries import Series
 def scanRows(parameters) -> list[ScanNode]:
     """The rows of the table of scans of a parameter node."""
     columns = (parameters.scanNodes, parameters.scanHours, parameters.scanCTs, parameters.scanTransforms)
-    own = list(parameters.scanSegmentations)  # shorter in scenes of older versions, and after a hand-over
-    rows = list(zip(*columns, strict=False))
-    return [ScanNode(*row, own[number] if number < len(own) else None) for number, row in enumerate(rows)]
+    own = _ownRegions(parameters)
+    return [ScanNode(*row, own.get(row[0].GetID() if row[0] else "")) for row in zip(*columns, strict=False)]
+
+
+def _ownRegions(parameters) -> dict[str, Any]:
+    """ID of a scan to the segmentation drawn on it; kept apart from the rows, which other modules fill as well."""
+    pairs = zip(parameters.segmentedScans, parameters.scanSegmentations, strict=False)
+    return {scan.GetID(): node for scan, node in pairs if scan is not None and node is not None}
 
 
 def leadingSegmentation(parameters):

@@ -28,18 +28,22 @@ from .timeActivityDoses import FILE, LESION, PATIENT
 from .timeActivityRequests import fitTask, mapTask, organTask, registerTask
 from .timeActivityResults import effectiveDoseWords, organsByName
 from .timeActivityScanPart import ScanPart
-from .timeActivityTables import RegionTable
+from .timeActivityTables import DoseTable, RegionTable
 from .timeActivityViews import (
     FileSources,
     fill,
     joinedWarnings,
     openVoxelDose,
     showChart,
+    showInView,
     showTable,
     warningsOf,
 )
 
 _HINT_STYLE = "color: gray;"
+
+EFFECTIVE_DOSE_ATTRIBUTE = "RadioDosimetry.EffectiveDose"
+"""Node attribute of a table of organ doses with the effective dose in words; empty where there is none."""
 
 
 class TimeActivityPanel(ScanPart, RunningPanel):
@@ -74,7 +78,7 @@ class TimeActivityPanel(ScanPart, RunningPanel):
             organs,
             self._onRegions,
         )
-        ui.effectiveDoseLabel.text = ""
+        self._doses = DoseTable(ui.organDosesTable, (_("Target"), _("Dose [Gy]"), _("SD [Gy]"), _("BED [Gy]")))
 
     def connect(self) -> None:
         """Connect the widgets; after that the panel answers to clicks."""
@@ -113,8 +117,12 @@ class TimeActivityPanel(ScanPart, RunningPanel):
             self._editor.release()
             self._watch.follow(())
             self._ui.fitsTableView.setMRMLTableNode(None)
-            self._ui.organDosesTableView.setMRMLTableNode(None)
         self.update()
+
+    def abandon(self) -> None:
+        """Stop the computation and forget what was said: the scene or the panel goes away."""
+        self._said = ("", "")
+        super().abandon()
 
     # Bringing the panel up to date
 
@@ -155,12 +163,15 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         regions = [] if table is None else columnsOf(table)["Region"]
         shown = regions.index(parameters.shownRegion) if parameters.shownRegion in regions else 0
         fill(ui.shownRegionComboBox, regions, shown)
-        ui.fitsTableView.setMRMLTableNode(table)
+        showInView(ui.fitsTableView, table)
 
     def _updateOrganDoses(self) -> None:
         """Show those fields that the choice of S-values and of BED asks for."""
         ui, parameters = self._ui, self._parameters
         source = parameters.sValues.value
+        table = parameters.organDoseTable
+        hasDoses = self._doses.show(table)
+        ui.effectiveDoseLabel.text = (table.GetAttribute(EFFECTIVE_DOSE_ATTRIBUTE) or "") if hasDoses else ""
         for widgets, isAsked in (
             ((ui.massesLabel, ui.massesPathLineEdit), source not in (PATIENT, FILE)),
             ((ui.sValuesFileLabel, ui.sValuesPathLineEdit), source == FILE),
@@ -172,14 +183,13 @@ class TimeActivityPanel(ScanPart, RunningPanel):
             ((ui.organBedLabel, ui.organAlphaBetaSpinBox, ui.organRepairSpinBox), parameters.bed),
             ((ui.lesionBedLabel, ui.lesionAlphaBetaSpinBox, ui.lesionRepairSpinBox), parameters.bed),
             ((ui.radiobiologyLabel, ui.radiobiologyPathLineEdit), parameters.bed),
-            ((ui.organDosesTableView,), parameters.organDoseTable is not None),
+            ((ui.organDosesTable,), hasDoses),
         ):
             for widget in widgets:
                 widget.visible = isAsked
         ui.massesPathLineEdit.currentPath = parameters.massesFile
         ui.sValuesPathLineEdit.currentPath = parameters.sValuesFile
         ui.radiobiologyPathLineEdit.currentPath = parameters.radiobiologyFile
-        ui.organDosesTableView.setMRMLTableNode(parameters.organDoseTable)
 
     def _updateActions(self) -> None:
         """Enable what can be pressed, and say on the others what is missing."""
@@ -298,13 +308,14 @@ class TimeActivityPanel(ScanPart, RunningPanel):
             shownRegion=shown if shown in regions else regions[0],
         )
         self._ui.resultsCollapsibleButton.collapsed = False
+        self._ui.fitsTableView.resizeColumnsToContents()
         self._charts()  # so that a scene that is saved now has them
         self._sayDone(_("Curves of {count} regions fitted.").format(count=len(regions)), fits.record.warnings)
 
     def _onOrganDoses(self, made: tuple[Any, Any]) -> None:
         node, result = made
+        node.SetAttribute(EFFECTIVE_DOSE_ATTRIBUTE, effectiveDoseWords(result))
         self._storeResult(organDoseTable=node)
-        self._ui.effectiveDoseLabel.text = effectiveDoseWords(result)
         showTable(node)
         self._sayDone(_("Organ doses done."), result.doses.record.warnings)
 

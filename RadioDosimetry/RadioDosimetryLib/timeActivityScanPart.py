@@ -149,5 +149,7 @@ class ScanPart:
             parameters.scanHours = [math.nan if row.hours is None else float(row.hours) for row in rows]
             parameters.scanCTs = [row.ct for row in rows]
             parameters.scanTransforms = [row.transform for row in rows]
-            parameters.scanSegmentations = [row.segmentation for row in rows]
+            segmented = [row for row in rows if row.node is not None and row.segmentation is not None]
+            parameters.segmentedScans = [row.node for row in segmented]
+            parameters.scanSegmentations = [row.segmentation for row in segmented]
         self.update()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import qt
 
+from .tables import columnsOf
 from .timeActivityScans import ScanNode, isSequence
 
 SCAN_COLUMNS = 5
@@ -15,6 +16,8 @@ _NAME, _HOURS, _CT, _OWN_REGIONS, _TRANSFORM = range(SCAN_COLUMNS)
 
 REGION_COLUMNS = 3
 _REGION, _MODEL, _ORGAN = range(REGION_COLUMNS)
+
+_DOSE_TITLES = ("Dose (Gy)", "Dose per activity (mGy/MBq)", "SD (mGy/MBq)")
 
 _TICK = "✓"
 _SHORTEST_CHOICE = 6
@@ -220,6 +223,50 @@ class RegionTable:
     def _comboChanged(self, index: int) -> None:
         if not self._filling:
             self._onChanged()
+
+
+class DoseTable:
+    """Organ doses in a QTableWidget, the highest first, to three digits: for reading, not for computing.
+
+    Parameters
+    ----------
+    widget
+        The table.
+    titles
+        Titles of its four columns: target, dose, uncertainty, BED [Gy].
+    """
+
+    def __init__(self, widget, titles: Sequence[str]) -> None:
+        self._widget = widget
+        widget.setColumnCount(len(titles))
+        widget.setHorizontalHeaderLabels(list(titles))
+        widget.verticalHeader().setVisible(False)
+        for column in range(len(titles)):
+            mode = qt.QHeaderView.Stretch if column == 0 else qt.QHeaderView.ResizeToContents
+            widget.horizontalHeader().setSectionResizeMode(column, mode)
+
+    def show(self, tableNode) -> bool:
+        """Show a table node of `organDoseTable`; False, and nothing shown, where it holds no doses."""
+        columns = {} if tableNode is None else columnsOf(tableNode)
+        if not {"Target", *_DOSE_TITLES} <= columns.keys():
+            self._widget.setRowCount(0)
+            return False
+        count = len(columns["Target"])
+        bed = columns.get("BED (Gy)", [math.nan] * count)
+        rows = sorted(range(count), key=lambda row: -columns["Dose (Gy)"][row])
+        self._widget.setRowCount(count)
+        for number, row in enumerate(rows):
+            dose, perActivity, std = (columns[title][row] for title in _DOSE_TITLES)
+            stdGy = dose * std / perActivity if perActivity > 0 else math.nan
+            name = columns["Target"][row].replace("_", " ")
+            for column, text in enumerate((name, _digits(dose), _digits(stdGy), _digits(bed[row]))):
+                _setCell(self._widget, number, column, text, False, columns["Target"][row])
+        return True
+
+
+def _digits(value: float) -> str:
+    """Three digits of a number; nothing where it is none."""
+    return f"{value:.3g}" if math.isfinite(value) else ""
 
 
 def hoursOf(text: str) -> float:

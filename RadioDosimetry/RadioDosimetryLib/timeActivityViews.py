@@ -58,6 +58,14 @@ def fill(combo, texts: list[str], index: int) -> None:
     combo.setCurrentIndex(index)
 
 
+def showInView(view, table) -> None:
+    """Show a table in a table view of the panel, its columns as wide as their cells; None shows nothing."""
+    if view.mrmlTableNode() is not table:
+        view.setMRMLTableNode(table)
+        if table is not None:
+            view.resizeColumnsToContents()
+
+
 def warningsOf(node) -> tuple[str, ...]:
     """Warnings of the record of a node, with its name."""
     from .volumes import recordOf

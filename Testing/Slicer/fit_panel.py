@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 VOXEL_MM = 16.0
 """Coarse enough for everything in a fraction of a second."""
 
@@ -108,3 +110,27 @@ def node_ids() -> set[str]:
 
     scene = slicer.mrmlScene
     return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
+
+
+def moved_scan(node: Any, shift_mm: tuple[float, float, float], name: str) -> Any:
+    """A scan as it would be had the patient lain elsewhere (RAS)."""
+    from dataclasses import replace
+
+    from RadioDosimetryLib.volumes import nodeFromVolume, volumeFromNode
+
+    volume = volumeFromNode(node)
+    lps = np.array(shift_mm) * [-1.0, -1.0, 1.0]
+    origin = tuple(np.array(volume.geometry.origin_mm) + lps)
+    return nodeFromVolume(replace(volume, geometry=replace(volume.geometry, origin_mm=origin)), name)
+
+
+def second_scan_moved(panel: SimpleNamespace, torso: SimpleNamespace) -> Any:
+    """The second row holds a scan of a patient who lay 40 mm further; its regions of its own are not chosen yet."""
+    moved = moved_scan(torso.scans[1], (40.0, 0.0, 0.0), "moved")
+    select(panel, 1)
+    panel.ui.removeScanButton.click()
+    add(panel, moved)
+    type_hours(panel, 3, "24")
+    panel.ui.sortScansButton.click()
+    select(panel, 1)
+    return moved

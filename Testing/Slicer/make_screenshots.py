@@ -22,6 +22,9 @@ sys.path[:0] = [str(PROJECT / "Testing" / "Slicer"), str(PROJECT / "RadioDosimet
 LONGEST_WAIT_S = 300.0
 """A demonstration that takes longer has failed."""
 
+BACKGROUND_SHARE = 0.027
+"""Activity below this share of the highest is background, and not shown."""
+
 
 def wait(until: Callable[[], bool]) -> None:
     """Let the window live until something comes true."""
@@ -116,13 +119,46 @@ def voxelDose(voxelMm: float) -> Any:
 
 
 def timeActivityFit(voxelMm: float) -> Any:
-    """Four scans over a week, fitted per region, with curves and residence times."""
-    import standin
-
+    """Four scans over a week, fitted per region, with a curve, its uncertainty and the table of the fits."""
     import TimeActivityFit
     from RadioDosimetryLib.display import showDose
 
     ct, scans, hours, segmentation = TimeActivityFit.loadSampleScans(voxelMm, noisePercent=2.0)
+    panel, ui = _fitted(ct, scans, hours, segmentation)
+    choose(ui.shownRegionComboBox, "left_kidney")
+    ui.showCurvesButton.click()
+    for section in (ui.injectionCollapsibleButton, ui.regionsCollapsibleButton):
+        section.collapsed = True
+    _overlay(ct, scans[0], showDose)
+    return panel
+
+
+def timeActivityFitDoses(voxelMm: float) -> Any:
+    """The same patient's organ doses with BED, and the map of time-integrated activity that VoxelDose takes."""
+    import TimeActivityFit
+    from RadioDosimetryLib.display import showDose
+
+    ct, scans, hours, segmentation = TimeActivityFit.loadSampleScans(voxelMm, noisePercent=2.0)
+    panel, ui = _fitted(ct, scans, hours, segmentation)
+    for section in (ui.scansCollapsibleButton, ui.injectionCollapsibleButton, ui.resultsCollapsibleButton):
+        section.collapsed = True
+    ui.tiaCollapsibleButton.collapsed = False
+    press(ui.tiaButton, ui.cancelButton)
+    ui.tiaCollapsibleButton.collapsed = True
+    ui.organDosesCollapsibleButton.collapsed = False
+    ui.bedCheckBox.click()
+    press(ui.organDosesButton, ui.cancelButton)
+    choose(ui.shownRegionComboBox, "tumour1")
+    ui.logCheckBox.click()
+    ui.showCurvesButton.click()
+    _overlay(ct, ui.tiaVolumeSelector.currentNode(), showDose)
+    return panel
+
+
+def _fitted(ct: Any, scans: list[Any], hours: list[float], segmentation: Any) -> tuple[Any, Any]:
+    """The panel with the sample patient in it, measured and fitted."""
+    import standin
+
     outlines(segmentation)
     _module, panel = standin.loadModule("TimeActivityFit")
     ui = panel.self().ui
@@ -130,19 +166,23 @@ def timeActivityFit(voxelMm: float) -> Any:
         ui.scanSelector.setCurrentNode(scan)
         ui.addScanButton.click()
         ui.scansTable.item(row, 1).setText(f"{at:g}")
+        ui.scansTable.setCurrentCell(row, 0)
+        ui.ctSelector.setCurrentNode(ct)
     ui.administeredSpinBox.value = 7400.0
+    ui.calibrationUncertaintySpinBox.value = 5.0
+    ui.volumeUncertaintySpinBox.value = 8.0
     ui.segmentationSelector.setCurrentNode(segmentation)
     press(ui.applyButton, ui.cancelButton)
-    choose(ui.shownRegionComboBox, "left_kidney")
-    ui.showCurvesButton.click()
-    for section in (ui.injectionCollapsibleButton, ui.regionsCollapsibleButton):
-        section.collapsed = True
+    return panel, ui
+
+
+def _overlay(ct: Any, activity: Any, showDose: Callable[..., None]) -> None:
+    """An activity over the CT at its highest value, without the speckle of the background."""
     ct.GetDisplayNode().SetAutoWindowLevel(False)
     ct.GetDisplayNode().SetWindowLevelMinMax(-160.0, 240.0)
-    showDose(scans[0], ct)
-    legend(scans[0], (0.12, 0.5))
-    lookAt(scans[0])
-    return panel
+    showDose(activity, ct, minimumGy=BACKGROUND_SHARE * activity.GetImageData().GetScalarRange()[1])
+    legend(activity, (0.12, 0.5))
+    lookAt(activity)
 
 
 def delayedPETSynthesis(voxelMm: float) -> Any:
@@ -172,6 +212,7 @@ def delayedPETSynthesis(voxelMm: float) -> Any:
 DEMONSTRATIONS = {
     "VoxelDose": voxelDose,
     "TimeActivityFit": timeActivityFit,
+    "TimeActivityFitDoses": timeActivityFitDoses,
     "DelayedPETSynthesis": delayedPETSynthesis,
 }
 

@@ -30,7 +30,11 @@ def torso(panel: SimpleNamespace) -> SimpleNamespace:
     return loaded_torso(panel)
 
 
-def test_organ_doses_by_clicks_are_those_of_the_console(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+def test_organ_doses_by_clicks_are_those_of_the_console(
+    panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path
+) -> None:
+    import slicer
+
     from RadioDosimetryLib.timeActivityDoses import lesionMasses
     from RadioDosimetryLib.timeActivityKept import curvesFromTable
     from RadioDosimetryLib.timeActivityResults import organsByName
@@ -50,6 +54,14 @@ def test_organ_doses_by_clicks_are_those_of_the_console(panel: SimpleNamespace, 
     assert found["Target"] == columns(expected)["Target"]
     np.testing.assert_allclose(found["Dose (Gy)"], columns(expected)["Dose (Gy)"], rtol=1e-12)
     assert ui.effectiveDoseLabel.text.startswith("Effective dose (ICRP 103): ")
+    words = ui.effectiveDoseLabel.text
+    assert slicer.util.saveScene(str(tmp_path / "case.mrb"))
+    slicer.mrmlScene.Clear(0)
+    assert (ui.effectiveDoseLabel.text, ui.messageLabel.text) == ("", "Add at least one scan.")
+    slicer.util.loadScene(str(tmp_path / "case.mrb"))
+    panel.widget.initializeParameterNode()
+    assert ui.effectiveDoseLabel.text == words
+    assert ui.organDosesTable.rowCount == len(found["Target"])
 
 
 def test_s_values_of_the_patient_need_the_patients_ct(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
@@ -124,7 +136,8 @@ def test_s_values_of_a_file_bring_their_own_organs(
     ]
     assert found["Target"] == ["kidneys", "salivary_glands"]
     np.testing.assert_allclose(found["Dose (Gy)"], expected, rtol=1e-6)
-    assert ui.organDosesTableView.mrmlTableNode().GetID() == ui.organDoseTableSelector.currentNodeID
+    shown = [[ui.organDosesTable.item(row, column).text() for column in (0, 1, 3)] for row in (0, 1)]
+    assert shown == [["salivary glands", f"{expected[1]:.3g}", ""], ["kidneys", f"{expected[0]:.3g}", ""]]
     assert ui.effectiveDoseLabel.text == ""
 
 
@@ -165,6 +178,10 @@ def test_bed_is_that_of_the_linear_quadratic_model(panel: SimpleNamespace, torso
         bed = found["BED (Gy)"][found["Target"].index(target)]
         assert bed == pytest.approx(dose * (1 + dose * repair / ((repair + half_life) * alpha_beta)), rel=1e-9)
     assert np.isnan(found["BED (Gy)"][found["Target"].index("pancreas")])
+    table = ui.organDosesTable
+    shown = {table.item(row, 0).text(): table.item(row, 3).text() for row in range(table.rowCount)}
+    assert shown["tumour1"] == f"{bed:.3g}"
+    assert shown["pancreas"] == ""
     assert "BED assumes for organs α/β 3 Gy, repair half-life 2 h; for lesions α/β 12 Gy" in ui.messageLabel.text
 
 
