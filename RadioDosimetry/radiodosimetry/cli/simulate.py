@@ -20,7 +20,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "simulate",
         help="virtual patients: CT, true activity, simulated scans and Monte Carlo dose, as a data set",
-        description="Simulates patients into a folder: anatomy (torso by formula, or copies of your own CT and labels), "
+        description="Simulates patients into a folder: anatomy (a torso by formula, or copies of your CT and labels), "
         "kinetics of a tracer, scans at several times by projection and OSEM, and the Monte Carlo dose of the true "
         "activity, with a manifest and hashes. The same command goes on where an earlier run was stopped; with more "
         "patients it enlarges the folder. The same seed gives the same bytes for any number of workers.",

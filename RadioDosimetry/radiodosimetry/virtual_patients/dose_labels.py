@@ -8,7 +8,7 @@ get histories in proportion to Σ √activity of their level, photons a share of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,8 @@ class DoseLabel:
         Relative standard uncertainty of every voxel; 1 where there is no dose.
     voxel_uncertainty_of_regions
         Root mean square of the voxels' relative uncertainties in each region.
+    uncertainty_of_regions
+        Relative standard uncertainty of each region's mean dose (by mass).
     histories
         Histories in all, those of the pilot run aside.
     """
@@ -67,6 +69,7 @@ class DoseLabel:
     dose: QuantitativeVolume
     uncertainty: QuantitativeVolume
     voxel_uncertainty_of_regions: Mapping[str, float]
+    uncertainty_of_regions: Mapping[str, float]
     histories: int
 
 
@@ -109,7 +112,7 @@ def dose_label(
     """
     media = segment_media(ct, bands=None)
     source = EmissionSource.from_nuclide(Radionuclide(nuclide))
-    work = _Work(tia, media, source, seed)
+    work = _Work(tia, media, source, seed, {name: mask for name, mask in masks.items() if mask.any()})
     if histories is None:
         pilot = work.run(PILOT_HISTORIES, 0, PartialProgress(progress, 0.0, 0.1))
         worst = max(_of_regions_with_dose(pilot, media, masks), default=TARGET_VOXEL_UNCERTAINTY)
@@ -127,6 +130,7 @@ def dose_label(
         tia.with_array(found.dose_gy.astype(np.float32), Quantity.ABSORBED_DOSE, record),
         tia.with_array(relative.astype(np.float32), Quantity.RELATIVE_UNCERTAINTY, record),
         {name: _root_mean_square(relative[mask]) for name, mask in masks.items() if mask.any()},
+        found.of_regions(),
         found.histories,
     )
 
@@ -140,9 +144,16 @@ class _Sum:
     first: MonteCarloDose
     histories: int = 0
     levels: int = 0
+    region_energy: dict[str, float] = field(default_factory=dict)
+    region_variance: dict[str, float] = field(default_factory=dict)
 
-    def add(self, part: MonteCarloDose) -> None:
+    def add(self, part: MonteCarloDose, mass_g: NDArray[np.float64], masks: Mapping[str, NDArray[np.bool_]]) -> None:
         dose = part.dose.array_kji.astype(np.float64)
+        for name, mask in masks.items():
+            energy = float(np.sum(dose[mask] * mass_g[mask]))
+            error = energy * part.region_uncertainty.get(name, 0.0)
+            self.region_energy[name] = self.region_energy.get(name, 0.0) + energy
+            self.region_variance[name] = self.region_variance.get(name, 0.0) + error**2
         self.dose_gy += dose
         self.variance_gy2 += (dose * part.uncertainty.array_kji) ** 2
         self.histories += part.histories
@@ -154,6 +165,14 @@ class _Sum:
         np.divide(np.sqrt(self.variance_gy2), self.dose_gy, out=relative, where=self.dose_gy > 0)
         return relative
 
+    def of_regions(self) -> dict[str, float]:
+        """Relative standard uncertainty of each region's mean dose; regions without dose are left out."""
+        return {
+            name: float(np.sqrt(self.region_variance[name]) / energy)
+            for name, energy in self.region_energy.items()
+            if energy > 0
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class _Work:
@@ -163,6 +182,7 @@ class _Work:
     media: MediaMap
     source: EmissionSource
     seed: int
+    masks: Mapping[str, NDArray[np.bool_]]
 
     def run(self, histories: int, purpose: int, progress: Progress | None) -> _Sum:
         """All levels; `purpose` keeps the random numbers of pilot and result apart."""
@@ -171,14 +191,15 @@ class _Work:
         parts = self._parts(histories)
         seeds = np.random.SeedSequence((self.seed, purpose)).generate_state(len(parts))
         total: _Sum | None = None
+        mass_g = self.media.voxel_mass_g()
         done = 0
         for (tia, source, count), seed in zip(parts, seeds, strict=True):
             share = PartialProgress(progress, done / histories, min((done + count) / histories, 1.0))
             settings = TransportSettings(histories=count, seed=int(seed))
-            result = monte_carlo_dose(tia, self.media, source, settings, progress=share)
+            result = monte_carlo_dose(tia, self.media, source, settings, self.masks, share)
             if total is None:
                 total = _Sum(np.zeros(tia.geometry.shape_kji), np.zeros(tia.geometry.shape_kji), result)
-            total.add(result)
+            total.add(result, mass_g, self.masks)
             done += count
         assert total is not None
         report_progress(progress, 1.0, "Monte Carlo done")

@@ -63,7 +63,11 @@ def osem(
         matrix, torch.from_numpy(counts), additive_term=torch.from_numpy(additive)
     )
     seen = _circle(camera.grid.width)[:, :, None].astype(np.float32)
-    start = torch.from_numpy(np.repeat(seen, camera.grid.slices, axis=2))
+    flat = np.repeat(seen, camera.grid.slices, axis=2)
+    # From far below, each update can raise the image by no more than counts over background: start at the right level.
+    unit = float(camera.forward(flat).sum(dtype=np.float64))
+    excess = float(counts.sum(dtype=np.float64)) - float(additive.sum(dtype=np.float64))
+    start = torch.from_numpy(flat * np.float32(max(excess, 1.0) / unit))
     algorithm = pytomography.algorithms.OSEM(likelihood, object_initial=start)
     found = algorithm(n_iters=iterations, n_subsets=subsets, callback=_callback(progress, iterations, subsets))
     return np.asarray(found.numpy(), dtype=np.float32)

@@ -151,8 +151,8 @@ def _make_whole(
     try:
         with _writing(partial):
             partial.mkdir()
-        entry = make_patient(settings, tracer, number, partial, progress)
         with _writing(final):
+            entry = make_patient(settings, tracer, number, partial, progress)
             (partial / ENTRY).write_text(json.dumps(entry, indent=1), encoding="utf-8", newline="\n")
             if final.exists():
                 shutil.rmtree(final)

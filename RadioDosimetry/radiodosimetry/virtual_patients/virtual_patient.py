@@ -145,7 +145,7 @@ class _Writer:
         self.files |= {"labels": "labels.nii.gz", "label_names": "labels.csv"}
 
     def json(self, name: str, values: Mapping[str, Any], file_name: str) -> None:
-        write_text_atomically(self._folder / file_name, to_json(values))
+        write_text_atomically(self._folder / file_name, to_json(_timeless(values)))
         self.files[name] = file_name
 
 
@@ -266,6 +266,7 @@ def _label(
         writer.volume(f"{name}_uncertainty", label.uncertainty, f"{name}_uncertainty.nrrd")
         found[f"{name}_histories"] = label.histories
         found[f"{name}_voxel_uncertainty"] = dict(label.voxel_uncertainty_of_regions)
+        found[f"{name}_region_uncertainty"] = dict(label.uncertainty_of_regions)
     return {**found, "scan_dose_hour": settings.dose_hour}
 
 
