@@ -1,10 +1,9 @@
-# ruff: noqa: F811 - fixtures of the panel's tests
 """VoxelDose's panel: biologically effective and equivalent uniform doses, and methods that need a trained network."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +15,21 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 pytest.importorskip("PySide6", reason="PySide6 is not installed: no widgets")
 
-from test_voxel_dose_panel import _apply, _choose, _columns, _node_ids, panel, torso  # noqa: E402, F401
+from dose_panel import apply, choose, columns, loaded_torso, node_ids, opened_panel
 
 HOUR_S = 3600.0
+
+
+@pytest.fixture
+def panel(application: Any, scene: Any) -> Iterator[SimpleNamespace]:
+    """The panel of the module, opened on an empty scene."""
+    yield from opened_panel()
+
+
+@pytest.fixture
+def torso(panel: SimpleNamespace) -> SimpleNamespace:
+    """The virtual torso, chosen in the panel."""
+    return loaded_torso(panel)
 
 
 def _expected(torso: SimpleNamespace, ofRegion: Callable[[str], Any]) -> dict[str, Any]:
@@ -36,12 +47,12 @@ def _expected(torso: SimpleNamespace, ofRegion: Callable[[str], Any]) -> dict[st
 
 
 def _table(panel: SimpleNamespace) -> dict[str, list[Any]]:
-    return _columns(panel.ui.resultsTableView.mrmlTableNode())
+    return columns(panel.ui.resultsTableView.mrmlTableNode())
 
 
 def test_a_table_has_no_effect_unless_it_is_asked_for(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
     assert not panel.ui.organAlphaBetaSpinBox.enabled
-    _apply(panel)
+    apply(panel)
     assert not {"EUD (Gy)", "BED (Gy)"} & set(_table(panel))
 
 
@@ -55,7 +66,7 @@ def test_effects_by_clicks_are_those_of_the_core(panel: SimpleNamespace, torso: 
     ui.lesionRepairSpinBox.value = 0.5
     ui.effectiveHalfLifeSpinBox.value = 60.0
     ui.alphaSpinBox.value = 0.2
-    _apply(panel)
+    apply(panel)
 
     def chosen(name: str) -> Radiobiology:
         values = (10.0, 0.5) if name.startswith("tumour") else (3.0, 2.8)
@@ -76,7 +87,7 @@ def test_without_an_effective_half_life_the_physical_one_is_taken_and_said(
     from radiodosimetry.voxel_dose.radiobiology import Radiobiology
 
     panel.ui.bedCheckBox.click()
-    _apply(panel)
+    apply(panel)
     halfLifeS = Radionuclide("Lu-177").half_life_s
     expected = _expected(torso, lambda name: Radiobiology(2.5, 2.8 * HOUR_S, halfLifeS))
     table = _table(panel)
@@ -96,7 +107,7 @@ def test_a_table_of_radiobiology_takes_the_place_of_the_panels_values(
     file.write_text(f"{header}liver,4,2,40,0.3\nbladder,2,1,10,\n", encoding="utf-8")
     panel.ui.bedCheckBox.click()
     panel.ui.radiobiologyPathLineEdit.currentPath = str(file)
-    _apply(panel)
+    apply(panel)
     given = Radiobiology(4.0, 2 * HOUR_S, 40 * HOUR_S, 0.3)
     expected, table = _expected(torso, lambda name: given), _table(panel)
     row = table["Structure"].index("liver")
@@ -109,10 +120,10 @@ def test_a_table_of_radiobiology_that_cannot_be_read_is_a_message(
 ) -> None:
     panel.ui.bedCheckBox.click()
     panel.ui.radiobiologyPathLineEdit.currentPath = str(tmp_path / "absent.csv")
-    before = _node_ids()
-    _apply(panel)
+    before = node_ids()
+    apply(panel)
     assert "absent.csv' cannot be read" in panel.ui.statusLabel.text
-    assert _node_ids() == before
+    assert node_ids() == before
 
 
 def test_effects_need_regions(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
@@ -121,7 +132,7 @@ def test_effects_need_regions(panel: SimpleNamespace, torso: SimpleNamespace) ->
     assert "Select the regions" in panel.ui.applyButton.toolTip
     panel.ui.segmentationSelector.setCurrentNode(torso.segmentation)
     panel.ui.checkNoneButton.click()
-    _apply(panel)
+    apply(panel)
     assert "choose a segmentation" in panel.ui.statusLabel.text
 
 
@@ -143,7 +154,7 @@ def test_the_users_own_registration_of_the_activity_is_applied(panel: SimpleName
     import slicer
     import vtk
 
-    _apply(panel)
+    apply(panel)
     before = slicer.util.arrayFromVolume(panel.ui.shownDoseSelector.currentNode()).copy()
     matrix, back = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     torso.activity.GetIJKToRASMatrix(matrix)
@@ -153,7 +164,7 @@ def test_the_users_own_registration_of_the_activity_is_applied(panel: SimpleName
     own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Registration of the user")
     own.SetMatrixTransformToParent(back)
     torso.activity.SetAndObserveTransformNodeID(own.GetID())
-    _apply(panel)
+    apply(panel)
     dose = panel.ui.shownDoseSelector.currentNode()
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), before)
     assert dose.GetVoxelValueUnits().GetCodeMeaning() == "Gy"
@@ -167,8 +178,8 @@ def test_a_graphics_card_that_is_not_there_is_a_message(panel: SimpleNamespace, 
         require_device("cuda")
         pytest.skip("this machine has a graphics card")
     panel.ui.historiesSpinBox.value = 1000
-    _choose(panel.ui.deviceComboBox, "CUDA")
-    _apply(panel, "Monte Carlo")
+    choose(panel.ui.deviceComboBox, "CUDA")
+    apply(panel, "Monte Carlo")
     assert "Device 'cuda' is not available" in panel.ui.statusLabel.text
 
 
@@ -177,9 +188,9 @@ def test_a_graphics_card_that_is_not_there_is_a_message(panel: SimpleNamespace, 
 
 def test_the_model_file_is_shown_where_a_method_needs_one(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
     field, inputs = panel.ui.modelPathLineEdit, panel.ui.inputsCollapsibleButton
-    _choose(panel.ui.methodComboBox, "Multiple")
+    choose(panel.ui.methodComboBox, "Multiple")
     assert not field.isVisibleTo(inputs)
-    _choose(panel.ui.methodComboBox, "DblurDoseNet")
+    choose(panel.ui.methodComboBox, "DblurDoseNet")
     assert field.isVisibleTo(inputs)
 
 
@@ -191,7 +202,7 @@ def test_apply_says_that_pytorch_is_missing(
     monkeypatch.setattr(requirements.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(voxelDoseModels, "missingTorch", requirements.missingTorch)
     monkeypatch.setattr("radiodosimetry.workflows.dose.DOSE_METHODS", ("local", "unet", "dblurdosenet"))
-    _choose(panel.ui.methodComboBox, "U-Net")
+    choose(panel.ui.methodComboBox, "U-Net")
     assert "install the extension PyTorch" in panel.ui.applyButton.toolTip
     assert not panel.ui.applyButton.enabled
 
@@ -200,7 +211,7 @@ def test_a_core_without_networks_is_said(
     panel: SimpleNamespace, torso: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("radiodosimetry.workflows.dose.DOSE_METHODS", ("local",))
-    _choose(panel.ui.methodComboBox, "U-Net")
+    choose(panel.ui.methodComboBox, "U-Net")
     assert "no networks" in panel.ui.applyButton.toolTip
     assert not panel.ui.applyButton.enabled
 
@@ -219,7 +230,7 @@ def networks() -> Any:
 def test_apply_says_what_is_wrong_with_a_model_file(
     panel: SimpleNamespace, torso: SimpleNamespace, networks: Any, tmp_path: Path
 ) -> None:
-    _choose(panel.ui.methodComboBox, "U-Net")
+    choose(panel.ui.methodComboBox, "U-Net")
     panel.ui.modelPathLineEdit.currentPath = str(tmp_path / "none.safetensors")
     assert "does not exist" in panel.ui.applyButton.toolTip
     _save_nothing(tmp_path / "old", networks.KINDS["unet"])
@@ -252,10 +263,10 @@ def test_a_network_gives_the_dose_of_the_core_with_its_model_in_the_record(
 
     pytest.importorskip("monai", reason="networks need MONAI")
     model = _untrained_network(tmp_path / "untrained")
-    _choose(panel.ui.methodComboBox, "U-Net")
+    choose(panel.ui.methodComboBox, "U-Net")
     panel.ui.modelPathLineEdit.currentPath = str(model)
     assert panel.ui.applyButton.enabled, panel.ui.applyButton.toolTip
-    _apply(panel, "U-Net")
+    apply(panel, "U-Net")
     dose = panel.ui.shownDoseSelector.currentNode()
     tia = integrate_physical_decay(volumeFromNode(torso.activity), "Lu-177")
     expected = compute_dose(volumeFromNode(torso.ct), tia, "Lu-177", "unet", (), DoseOptions(model=model))
@@ -268,11 +279,11 @@ def test_a_network_refuses_a_nuclide_it_was_not_trained_for(
 ) -> None:
     pytest.importorskip("monai", reason="networks need MONAI")
     panel.ui.modelPathLineEdit.currentPath = str(_untrained_network(tmp_path / "untrained"))
-    _choose(panel.ui.nuclideComboBox, "I-131")
-    before = _node_ids()
-    _apply(panel, "U-Net")
+    choose(panel.ui.nuclideComboBox, "I-131")
+    before = node_ids()
+    apply(panel, "U-Net")
     assert "I-131" in panel.ui.statusLabel.text
-    assert _node_ids() == before
+    assert node_ids() == before
 
 
 def _untrained_network(path: Path) -> Path:

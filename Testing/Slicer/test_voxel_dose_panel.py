@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,89 +13,22 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 pytest.importorskip("PySide6", reason="PySide6 is not installed: no widgets")
 
-VOXEL_MM = 16.0
-"""Coarse enough for a dose in a fraction of a second."""
+from dose_panel import VOXEL_MM, apply, choose, columns, core_dose, loaded_torso, node_ids, opened_panel, wait
 
 ENDLESS_HISTORIES = 2_000_000_000
 """Nobody waits for so many."""
-
-LONGEST_WAIT_S = 30.0
 
 
 @pytest.fixture
 def panel(application: Any, scene: Any) -> Iterator[SimpleNamespace]:
     """The panel of the module, opened on an empty scene."""
-    import standin
-
-    _module, representation = standin.loadModule("VoxelDose")
-    widget = representation.self()
-    if not representation.isEntered:
-        representation.enter()
-    yield SimpleNamespace(ui=widget.ui, widget=widget, logic=widget.logic, run=widget._panel)
-    widget._panel.abandon()
-    representation.exit()
+    yield from opened_panel()
 
 
 @pytest.fixture
-def torso(panel: SimpleNamespace, application: Any) -> SimpleNamespace:
-    """The virtual torso in the scene, chosen in the panel by hand."""
-    import VoxelDose
-    from RadioDosimetryLib.hierarchy import itemOf
-
-    ct, activity, segmentation = VoxelDose.loadSampleTorso(VOXEL_MM)
-    itemOf(ct)
-    panel.ui.ctSelector.setCurrentNode(ct)
-    panel.ui.activitySelector.setCurrentNode(activity)
-    panel.ui.segmentationSelector.setCurrentNode(segmentation)
-    application.processEvents()
-    return SimpleNamespace(ct=ct, activity=activity, segmentation=segmentation)
-
-
-def _choose(box: Any, text: str) -> None:
-    """Choose an entry of a combo box as a person does."""
-    index = next(number for number in range(box.count) if text in box.itemText(number))
-    box.currentIndex = index
-
-
-def _wait(panel: SimpleNamespace, until: Callable[[], bool] | None = None) -> None:
-    """Let the window live until the run ends, or something else comes true."""
-    import slicer
-
-    end = time.monotonic() + LONGEST_WAIT_S
-    done = until or (lambda: not panel.run.isRunning)
-    while not done():
-        assert time.monotonic() < end, f"still waiting: {panel.ui.statusLabel.text}"
-        slicer.app.processEvents()
-
-
-def _node_ids() -> set[str]:
-    import slicer
-
-    scene = slicer.mrmlScene
-    return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
-
-
-def _columns(table: Any) -> dict[str, list[Any]]:
-    from RadioDosimetryLib.tables import columnsOf
-
-    return columnsOf(table)
-
-
-def _expected(torso: SimpleNamespace, method: str, **options: Any) -> Any:
-    """What the core computes."""
-    from radiodosimetry.workflows.dose import DoseOptions, compute_dose, integrate_physical_decay
-    from RadioDosimetryLib.segmentations import regionsFromSegmentation
-    from RadioDosimetryLib.volumes import volumeFromNode
-
-    tia = integrate_physical_decay(volumeFromNode(torso.activity), "Lu-177")
-    regions = regionsFromSegmentation(torso.segmentation, tia.geometry)
-    return compute_dose(volumeFromNode(torso.ct), tia, "Lu-177", method, regions, DoseOptions(**options))
-
-
-def _apply(panel: SimpleNamespace, method: str = "Local") -> None:
-    _choose(panel.ui.methodComboBox, method)
-    panel.ui.applyButton.click()
-    _wait(panel)
+def torso(panel: SimpleNamespace) -> SimpleNamespace:
+    """The virtual torso, chosen in the panel."""
+    return loaded_torso(panel)
 
 
 def test_apply_says_what_is_missing_until_all_is_there(panel: SimpleNamespace) -> None:
@@ -116,12 +48,12 @@ def test_apply_says_what_is_missing_until_all_is_there(panel: SimpleNamespace) -
     assert ui.applyButton.toolTip == "Select different volumes as CT and as activity."
     ui.activitySelector.setCurrentNode(activity)
     assert "does not say its unit" in ui.applyButton.toolTip
-    _choose(ui.activityUnitComboBox, "counts")
+    choose(ui.activityUnitComboBox, "counts")
     assert "calibration factor" in ui.applyButton.toolTip
     assert ui.calibrationSpinBox.enabled
     ui.calibrationSpinBox.value = 2.5
     assert ui.applyButton.enabled
-    _choose(ui.activityUnitComboBox, "kBq/mL (")
+    choose(ui.activityUnitComboBox, "kBq/mL (")
     assert "belongs to the unit 'counts'" in ui.applyButton.toolTip
     ui.calibrationSpinBox.value = 0.0
     assert ui.applyButton.enabled
@@ -134,13 +66,13 @@ def test_a_dose_by_clicks_is_that_of_the_core(panel: SimpleNamespace, torso: Sim
     import slicer
 
     assert panel.ui.applyButton.enabled
-    _apply(panel, "Single voxel")
-    expected = _expected(torso, "single-vsv")
+    apply(panel, "Single voxel")
+    expected = core_dose(torso, "single-vsv")
     dose = panel.ui.shownDoseSelector.currentNode()
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), expected.dose.array_kji)
     table = panel.ui.resultsTableView.mrmlTableNode()
-    assert _columns(table)["Structure"] == [row.region for row in expected.table]
-    assert _columns(table)["Mean dose (Gy)"] == [row.mean_gy for row in expected.table]
+    assert columns(table)["Structure"] == [row.region for row in expected.table]
+    assert columns(table)["Mean dose (Gy)"] == [row.mean_gy for row in expected.table]
     chart = dose.GetNodeReference("RadioDosimetry.dvhChartRef")
     assert chart.GetNumberOfPlotSeriesNodes() == len(expected.table)
     assert panel.ui.statusLabel.text.startswith("Dose done.")
@@ -151,7 +83,7 @@ def test_a_dose_by_clicks_is_that_of_the_core(panel: SimpleNamespace, torso: Sim
 def test_the_dose_lies_over_the_ct_in_colours_with_zero_transparent(
     panel: SimpleNamespace, torso: SimpleNamespace
 ) -> None:
-    _apply(panel)
+    apply(panel)
     dose = panel.ui.shownDoseSelector.currentNode()
     display = dose.GetDisplayNode()
     assert display.GetColorNode().GetName() == "RadioDosimetry_Dose" or "ose" in display.GetColorNode().GetName()
@@ -164,30 +96,30 @@ def test_monte_carlo_takes_histories_and_seed_and_gives_its_uncertainty(
 ) -> None:
     import slicer
 
-    _choose(panel.ui.methodComboBox, "Monte Carlo")
+    choose(panel.ui.methodComboBox, "Monte Carlo")
     panel.ui.historiesSpinBox.value = 4000
     panel.ui.seedSpinBox.value = 9
-    _apply(panel, "Monte Carlo")
-    expected = _expected(torso, "monte-carlo", histories=4000, seed=9)
+    apply(panel, "Monte Carlo")
+    expected = core_dose(torso, "monte-carlo", histories=4000, seed=9)
     dose = panel.ui.shownDoseSelector.currentNode()
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), expected.dose.array_kji)
     uncertainty = slicer.mrmlScene.GetFirstNodeByName(f"{dose.GetName()} uncertainty")
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(uncertainty), expected.uncertainty.array_kji)
     panel.ui.showUncertaintyButton.click()
     assert uncertainty.GetDisplayNode().GetApplyThreshold()
-    _apply(panel, "Local")
+    apply(panel, "Local")
     assert not panel.ui.showUncertaintyButton.enabled
 
 
 def test_settings_can_be_set_where_the_method_uses_them(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
     ui = panel.ui
-    _choose(ui.methodComboBox, "Local")
+    choose(ui.methodComboBox, "Local")
     assert not ui.historiesSpinBox.enabled
     assert not ui.kernelReachSpinBox.enabled
-    _choose(ui.methodComboBox, "Single")
+    choose(ui.methodComboBox, "Single")
     assert ui.kernelReachSpinBox.enabled
     assert ui.mediumComboBox.enabled
-    _choose(ui.methodComboBox, "Monte Carlo")
+    choose(ui.methodComboBox, "Monte Carlo")
     assert ui.historiesSpinBox.enabled
     ui.targetUncertaintySpinBox.value = 5.0
     assert not ui.historiesSpinBox.enabled
@@ -198,12 +130,12 @@ def test_segments_without_a_check_mark_get_no_row(panel: SimpleNamespace, torso:
 
     table = panel.ui.regionsTable
     names = [table.item(row, 0).text() for row in range(table.rowCount)]
-    assert names == [row.region for row in _expected(torso, "local").table]
+    assert names == [row.region for row in core_dose(torso, "local").table]
     assert table.item(names.index("tumour1"), 1).text() == "lesion"
     panel.ui.checkNoneButton.click()
     table.item(names.index("liver"), 0).setCheckState(qt.Qt.Checked)
-    _apply(panel)
-    assert _columns(panel.ui.resultsTableView.mrmlTableNode())["Structure"] == ["liver"]
+    apply(panel)
+    assert columns(panel.ui.resultsTableView.mrmlTableNode())["Structure"] == ["liver"]
     panel.ui.checkAllButton.click()
     assert all(table.item(row, 0).checkState() == qt.Qt.Checked for row in range(table.rowCount))
 
@@ -218,21 +150,21 @@ def test_a_new_segment_appears_in_the_list(panel: SimpleNamespace, torso: Simple
 
 def _start_endless_run(panel: SimpleNamespace) -> None:
     """A Monte Carlo run that is under way and would not end."""
-    _choose(panel.ui.methodComboBox, "Monte Carlo")
+    choose(panel.ui.methodComboBox, "Monte Carlo")
     panel.ui.historiesSpinBox.value = ENDLESS_HISTORIES
     panel.ui.applyButton.click()
-    _wait(panel, lambda: panel.ui.progressBar.value > 0)
+    wait(panel, lambda: panel.ui.progressBar.value > 0)
     assert panel.run.isRunning
 
 
 def test_cancel_in_the_middle_leaves_the_scene_as_it_was(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
-    before = _node_ids()
+    before = node_ids()
     _start_endless_run(panel)
     assert panel.ui.cancelButton.enabled
     panel.ui.cancelButton.click()
-    _wait(panel)
+    wait(panel)
     assert panel.ui.statusLabel.text == "Cancelled; the scene is unchanged."
-    assert _node_ids() == before
+    assert node_ids() == before
     assert panel.ui.applyButton.enabled
 
 
@@ -244,7 +176,7 @@ def test_a_second_apply_is_refused_while_one_runs(panel: SimpleNamespace, torso:
     assert "A computation is under way" in panel.ui.statusLabel.text
     assert panel.run.isRunning
     panel.ui.cancelButton.click()
-    _wait(panel)
+    wait(panel)
 
 
 def test_a_scene_closed_during_a_run_stays_empty(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
@@ -301,10 +233,10 @@ def test_bad_input_ends_as_a_message_with_the_scene_unchanged(
     panel: SimpleNamespace, torso: SimpleNamespace, spoil: Callable[[Any], Any], text: str
 ) -> None:
     spoil(torso)
-    before = _node_ids()
-    _apply(panel)
+    before = node_ids()
+    apply(panel)
     assert text in panel.ui.statusLabel.text
-    assert _node_ids() == before
+    assert node_ids() == before
     assert panel.ui.applyButton.enabled
 
 
@@ -319,9 +251,9 @@ def test_two_doses_give_a_difference_by_clicks(panel: SimpleNamespace, torso: Si
     import slicer
 
     assert panel.ui.compareButton.toolTip == "Select two doses on one grid."
-    _apply(panel, "Single voxel")
+    apply(panel, "Single voxel")
     reference = panel.ui.shownDoseSelector.currentNode()
-    _apply(panel, "Local")
+    apply(panel, "Local")
     test = panel.ui.shownDoseSelector.currentNode()
     assert test is not reference
     assert panel.ui.referenceDoseSelector.currentNode() is reference
@@ -348,7 +280,7 @@ def test_early_and_delayed_scan_and_dose_lie_beside_each_other_at_one_window(
     setQuantity(late, Quantity.ACTIVITY_CONCENTRATION)
     late.SetAttribute("RadioDosimetry.HoursAfterInjection", "96")
     torso.activity.SetAttribute("RadioDosimetry.HoursAfterInjection", "24")
-    _apply(panel)
+    apply(panel)
     panel.ui.sideBySideButton.click()
     dose = panel.ui.shownDoseSelector.currentNode()
     manager = application.layoutManager()
@@ -362,7 +294,7 @@ def test_early_and_delayed_scan_and_dose_lie_beside_each_other_at_one_window(
     assert windows == [niceCeiling(np.percentile(values[values > 0], 99.9))] * 2
     assert dose.GetDisplayNode().GetColorNode().GetName() == "RadioDosimetry_Dose"
     assert 'type="horizontal"' in manager.layoutLogic().GetLayoutNode().GetLayoutDescription(manager.layout)
-    _apply(panel, "Single voxel")
+    apply(panel, "Single voxel")
     panel.ui.sideBySideButton.click()
     other = panel.ui.shownDoseSelector.currentNode()
     assert other is not dose
@@ -374,7 +306,7 @@ def test_early_and_delayed_scan_and_dose_lie_beside_each_other_at_one_window(
 def test_isodose_lines_come_and_go(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
     import slicer
 
-    _apply(panel)
+    apply(panel)
     panel.ui.isodoseButton.click()
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode") > 2
     panel.ui.isodoseButton.click()
@@ -387,24 +319,24 @@ def test_isodose_lines_come_and_go(panel: SimpleNamespace, torso: SimpleNamespac
 def test_the_dose_is_exported_and_a_folder_that_takes_no_file_gives_a_message(
     panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path
 ) -> None:
-    _apply(panel)
+    apply(panel)
     assert not panel.ui.exportButton.enabled
     panel.ui.exportPathLineEdit.currentPath = str(tmp_path / "dose.dcm")
     assert panel.ui.exportButton.enabled
     panel.ui.exportButton.click()
     assert (tmp_path / "dose.dcm").is_file()
     (tmp_path / "taken").write_text("a file, not a folder")
-    before = _node_ids()
+    before = node_ids()
     panel.ui.exportPathLineEdit.currentPath = str(tmp_path / "taken" / "dose.dcm")
     panel.ui.exportButton.click()
     assert "dose.dcm" in panel.ui.statusLabel.text
     assert "Written" not in panel.ui.statusLabel.text
-    assert _node_ids() == before
+    assert node_ids() == before
 
 
 def test_choices_come_back_when_the_module_is_opened_again(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
     panel.ui.nuclideComboBox.currentText = "Y-90"
-    _choose(panel.ui.nuclideComboBox, "Y-90")
+    choose(panel.ui.nuclideComboBox, "Y-90")
     panel.ui.ctCalibrationPathLineEdit.currentPath = "/data/scanner.csv"
     panel.widget.exit()
     panel.ui.ctCalibrationPathLineEdit.currentPath = ""
@@ -421,11 +353,11 @@ def test_drawing_without_an_editor_ends_as_a_message(panel: SimpleNamespace, tor
     if slicer.util.mainWindow() is not None:
         pytest.skip("this host has the module Segment Editor")
     panel.ui.segmentationSelector.setCurrentNode(None)
-    before = _node_ids()
+    before = node_ids()
     with standin.without("qMRMLSegmentEditorWidget"):
         panel.ui.editRegionsButton.click()
     assert "There is no segment editor here" in panel.ui.statusLabel.text
-    assert _node_ids() == before
+    assert node_ids() == before
 
 
 def test_drawing_opens_the_segment_editor_on_a_new_segmentation(
@@ -451,7 +383,7 @@ def test_a_saved_scene_reopens_with_choices_and_results(
 
     panel.ui.seedSpinBox.value = 17
     panel.ui.checkNoneButton.click()
-    _apply(panel)
+    apply(panel)
     name = panel.ui.shownDoseSelector.currentNode().GetName()
     dose = slicer.util.arrayFromVolume(panel.ui.shownDoseSelector.currentNode()).copy()
     slicer.util.saveScene(str(tmp_path / "scene.mrb"))
