@@ -88,6 +88,12 @@ def device_description(device: str) -> str:
     return f"{device} ({wp.get_device(device).name})"
 
 
+def cuda_device_names() -> list[str]:
+    """Names of the CUDA devices of this machine; none without one."""
+    initialise_warp()
+    return [str(device.name) for device in wp.get_cuda_devices()]
+
+
 @dataclass(eq=False)
 class HistoryRunner:
     """A scene and a source on a device, ready to run batches.

@@ -189,12 +189,9 @@ def _devices() -> list[Finding]:
     """What the transport and the networks can run on."""
     found = []
     try:
-        import warp
+        from ..transport.engine import cuda_device_names
 
-        from ..transport.engine import initialise_warp
-
-        initialise_warp()
-        names = [str(device.name) for device in warp.get_cuda_devices()]
+        names = cuda_device_names()
         found.append(Finding("devices", "transport, cpu", "available"))
         found.append(Finding("devices", "transport, cuda", ", ".join(names) or "none", True if names else None))
     except Exception as error:  # a broken driver must be a finding, not the end
