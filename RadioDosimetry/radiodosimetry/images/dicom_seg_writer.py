@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as DicomSequence
+from pydicom.valuerep import format_number_as_ds
 
 from ..__about__ import __version__
 from ..errors import InputError, MissingDependencyError, RegionError
@@ -96,12 +98,9 @@ def write_segmentation(
     masks = np.stack([region.mask_kji for region in regions], axis=-1).astype(np.uint8)
     if np.linalg.det(geometry.direction) < 0:  # as the dose file, whose first slice then is the last
         masks = masks[::-1]
-    volume = highdicom.Volume.from_attributes(
+    volume = highdicom.Volume(
         array=masks,
-        image_position=[float(value) for value in dose_file.ImagePositionPatient],
-        image_orientation=[float(value) for value in dose_file.ImageOrientationPatient],
-        pixel_spacing=[float(value) for value in dose_file.PixelSpacing],
-        spacing_between_slices=geometry.spacing_mm[2],
+        affine=_index_to_position(dose_file, geometry.spacing_mm[2]),
         coordinate_system="PATIENT",
         frame_of_reference_uid=dose_file.FrameOfReferenceUID,
         channels={"SegmentNumber": list(range(1, len(regions) + 1))},
@@ -123,6 +122,7 @@ def write_segmentation(
         content_description="Regions of the dosimetry",
         series_description="Regions of the dosimetry",
     )
+    _shorten_decimals(segmentation)
     segmentation.save_as(transaction.path_for(path), enforce_file_format=True)
     return segmentation  # type: ignore[no-any-return]
 
@@ -168,6 +168,29 @@ def _as_source(dose_file: Dataset) -> Dataset:
         frames.append(frame)
     source.PerFrameFunctionalGroupsSequence = DicomSequence(frames)
     return source
+
+
+def _shorten_decimals(dataset: Dataset) -> None:
+    """Decimal strings of positions in the 16 characters that DICOM gives them."""
+    for element in dataset.iterall():
+        if element.VR == "DS" and element.value is not None:
+            several = isinstance(element.value, MultiValue | list)
+            values = element.value if several else [element.value]
+            texts = [format_number_as_ds(float(value) + 0.0) for value in values]
+            element.value = texts if several else texts[0]
+
+
+def _index_to_position(dose_file: Dataset, slice_spacing_mm: float) -> np.ndarray:
+    """4 × 4 matrix from (slice, row, column) to the position in the patient [mm] (LPS)."""
+    first, normal = _first_and_normal(dose_file)
+    orientation = np.array(dose_file.ImageOrientationPatient, dtype=np.float64)
+    row_spacing_mm, column_spacing_mm = (float(value) for value in dose_file.PixelSpacing)
+    matrix = np.eye(4)
+    matrix[:3, 0] = normal * slice_spacing_mm
+    matrix[:3, 1] = orientation[3:] * row_spacing_mm
+    matrix[:3, 2] = orientation[:3] * column_spacing_mm
+    matrix[:3, 3] = first
+    return matrix
 
 
 def _first_and_normal(dose_file: Dataset) -> tuple[np.ndarray, np.ndarray]:

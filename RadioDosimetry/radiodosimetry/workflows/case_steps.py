@@ -38,7 +38,7 @@ from .case_organs import organ_sources, read_region_masses_g, region_masses_csv
 from .case_settings import Case, CaseFit
 from .curves import ImageOptions, ScanFile, curves_from_files
 from .dose import DoseOptions, DoseResult, compute_dose, read_regions
-from .fits import fit_curves, fit_figure_paths, read_measured_curves, write_fit_figures
+from .fits import fit_curves, read_measured_curves
 from .organ_dose import compute_organ_doses
 from .tia import tia_from_files
 
@@ -93,7 +93,7 @@ def curves_step(case: Case, results: Path, progress: Progress | None) -> list[Pa
 
 
 def fits_step(case: Case, results: Path, progress: Progress | None) -> list[Path]:
-    """Fits, residence times and figures: `fits/fits.json`, `fits/residence_times.csv`, `fits/*.png`."""
+    """Fits, residence times, uncertainties and a figure: `fits/fits.json`, `fits/residence_times.csv`, …"""
     from ..report.figure_style import save_figure
     from ..report.time_activity import time_activity_panels_figure
 
@@ -106,12 +106,10 @@ def fits_step(case: Case, results: Path, progress: Progress | None) -> list[Path
     fits = _fit_all(case.fit, curves, nuclide, _administered_bq(case), progress)
     folder = results / "fits"
     folder.mkdir(exist_ok=True)
-    figures = fit_figure_paths([curve.region for curve in curves], folder)
     panels = folder / "all_regions.svg"
-    files = [folder / "fits.json", *figures, panels]
+    files = [folder / "fits.json", panels]
     with OutputTransaction() as transaction:
         transaction.write_text(files[0], fits_json(fits))
-        write_fit_figures(fits, curves, folder, transaction)
         save_figure(time_activity_panels_figure(curves, fits), panels, transaction)
         budget = folder / "uncertainty.csv"
         files += _add_table(transaction, budget, "uncertainty budget", budget_csv(curves, fits), fits.record)
