@@ -25,6 +25,7 @@ from .timeActivityChecks import (
     scanRows,
 )
 from .timeActivityDoses import FILE, LESION, PATIENT
+from .timeActivityRegistration import displacementWords
 from .timeActivityRequests import fitTask, mapTask, organTask, registerTask
 from .timeActivityResults import effectiveDoseWords, organsByName
 from .timeActivityScanPart import ScanPart
@@ -219,7 +220,7 @@ class TimeActivityPanel(ScanPart, RunningPanel):
             hint = "" if gone else missing
         text, style = self._said
         if hint and not running and style != ERROR_STYLE:
-            text, style = hint, _HINT_STYLE
+            text, style = (f"{text} {hint}", style) if text else (hint, _HINT_STYLE)
         ui.messageLabel.text, ui.messageLabel.styleSheet = text, style
 
     # Choices that `connectGui` does not reach
@@ -340,8 +341,12 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         self._storeRows(
             [replace(row, transform=node or row.transform) for row, node in zip(rows, nodes, strict=True)]
         )
-        warnings = [warning for node in nodes if node is not None for warning in warningsOf(node)]
-        self._sayDone(_("Scans registered."), warnings)
+        made = [node for node in nodes if node is not None]
+        text = _("Scans registered.")
+        moved = ", ".join(words for words in map(displacementWords, made) if words)
+        if moved:
+            text = _("Scans registered; largest displacement in the body: {moved}.").format(moved=moved)
+        self._sayDone(text, [warning for node in made for warning in warningsOf(node)])
 
     # Drawing and showing
 

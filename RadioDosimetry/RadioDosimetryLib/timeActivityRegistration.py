@@ -81,7 +81,17 @@ def registrationTask(series: Series, kind: str = RIGID) -> Task:
         for number, registration in found.items():
             name = f"{rows[number].node.GetName()} to {reference}{words}"
             nodes[number] = transformFromRegistration(registration, name)
-            setRecord(nodes[number], registration.record)
+            setRecord(nodes[number], registration.record.with_parameters(quality=dict(registration.quality)))
         return nodes
 
     return Task(work, finish)
+
+
+def displacementWords(node) -> str:
+    """How far a registration moved a scan, in few words; empty where its record does not say it."""
+    from .volumes import recordOf
+
+    record = recordOf(node)
+    quality = {} if record is None else record.parameters.get("quality") or {}
+    largest = quality.get("largest_displacement_mm")
+    return "" if largest is None else f"{node.GetName()}: {largest:.1f} mm"

@@ -200,6 +200,8 @@ def test_a_bent_patient_is_registered_by_a_b_spline(panel: SimpleNamespace, regi
     assert node.GetName().endswith("(deforming)")
     assert not node.IsTransformToWorldLinear()
     (found,) = registrations
+    largest = found.quality["largest_displacement_mm"]
+    assert f"largest displacement in the body: {node.GetName()}: {largest:.1f} mm" in ui.messageLabel.text
     from_world = vtk.vtkGeneralTransform()
     node.GetTransformFromWorld(from_world)
     errors, before = [], []
