@@ -100,7 +100,7 @@ class DoseModel:
             if not maps.dose_scale_gy:
                 yield np.zeros(maps.geometry.shape_kji, dtype=np.float32)
                 continue
-            dose = _predict(network, maps, device, part, warnings)
+            dose = predict_normalised(network, maps, device, part, warnings)
             np.maximum(dose, 0.0, out=dose)
             dose[~maps.matter_kji] = 0.0
             yield dose
@@ -189,9 +189,14 @@ def _require_known_preprocessing(card: ModelCard, path: Path) -> None:
         )
 
 
-def _predict(
-    network: DoseNetwork, maps: PatientMaps, device: str, progress: Progress | None, warnings: list[str] | None
+def predict_normalised(
+    network: DoseNetwork,
+    maps: PatientMaps,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    warnings: list[str] | None = None,
 ) -> NDArray[np.float32]:
+    """What one network gives for a patient in units of `maps.dose_scale_gy`, below zero and in air as it comes."""
     if isinstance(network, ResidualUNet3D):
         return _predict_patches(network, maps, device, progress, warnings)
     return _predict_slices(network, maps, device, progress)
