@@ -29,7 +29,7 @@ from .tracers import RegionKinetics, RemainderKinetics, Tracer, tracer_named
 COVERAGE = 0.6827
 """Share of patients within the interval: one standard deviation of a normal distribution to each side."""
 
-_NODES = 121
+_CLEARANCE_NODES, _UPTAKE_NODES = 241, 25
 _REACH = 6.0
 _EQUAL_TIMES_S = 1e-6
 
@@ -233,13 +233,17 @@ def _early_deviation(kinetics: RegionKinetics, volume_ml: float, early_fraction:
     return (math.log(early_fraction) - math.log(volume_ml * kinetics.early_per_ml)) / kinetics.early_log_spread
 
 
-def _standard_nodes(used: bool) -> tuple[Array, Array]:
+def _standard_nodes(used: bool, count: int) -> tuple[Array, Array]:
     """Standard normal deviations and their probabilities; one node where there is no spread."""
     if not used:
         return np.zeros(1), np.ones(1)
-    nodes = np.linspace(-_REACH, _REACH, _NODES)
+    nodes = np.linspace(-_REACH, _REACH, count)
     weights = np.exp(-(nodes**2) / 2)
     return nodes, weights / weights.sum()
+
+
+def _uptake_varies(kinetics: RegionKinetics) -> bool:
+    return kinetics.uptake_log_spread > 0 and kinetics.uptake_half_time_h > 0
 
 
 def _rates(kinetics: RegionKinetics, clearance_deviation: Array, uptake_deviation: Array) -> tuple[Array, Array]:
@@ -256,8 +260,8 @@ def _posterior(
 ) -> _Grid:
     """Rates given the early value: in closed form at the tracer's early time, else by Bayes' rule on a grid."""
     rho = kinetics.correlation
-    second, second_weight = _standard_nodes(kinetics.clearance_log_spread > 0)
-    third, third_weight = _standard_nodes(kinetics.uptake_log_spread > 0 and kinetics.uptake_half_time_h > 0)
+    second, second_weight = _standard_nodes(kinetics.clearance_log_spread > 0, _CLEARANCE_NODES)
+    third, third_weight = _standard_nodes(_uptake_varies(kinetics), _UPTAKE_NODES)
     weights = second_weight[:, None] * third_weight[None, :]
     if abs(early_time_s - tracer.early_time_s) <= _EQUAL_TIMES_S:
         deviation = _early_deviation(kinetics, volume_ml, fraction)
@@ -314,8 +318,8 @@ def _prior_forecast(
 ) -> tuple[Forecast, _PlateauGrid]:
     """Forecast of a region without a scan, and the grid behind it."""
     rho, spread = kinetics.correlation, kinetics.early_log_spread
-    second, second_weight = _standard_nodes(kinetics.clearance_log_spread > 0)
-    third, third_weight = _standard_nodes(kinetics.uptake_log_spread > 0 and kinetics.uptake_half_time_h > 0)
+    second, second_weight = _standard_nodes(kinetics.clearance_log_spread > 0, _CLEARANCE_NODES)
+    third, third_weight = _standard_nodes(_uptake_varies(kinetics), _UPTAKE_NODES)
     clearance, uptake = np.broadcast_arrays(*_rates(kinetics, second[:, None], third[None, :]))
     weights = (second_weight[:, None] * third_weight[None, :]).ravel()
     grid = _Grid(clearance.ravel(), uptake.ravel(), weights)
@@ -394,7 +398,7 @@ def _still_arriving(grid: _Grid, times: Array) -> Array:
 
 def _retention(remainder: RemainderKinetics, times: Array) -> tuple[Array, Array]:
     """Mean and mean square of the part of the rest that is retained, over the population, without decay."""
-    nodes, weights = _standard_nodes(remainder.slow_log_spread > 0)
+    nodes, weights = _standard_nodes(remainder.slow_log_spread > 0, _CLEARANCE_NODES)
     slow = rate_per_s(remainder.slow_half_time_h, 0.0) * np.exp(-remainder.slow_log_spread * nodes)
     fast = np.exp(-rate_per_s(remainder.fast_half_time_h, 0.0) * times)
     values = remainder.fast_fraction * fast[:, None] + (1 - remainder.fast_fraction) * np.exp(-times[:, None] * slow)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,16 +84,18 @@ class Anatomy:
         """Names of the lesions that have a voxel."""
         return tuple(name for name in self.regions if name.startswith(LESION_PREFIX))
 
-    @property
-    def volumes_ml(self) -> dict[str, float]:
+    @cached_property
+    def volumes_ml(self) -> Mapping[str, float]:
         """Volume of each region that has a voxel [mL]."""
         counts = np.bincount(self.labels.array_kji.ravel())
         voxel_ml = self.ct.geometry.voxel_volume_ml
-        return {
-            name: float(counts[label]) * voxel_ml
-            for label, name in self.labels.names.items()
-            if label < counts.size and counts[label]
-        }
+        return MappingProxyType(
+            {
+                name: float(counts[label]) * voxel_ml
+                for label, name in self.labels.names.items()
+                if label < counts.size and counts[label]
+            }
+        )
 
     @property
     def body_mass_kg(self) -> float:

@@ -355,10 +355,10 @@ def _cu64_antibody() -> Tracer:
             "heart_contents": blood,
             "blood_vessels": blood,
             "heart_wall": RegionKinetics(3.0e-5, 0.25, 46.0, 0.25, 0.1, 0.2),
-            "liver": _organ(0.061, _LIVER_ML, 0.30, 110.0, 0.35, 0.3, 0.3, held),
+            "liver": _organ(0.044, _LIVER_ML, 0.30, 110.0, 0.35, 0.3, 0.3, held),
             **_all_lungs(_organ(0.028, _LUNG_ML, 0.25, 46.0, 0.25, 0.05, 0.2)),
-            "spleen": _organ(0.0136, _SPLEEN_ML, 0.45, 80.0, 0.35, 0.3, 0.3, held),
-            **_both_kidneys(_organ(0.013, _KIDNEY_ML, 0.30, 75.0, 0.30, 0.2, 0.3)),
+            "spleen": _organ(0.0078, _SPLEEN_ML, 0.45, 80.0, 0.35, 0.3, 0.3, held),
+            **_both_kidneys(_organ(0.0108, _KIDNEY_ML, 0.30, 75.0, 0.30, 0.2, 0.3)),
             **_marrow(RegionKinetics(2.5e-5, 0.30, 70.0, 0.30, 0.2, 0.2)),
             "stomach": RegionKinetics(6.0e-6, 0.35, 70.0, 0.3, 0.5, 0.3),
             "small_intestine": RegionKinetics(6.0e-6, 0.35, 90.0, 0.3, 1.5, 0.3),
@@ -381,11 +381,9 @@ def _cu64_antibody() -> Tracer:
             "much in blood, tumours best at 48 h",
         ),
         (
-            "An assumption as a whole: Kim 2025 prints no %ID and the doses of its Table 2 imply organs of some two "
-            "thirds of "
-            "the level here, which is set by 15 % of the activity per litre of blood. Bowel, marrow, tumours and all "
-            "spreads "
-            "are assumptions of usual size.",
+            "An assumption as a whole: Kim 2025 prints no %ID, and the doses of its Table 2 imply organs of some "
+            "60 % of the level here, which is set by 15 % of the activity per litre of blood. Bowel, marrow, tumours "
+            "and all spreads are assumptions of usual size.",
         ),
         _NO_CORRELATION.format(held=held),
         0.1,
