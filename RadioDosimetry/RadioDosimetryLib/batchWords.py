@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from argparse import Action
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ class FileRole:
     Attributes
     ----------
     kind
-        "image", "regions" (label image, RTSTRUCT, SEG), "table" (CSV), "text" (JSON), "dicom", "folder" or "model".
+        "image", "regions" (label image, RTSTRUCT, SEG), "table" (CSV), "text" (JSON, TOML), "dicom", "folder" or
+        "model".
     quantity
         Value of the core's `Quantity` that an image must hold; None where several do.
     isOutput
@@ -37,13 +39,14 @@ _DOSE = FileRole("image", "absorbed_dose")
 _REGIONS, _TABLE, _TEXT = FileRole("regions"), FileRole("table"), FileRole("text")
 _IMAGE_OUT, _TABLE_OUT, _TEXT_OUT = (FileRole(kind, isOutput=True) for kind in ("image", "table", "text"))
 _DICOM_OUT, _FOLDER_OUT = FileRole("dicom", isOutput=True), FileRole("folder", isOutput=True)
+_FOLDER, _MODEL = FileRole("folder"), FileRole("model")
 
 FILES: Mapping[str, Mapping[str, FileRole]] = {
     "nuclide": {},
     "kernel": {"--spectrum": _TABLE, "--output": _IMAGE_OUT},
     "dose": {
         "--ct": _CT, "--tia": _TIA, "--activity": _ACTIVITY, "--labels": _REGIONS, "--label-names": _TABLE,
-        "--radiobiology": _TABLE, "--model": FileRole("model"), "--output": _IMAGE_OUT, "--uncertainty": _IMAGE_OUT,
+        "--radiobiology": _TABLE, "--model": _MODEL, "--output": _IMAGE_OUT, "--uncertainty": _IMAGE_OUT,
         "--table": _TABLE_OUT, "--dvh": _TABLE_OUT, "--rtdose": _DICOM_OUT,
     },
     "compare": {
@@ -67,6 +70,14 @@ FILES: Mapping[str, Mapping[str, FileRole]] = {
         "--radiobiology": _TABLE, "--fates": _TABLE, "--output": _TABLE_OUT, "--contributions": _TABLE_OUT,
     },
     "demo": {"--output": _FOLDER_OUT},
+    "case": {"case": _FOLDER, "--ct": _CT, "--labels": _REGIONS, "--label-names": _TABLE},
+    "cohort": {},
+    "report": {"case": _FOLDER},
+    "doctor": {"--models": _FOLDER},
+    "synthesize": {"--model": _MODEL, "--early": _ACTIVITY, "--ct": _CT, "--output": _FOLDER_OUT},
+    "simulate": {"--ct": _CT, "--labels": _REGIONS, "--label-names": _TABLE, "--output": _FOLDER_OUT},
+    "train": {"--data": _FOLDER, "--config": _TEXT, "--output": _FOLDER_OUT},
+    "evaluate": {"--model": _MODEL, "--data": _FOLDER, "--output": _FOLDER_OUT},
 }  # fmt: skip
 """Files of each command, by option or by the name of the positional argument; a test compares them with the parsers."""
 
@@ -127,7 +138,7 @@ def commandOf(words: Sequence[str]) -> str | None:
 def fileWords(command: str, words: Sequence[str]) -> list[FileWord]:
     """Every file on the command line of a command, in the order of the words."""
     roles = FILES.get(command, {})
-    positionals = iter([name for name in roles if not name.startswith("-")])
+    positionals = iter([action.dest for action in _actions(command) if not action.option_strings])
     found = []
     for index, option, prefix, value in _values(command, words):
         name = option if option is not None else next(positionals, None)
@@ -197,6 +208,15 @@ def _values(command: str, words: Sequence[str]) -> Iterator[tuple[int, str | Non
 
 def _valueCounts(command: str) -> dict[str, int]:
     """Number of values of each option of a command."""
+    counts = {}
+    for action in _actions(command):
+        for option in action.option_strings:
+            counts[option] = action.nargs if isinstance(action.nargs, int) else 1
+    return counts
+
+
+def _actions(command: str) -> list[Action]:
+    """What the parser of a command takes, in its order."""
     import importlib
 
     from radiodosimetry.cli import build_parser
@@ -204,11 +224,7 @@ def _valueCounts(command: str) -> dict[str, int]:
     module = importlib.import_module(f"radiodosimetry.cli.{command.replace('-', '_')}")
     parser = build_parser(command, module)
     subparsers = next(action.choices for action in parser._actions if action.dest == "command")
-    counts = {}
-    for action in subparsers[command]._actions:
-        for option in action.option_strings:
-            counts[option] = action.nargs if isinstance(action.nargs, int) else 1
-    return counts
+    return list(subparsers[command]._actions)
 
 
 def _fullName(start: str, counts: Mapping[str, int]) -> str | None:

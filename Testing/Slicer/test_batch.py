@@ -125,6 +125,12 @@ def numbers_alike(found: Path, expected: Path, tolerance: float) -> None:
 # What words are files
 
 
+def test_a_word_that_is_no_file_is_not_taken_for_one() -> None:
+    words = ["case", "run", "patients/one", "--json"]
+    assert [(word.option, word.path) for word in batchWords.fileWords("case", words)] == [("case", "patients/one")]
+    assert batchWords.fileWords("cohort", ["cohort", "run", "cases"]) == []
+
+
 @pytest.mark.parametrize("command", list(cli.COMMANDS))
 def test_every_file_of_every_command_has_a_role(command: str) -> None:
     module = __import__(f"radiodosimetry.cli.{command.replace('-', '_')}", fromlist=["add_parser"])
