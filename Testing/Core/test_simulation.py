@@ -250,3 +250,26 @@ def test_no_scheduler_answers_in_words(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     with pytest.raises(InputError, match="The Dask scheduler nonsense://nowhere does not answer"):
         simulate_dataset(SCANS_ALONE, tmp_path / "data", scheduler="nonsense://nowhere")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_scheduler_changes_no_byte(made: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        simulate_dataset(SMALL, tmp_path / "data", scheduler=cluster.scheduler_address)
+    assert hashes(tmp_path / "data") == hashes(made)
+
+
+def test_ctrl_c_says_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulation, "make_patient", interrupted)
+    folder = tmp_path / "data"
+    assert main(["simulate", "--patients", "1", "--nuclide", "Lu-177", "--output", str(folder)]) == 130
+    assert "complete patients stay in" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == [MANIFEST]

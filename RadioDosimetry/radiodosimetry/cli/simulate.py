@@ -90,14 +90,22 @@ def run(arguments: argparse.Namespace) -> int:
         The folder cannot be written; complete patients stay.
     MissingDependencyError
         PyTomography or Dask is not installed.
+    CancelledError
+        Ctrl-C; complete patients stay.
     """
+    from ..errors import CancelledError
     from ..virtual_patients.simulation import simulate_dataset
 
     settings = _settings(arguments)
-    with terminal_progress(arguments, "simulate") as progress:
-        dataset = simulate_dataset(
-            settings, arguments.output, workers=arguments.workers, scheduler=arguments.scheduler, progress=progress
-        )
+    try:
+        with terminal_progress(arguments, "simulate") as progress:
+            dataset = simulate_dataset(
+                settings, arguments.output, workers=arguments.workers, scheduler=arguments.scheduler, progress=progress
+            )
+    except KeyboardInterrupt as stop:
+        raise CancelledError(
+            f"Cancelled; complete patients stay in {arguments.output}, and the same command goes on from there."
+        ) from stop
     print(_summary(dataset), end="")
     return EXIT_OK
 

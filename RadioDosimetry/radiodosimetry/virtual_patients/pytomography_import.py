@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import MissingDependencyError
+
+_LOCK = threading.Lock()
+_USERS: list[int] = []
+_THREADS_BEFORE: list[int] = []
+# PyTorch's number of threads belongs to the process: the last of several computations side by side puts it back.
 
 
 def pytomography_module() -> Any:
@@ -56,9 +62,15 @@ def one_torch_thread() -> Iterator[None]:
         raise MissingDependencyError(
             f"Simulated scans need PyTorch ({error}); install it with: pip install 'radiodosimetry[simulation]'."
         ) from error
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with _LOCK:
+        if not _USERS:
+            _THREADS_BEFORE[:] = [torch.get_num_threads()]
+            torch.set_num_threads(1)
+        _USERS.append(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _LOCK:
+            _USERS.pop()
+            if not _USERS:
+                torch.set_num_threads(_THREADS_BEFORE[0])

@@ -3,7 +3,7 @@
 An object is turned so that the detector looks down its first axis, weighted with the transmission to the detector, and
 summed along that axis. The blur of the collimator depends on distance alone: planes are shared out linearly between
 nodes of distance, each node is blurred once, and the sum of the blurred nodes is the projection. PyTomography's OSEM
-and likelihood run on top of it; its own projector, which blurs every plane, is the check (ten times slower).
+and likelihood run on top of it; its own projector, which blurs every plane, is the check (ten times slower or more).
 """
 
 from __future__ import annotations

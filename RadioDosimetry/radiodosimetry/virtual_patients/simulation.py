@@ -246,10 +246,11 @@ def _run_on_cluster(
             client.submit(_make_limited, settings, tracer, number, output.resolve(), 1, pure=False): number
             for number in numbers
         }
-        for future in as_completed(list(futures)):
-            done(futures[future], future.result())
-            if progress is not None and progress.cancelled():
-                raise CancelledError("Cancelled by the user; patients that are complete were kept.")
+        with client.as_current():
+            for future in as_completed(list(futures)):
+                done(futures[future], future.result())
+                if progress is not None and progress.cancelled():
+                    raise CancelledError("Cancelled by the user; patients that are complete were kept.")
     finally:
         client.cancel([future for future in futures if not future.done()])
         client.close()
