@@ -53,13 +53,19 @@ def toy_images(seed: int) -> tuple[QuantitativeVolume, QuantitativeVolume, Label
     )
 
 
+def toy_truth(seed: int, histories: int = HISTORIES) -> QuantitativeVolume:
+    """Monte Carlo dose of the toy's activity [Gy]."""
+    ct, tia, _ = toy_images(seed)
+    source = EmissionSource.from_nuclide(Radionuclide(NUCLIDE))
+    settings = TransportSettings(histories=histories, seed=seed)
+    return monte_carlo_dose(tia, segment_media(ct, None, None), source, settings).dose
+
+
 def toy_patient(seed: int, base: str = "multiple-vsv", blur_mm: float = 0.0) -> DosePatient:
     """A patient with its Monte Carlo label; the network sees the activity blurred by a Gaussian of this FWHM."""
     assert base in BASE_METHODS
     ct, tia, labels = toy_images(seed)
-    source = EmissionSource.from_nuclide(Radionuclide(NUCLIDE))
-    settings = TransportSettings(histories=HISTORIES, seed=seed)
-    truth = monte_carlo_dose(tia, segment_media(ct, None, None), source, settings).dose
+    truth = toy_truth(seed)
     if blur_mm:
         sigma = blur_mm / SPACING_MM / np.sqrt(8 * np.log(2))
         tia = tia.with_array(ndimage.gaussian_filter(tia.array_kji, sigma))

@@ -1,0 +1,159 @@
+"""`train`, `evaluate` and `dose` of the learned dose methods on a dataset folder of toy patients."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_dose_patients import NUCLIDE, toy_images, toy_truth
+
+pytest.importorskip("torch", reason="networks need PyTorch")
+pytest.importorskip("monai", reason="networks need MONAI")
+
+from radiodosimetry.cli import main
+from radiodosimetry.images.readers import read_volume
+from radiodosimetry.images.regions import write_label_map
+from radiodosimetry.images.volume import QuantitativeVolume
+from radiodosimetry.images.writers import write_volume
+from radiodosimetry.nuclides import Radionuclide
+from radiodosimetry.units import Quantity
+from radiodosimetry.virtual_patients.dataset import describe_patient, write_manifest
+
+CONFIGS = {
+    "unet": """
+validation_fraction = 0.4
+[network]
+inputs = ["density", "log-activity", "log-base", "photon", "nuclide"]
+head = "scale"
+features = 4
+levels = 2
+[sampling]
+patch = 16
+samples_per_patient = 2
+validation_per_patient = 1
+[training]
+epochs = 1
+batch_size = 2
+threads = 1
+""",
+    "dblurdosenet": """
+validation_fraction = 0.4
+[network]
+features = 4
+[sampling]
+crop = 16
+samples_per_patient = 4
+validation_per_patient = 2
+[training]
+epochs = 1
+batch_size = 4
+threads = 1
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of three toy patients, as whoever has patients of his own may write one."""
+    folder = tmp_path_factory.mktemp("toys") / "data"
+    entries = []
+    for seed in (1, 2, 3):
+        name = f"patient_{seed:04d}"
+        (folder / name).mkdir(parents=True)
+        ct, tia, labels = toy_images(seed)
+        truth = toy_truth(seed, histories=100_000)
+        decay_per_s = Radionuclide(NUCLIDE).decay_constant_per_s
+        scan = QuantitativeVolume(tia.array_kji * decay_per_s, tia.geometry, Quantity.ACTIVITY_CONCENTRATION)
+        for file, volume in (("ct", ct), ("tia", tia), ("dose", truth), ("scan_dose", truth), ("scan_024h", scan)):
+            write_volume(volume, folder / name / f"{file}.nrrd")
+        write_label_map(labels, folder / name / "labels.nrrd", folder / name / "labels.csv")
+        files = {file: f"{file}.nrrd" for file in ("ct", "tia", "dose", "scan_dose", "scan_024h", "labels")}
+        files["label_names"] = "labels.csv"
+        entries.append(describe_patient(folder, name, f"toy:{seed}", [24.0], files, scan_dose_hour=24.0))
+    write_manifest(folder, entries, seed=1, tracer="toy", nuclide=NUCLIDE)
+    return folder
+
+
+def train(network: str, data: Path, folder: Path, *words: str) -> int:
+    config = folder / f"{network}.toml"
+    config.write_text(CONFIGS[network], encoding="utf-8")
+    where = ["--data", str(data), "--config", str(config), "--output", str(folder / network)]
+    return main(["train", network, *where, *words])
+
+
+@pytest.mark.parametrize("network", ["unet", "dblurdosenet"])
+def test_training_a_fold_ends_in_a_model_that_evaluate_and_dose_take(network: str, data: Path, tmp_path: Path) -> None:
+    assert train(network, data, tmp_path, "--fold", "1/3") == 0
+    model = tmp_path / network / "model.safetensors"
+    card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+    assert card["declared"]["nuclides"] == [NUCLIDE]
+    assert card["training"]["metrics"]["patients"] == "held out"
+    assert set(card["training"]["metrics"]["network"]["mae_percent"]) == {"liver", "marrow", "tumours"}
+    assert len(card["training"]["sources"]) == 2
+    assert (tmp_path / network / "error_maps.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "base-doses").glob("*.npz"))) == 3
+
+    out = tmp_path / "evaluation"
+    assert main(["evaluate", "--model", str(model), "--data", str(data), "--output", str(out)]) == 0
+    numbers = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    assert numbers["patients"] == 1
+    assert numbers["methods"][-1] == "network"
+    assert {"single-vsv", "density-scaled", "multiple-vsv"} <= set(numbers["methods"])
+    for name in ("table_kim2022.csv", "table_li2022.csv", "per_patient.csv", "error_maps.png", "profiles.png"):
+        assert (out / name).stat().st_size > 0
+
+    dose = tmp_path / "dose.nrrd"
+    patient = data / "patient_0001"
+    words = ["--nuclide", NUCLIDE, "--ct", str(patient / "ct.nrrd"), "--tia", str(patient / "tia.nrrd")]
+    words += ["--method", network, "--model", str(model), "--output", str(dose)]
+    assert main(["dose", *words]) == 0
+    volume = read_volume(dose, Quantity.ABSORBED_DOSE)
+    assert volume.array_kji.min() >= 0
+    assert np.isfinite(volume.array_kji).all()
+    assert "body" in json.loads(Path(f"{dose}.json").read_text(encoding="utf-8"))["parameters"]["base_comparison"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "{tmp}/absent.safetensors"], "does not exist; give the file of a model"),
+        (["--secondaries", "local"], "--secondaries of a learned method is that of its training"),
+        (["--histories", "1000"], "--histories belongs to --method monte-carlo"),
+    ],
+)
+def test_dose_by_a_network_refuses(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    patient = data / "patient_0001"
+    given = ["--nuclide", NUCLIDE, "--ct", str(patient / "ct.nrrd"), "--tia", str(patient / "tia.nrrd")]
+    given += ["--method", "unet", "--output", str(tmp_path / "dose.nrrd")]
+    assert main(["dose", *given, *(word.format(tmp=tmp_path) for word in words)]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "dose.nrrd").exists()
+
+
+def test_a_single_network_states_no_uncertainty(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("dblurdosenet", data, tmp_path) == 0
+    patient = data / "patient_0001"
+    words = ["--nuclide", NUCLIDE, "--ct", str(patient / "ct.nrrd"), "--tia", str(patient / "tia.nrrd")]
+    words += ["--method", "dblurdosenet", "--model", str(tmp_path / "dblurdosenet" / "model.json")]
+    words += ["--output", str(tmp_path / "d.nrrd"), "--uncertainty", str(tmp_path / "u.nrrd")]
+    assert main(["dose", *words]) == 2
+    assert "The model is a single network, which states no uncertainty" in capsys.readouterr().err
+
+
+def test_a_dataset_without_doses_is_refused_by_name(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = json.loads((data / "manifest.json").read_text(encoding="utf-8"))
+    entries = manifest["patients"]
+    del entries[1]["files"]["dose"]
+    poor = tmp_path / "poor"
+    poor.mkdir()
+    for entry in entries:
+        (poor / entry["id"]).symlink_to(data / entry["id"])
+    write_manifest(poor, entries, seed=1, tracer="toy", nuclide=NUCLIDE)
+    assert train("unet", poor, tmp_path) == 2
+    assert "patient_0002 has no dose; a residual-unet-3d is trained on ct, tia, dose" in capsys.readouterr().err
