@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999, PT009, PT027 (camelCase and unittest, as everywhere in Slicer)
 """DelayedPETSynthesis: later PET volumes from one early scan, by an installed model.
 
 Module, panel, logic, self-test.

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999, PT009, PT027 (camelCase and unittest, as everywhere in Slicer)
 """TimeActivityFit: from serial scans to time-activity curves, residence times, organ doses and a map for VoxelDose.
 
 Module, panel, logic, self-test.

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999, PT009, PT027 (camelCase and unittest, as everywhere in Slicer)
 """VoxelDose: absorbed dose per voxel and region from a CT and an activity image. Module, panel, logic, self-test."""
 
 from pathlib import Path

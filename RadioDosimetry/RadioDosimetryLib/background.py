@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Long work off the GUI thread: it computes in a thread of its own, and the window hears of it by a timer."""
 
 from __future__ import annotations

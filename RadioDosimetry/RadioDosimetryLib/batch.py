@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """RadioDosimetry without windows: the commands of `radiodosimetry` on files, DICOM folders and saved scenes.
 
 Run it inside Slicer, in PythonSlicer, or in any Python that has the packages (scenes then need slicer-core)::

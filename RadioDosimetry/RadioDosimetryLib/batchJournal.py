@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """What a batch run says of itself: its messages on the streams and in a log, and the JSON summary at its end."""
 
 from __future__ import annotations

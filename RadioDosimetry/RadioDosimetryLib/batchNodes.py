@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Nodes named on a command line, as files that the command reads.
 
 Volumes become NRRD with the sidecar that says quantity, unit and record; segmentations label maps with their names, or,

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """The scene of a batch run: read from a file, filled with inputs and results, and saved."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Regions that may overlap as a DICOM Segmentation, the one file format in which the command reads such regions.
 
 The file serves to hand regions over inside a run; it is not made to be archived (no patient, no study, no codes).

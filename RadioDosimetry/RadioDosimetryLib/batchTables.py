@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """CSV and JSON results of the command as nodes."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Which words of a `radiodosimetry` command line name files: what they hold, and whether they are read or written."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Colour tables of the project: dose, differences, activity, uncertainty; made once per scene and saved with it."""
 
 from __future__ import annotations

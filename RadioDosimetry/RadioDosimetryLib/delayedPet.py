@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """What the panel of delayed PET knows of a model: its card, its interface, and which models are installed.
 
 Nothing here needs Slicer. A model's own names are those of the core (PEP 8, base units); no model is installed until

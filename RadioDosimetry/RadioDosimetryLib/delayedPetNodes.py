@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Delayed PET in the scene: nodes to a request, synthetic volumes to nodes, and the table of a comparison."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Sample data and self-test of DelayedPETSynthesis: generated scans, and a model whose output is known beforehand."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Delayed PET on core values: what speaks against a request, the run itself, its checks, the comparison with a scan.
 
 Nothing here needs Slicer; a run may be long and goes to a thread.

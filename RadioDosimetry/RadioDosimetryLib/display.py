@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """How results are shown: dose over CT with colours, legend and threshold, differences, uncertainty, side by side."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Dose figures for the module Segment Statistics: mean dose, D98 to D2, total activity. Import it through
 `registerDoseStatistics`: it needs that module."""
 

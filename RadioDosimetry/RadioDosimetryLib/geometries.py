@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Grids between MRML (RAS, a 4 × 4 matrix in the node) and the core (LPS, `VolumeGeometry`), transforms included."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """A scene without the application: what batch runs need of Slicer where only its MRML libraries are (slicer-core).
 
 Inside Slicer, or wherever else `slicer.app` is there already, nothing is started: the application's own scene serves.

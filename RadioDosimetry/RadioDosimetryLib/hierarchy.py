@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Where results stand in the subject hierarchy: in the study of what they were made from."""
 
 from __future__ import annotations

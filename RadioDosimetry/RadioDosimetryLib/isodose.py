@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Isodose lines: surfaces of equal dose as models, which slice views cut to lines."""
 
 from __future__ import annotations

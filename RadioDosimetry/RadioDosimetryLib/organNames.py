@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Which organ of `organ_dose` a segment is, from its name or its terminology.
 
 Understood are the names of the organs themselves, the class names of TotalSegmentator (Wasserthal et al., Radiol Artif

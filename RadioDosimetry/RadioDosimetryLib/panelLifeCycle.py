@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """What every panel of this extension does from being opened to being closed: made, bound to a scene, let go of it."""
 
 from __future__ import annotations

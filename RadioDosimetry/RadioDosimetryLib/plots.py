@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Tables as charts: dose-volume histograms, time-activity curves with error bars and bands, residuals."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """What the voxels of a volume node hold: the node's coded quantity and unit, and the core's `Quantity`.
 
 Slicer shows coded entries in the Data Probe and in Segment Statistics and keeps them in scene files alone

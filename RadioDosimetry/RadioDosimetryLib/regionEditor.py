@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Drawing regions: the segment editor in a panel where the host has it as a widget, else the module of that name.
 
 The embedded editor comes with fills for PET and SPECT: above a fixed value, and above a share of the maximum. They go

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Packages that Slicer does not bundle: installed when they are needed and the user agrees, never at start-up."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Dose volumes in Slicer's dialog "Export to DICOM": each becomes one RT Dose file. Import it through
 `registerRTDoseExport`: it needs the DICOM module."""
 

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """What every panel of this extension does with a computation: start, progress, cancel, end, and a line that tells."""
 
 from __future__ import annotations

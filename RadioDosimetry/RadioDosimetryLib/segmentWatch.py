@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Hears when segments come, go or change."""
 
 from __future__ import annotations

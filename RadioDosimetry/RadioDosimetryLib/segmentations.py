@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Segmentation nodes to the core's regions on a grid and back. Input nodes are read, never written.
 
 Segments that cannot overlap share a layer: one label map on one grid. Each layer goes to the core's

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Serial scans as sequence nodes: hours after administration and volumes, and back."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Early scan, delayed scan and dose beside each other: which volumes of the scene belong there."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Results as table nodes: one row per region, curve point or organ; units in the column names and as unit labels."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """What is missing before TimeActivityFit can start, in words for the disabled buttons; "" where nothing is."""
 
 from __future__ import annotations

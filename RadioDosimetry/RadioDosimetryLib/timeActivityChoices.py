@@ -1,4 +1,3 @@
-# ruff: noqa: N999 (camelCase, as everywhere in Slicer)
 """Choices of TimeActivityFit's panel: scenes keep the names of the members, the core takes their values."""
 
 from __future__ import annotations

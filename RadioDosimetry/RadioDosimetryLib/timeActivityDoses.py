@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Organ doses of fits in TimeActivityFit, from core values to core values: whose S-values, which organs, which BED."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Curves and fits on table nodes with every digit, kept by scene files, and back."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Biologically effective doses of organs in TimeActivityFit: α/β and repair of organs and lesions, or of a table."""
 
 from __future__ import annotations

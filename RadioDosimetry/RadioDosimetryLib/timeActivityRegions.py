@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Regions of serial scans: one segmentation that they have in common, or one drawn on each of them."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Registration of the scans of a series by their CTs, as a task: rigid, or rigid and then by a B-spline."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """The choices of a parameter node as tasks: what the panel computes, without a widget."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """What TimeActivityFit shows of its results: residence times, charts, organs by name, effective dose in words."""
 
 from __future__ import annotations

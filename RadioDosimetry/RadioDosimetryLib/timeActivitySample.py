@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """The generated patient of TimeActivityFit's sample data and self-test: four scans over a week."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """The table of scans in TimeActivityFit's panel: its rows, and what lies beside the selected one. No science."""
 
 from __future__ import annotations

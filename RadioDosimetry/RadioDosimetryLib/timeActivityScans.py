@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Scans of a time series as nodes: which image, when, moved by which transform; and what the core makes of them."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """The scans of a patient as one value: rows of the table, how images are read, which scan is the reference."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """The two tables of TimeActivityFit's panel: scans with their hours, and regions with their model and organ."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Each step of TimeActivityFit in three parts: nodes to core values, work on core values, core values to nodes.
 
 The first and the last belong to the thread of the scene; the work touches no node and may run in another. A step that

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """How a scan lies to the reference scan: a user's transform node, or a registration of the core as one."""
 
 from __future__ import annotations

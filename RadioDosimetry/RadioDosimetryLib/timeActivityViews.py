@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """What TimeActivityFit's panel shows: items of combo boxes, warnings in few words, charts and tables in views."""
 
 from __future__ import annotations

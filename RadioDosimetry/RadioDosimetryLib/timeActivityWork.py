@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """What TimeActivityFit computes, from core values to core values: no node is touched, so that it may run in a thread.
 
 Each function joins core functions the way the panel and the console need them; the numbers are the core's.

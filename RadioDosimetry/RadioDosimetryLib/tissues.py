@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """How organs and lesions answer to dose where nothing is known of the patient's own."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Volume nodes to the core's `QuantitativeVolume` and back. Input nodes are read, never written."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """What keeps VoxelDose from being applied, in the user's words, and what a scene leaves no doubt about."""
 
 from __future__ import annotations

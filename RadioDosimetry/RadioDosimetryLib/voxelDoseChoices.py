@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """What can be chosen in VoxelDose's panel, with the texts of its boxes."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """Methods of VoxelDose that a network learned: their model files, and why one cannot be used."""
 
 from __future__ import annotations

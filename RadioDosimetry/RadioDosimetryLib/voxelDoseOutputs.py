@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """What VoxelDose leaves in the scene: dose, uncertainty, region table, histograms, differences; and RT Dose files.
 
 All nodes of a result appear, or none does: what a failure leaves half made is taken out of the scene again.

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """The panel of VoxelDose: what its buttons do, what it says, and what it lets be pressed. No science."""
 
 from __future__ import annotations

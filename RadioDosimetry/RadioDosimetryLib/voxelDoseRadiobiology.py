@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """Biologically effective and equivalent uniform doses of VoxelDose's regions: what is assumed of each."""
 
 from __future__ import annotations

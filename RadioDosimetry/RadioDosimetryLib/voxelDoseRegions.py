@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """The table of segments with check marks in VoxelDose's panel."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
 """The generated patient of VoxelDose's sample data and self-test."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N815, N999 (camelCase, as everywhere in Slicer)
 """What VoxelDose computes: nodes to a request, a request to a dose. The request holds core values alone.
 
 Reading nodes (`doseRequest`) belongs to the thread of the scene; computing (`computeRequest`) touches no node and may

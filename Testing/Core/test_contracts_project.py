@@ -12,7 +12,7 @@ import pytest
 
 from radiodosimetry import __version__
 
-_BUNDLED_WITH_SLICER = {"numpy", "scipy", "simpleitk", "pydicom"}
+_BUNDLED_WITH_SLICER = {"numpy", "scipy", "simpleitk", "pydicom", "highdicom"}
 """Not in the requirements that the extension asks Slicer to install."""
 
 _MAXIMUM_LINES = 500

@@ -33,7 +33,12 @@ _OF_THE_PYTORCH_EXTENSION = {"PyTorchUtils", "torch"}
 _BUNDLED = {"packaging"}
 """Packages that Slicer 5.12 bundles and the core does not need."""
 
-_DISTRIBUTIONS = {"icrp107_database": "icrp107-database", "simpleitk": "simpleitk", "warp": "warp-lang"}
+_DISTRIBUTIONS = {
+    "distributed": "dask",
+    "icrp107_database": "icrp107-database",
+    "simpleitk": "simpleitk",
+    "warp": "warp-lang",
+}
 """Name to install of packages that are imported under another name."""
 
 _NAMESPACES = {

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803, N806 - the names are Slicer's
 """Screenshots of the three panels with views, from the stand-in: `python Testing/Slicer/make_screenshots.py`.
 
 Each module is opened, filled by clicks with the virtual torso of `radiodosimetry.virtual_patients`, run by its Apply

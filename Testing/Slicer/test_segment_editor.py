@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - the names are Slicer's
 """Drawing regions inside VoxelDose's panel: the segment editor's threshold presets, by clicks; and the stand-in's
 editor widget, which follows the real one's rules."""
 

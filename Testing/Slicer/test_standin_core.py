@@ -1,5 +1,4 @@
 """The stand-in without widgets: it does what Slicer does with scenes, files and parameters, and refuses the rest."""
-# ruff: noqa: N802, N815 - parameters carry Slicer's names
 
 from __future__ import annotations
 

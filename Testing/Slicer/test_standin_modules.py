@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - names of overridden methods are Slicer's
 """Module scripts in the stand-in: loaded as Slicer loads them, translated, and refused where Slicer refuses them."""
 
 from __future__ import annotations

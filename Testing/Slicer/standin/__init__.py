@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - the names are Slicer's
 """A stand-in for the Slicer application, for tests alone: it is never shipped.
 
 Slicer's real scene, logics and file formats come from the package `slicer-core`; what that package lacks is written

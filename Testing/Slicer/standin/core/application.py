@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803, N815 - the names are Slicer's
 """`slicer.app`: the members of qSlicerApplication that a module may use, and no others."""
 
 from __future__ import annotations

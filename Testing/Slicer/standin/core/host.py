@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - the names are Slicer's
 """What the application asks of its user interface, and the answers of an application without one."""
 
 from __future__ import annotations

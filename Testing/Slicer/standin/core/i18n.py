@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803 - the names are Slicer's
 """`slicer.i18n`: translation in the application's language, with the context taken from the caller's file."""
 
 from __future__ import annotations

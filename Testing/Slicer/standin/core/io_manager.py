@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803 - the names are Slicer's
 """`slicer.app.coreIOManager()`: files read and written by Slicer's own logics and storage nodes."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - the names are Slicer's
 """`slicer.modules` and the module manager: Slicer's own modules by their logics, scripted modules by their scripts."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - the names are Slicer's
 """The names that Slicer's Python has and slicer-core lacks, put where module scripts import them."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - the names are Slicer's
 """`slicer.packaging` for tests: requirements are read and checked for real, and nothing is ever installed."""
 
 from __future__ import annotations

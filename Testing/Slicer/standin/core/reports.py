@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - the names are Slicer's
 """What went wrong where nobody could catch it: in slots, in observers of nodes, in `.ui` files.
 
 Qt and VTK print such errors and go on, and so a test would pass over them. The stand-in keeps them.

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803, N815 - the names are Slicer's
 """The module SampleData: sources are registered and checked as Slicer does; nothing is ever downloaded."""
 
 from __future__ import annotations

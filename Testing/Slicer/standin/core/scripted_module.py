@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803, N806 - the names are Slicer's
 """`slicer.ScriptedLoadableModule`: the four base classes of a scripted module."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803, N815 - the names are Slicer's
 """The module SegmentStatistics: its plugin base, and a logic that runs the plugins that were registered."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803 - the names are Slicer's
 """`slicer.testing`: runs the tests inside a module script."""
 
 from __future__ import annotations

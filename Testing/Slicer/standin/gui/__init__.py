@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """The stand-in's widgets: `qt`, `ctk` and Slicer's qMRML widgets on PySide6, views and screenshots."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """Look of the widgets: Qt's Fusion style in the light colours of Slicer."""
 
 from __future__ import annotations

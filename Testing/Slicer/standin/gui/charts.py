@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """MRML plot charts drawn by VTK's charts, with the meaning Slicer's plot view gives to the fields of the nodes."""
 
 from __future__ import annotations

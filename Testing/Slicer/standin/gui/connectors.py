@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """Connectors between widgets and parameters, for the pairs that Slicer's own `guiConnectors` offers."""
 
 from __future__ import annotations

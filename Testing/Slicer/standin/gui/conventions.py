@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """PythonQt's view of Qt objects: properties are attributes, signals have signatures, and what a class lacks raises.
 
 Each class that Python code sees is made from a :class:`Table`. Its instances hold the PySide object and let through

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """The widgets of CTK that panels use, drawn with Qt's own: same properties, signals and defaults as CTK documents."""
 
 from __future__ import annotations

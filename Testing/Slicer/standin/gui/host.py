@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """What the application's user interface answers when it has one."""
 
 from __future__ import annotations

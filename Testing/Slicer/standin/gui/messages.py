@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """Warnings of Qt, kept as problems: a layout set twice, an unknown property, a signal that does not exist."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """The panel that holds a module's own widget, as Slicer's module panel makes it."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """`qMRMLWidget` and `qMRMLNodeComboBox`: a choice among the nodes of the scene, with None and actions as rows."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N815 - the names are Qt's and Slicer's
 """`qMRMLPlotWidget`: the chart that a MRML plot view node points to, drawn by VTK's own charts."""
 
 from __future__ import annotations

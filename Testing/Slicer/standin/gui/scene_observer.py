@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """Watching a MRML node or scene from a widget without keeping either alive longer than it lives."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """`qMRMLSegmentEditorWidget`: segments, effects and their options on Slicer's own `vtkSlicerSegmentEditorLogic`.
 
 It says what the real widget's header says, follows the editor's node as its source does, and keeps as problems what

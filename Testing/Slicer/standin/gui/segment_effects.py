@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """Effects of the segment editor: what `qMRMLSegmentEditorWidget.activeEffect()` gives, and the one called Threshold.
 
 What an effect does to a segment is done by Slicer's own `vtkSlicerSegmentEditorLogic`, which slicer-core has.

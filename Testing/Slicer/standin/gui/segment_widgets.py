@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N815 - the names are Qt's and Slicer's
 """`qMRMLSegmentsTableView` and `qMRMLSegmentSelectorWidget`: the segments of a segmentation, shown and chosen."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N815 - the names are Qt's and Slicer's
 """`qMRMLTableView`: the columns of a MRML table, with titles and units from the node."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """The classes of `qt`: what Qt's own documentation lists of them, in the form PythonQt shows it.
 
 Only what Qt 5.15 and Qt 6 share is written down, so that a panel which works here works in either build of Slicer.

@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """The classes of `ctk`, and those widgets of `slicer` that panels use: properties, slots and signals of their headers.
 
 PythonQt shows properties, slots, signals and Q_INVOKABLE methods of these classes and nothing else: a getter or setter

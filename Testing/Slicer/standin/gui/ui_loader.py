@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """Loading of `.ui` files by Qt's own loader, told of everything that Qt would pass over in silence.
 
 Unknown widget classes, unknown properties and connections that cannot be made only print a line in Slicer, if that;

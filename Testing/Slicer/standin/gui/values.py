@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """Properties of Qt objects by their names, and whether PythonQt takes a value for one."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802 - the names are Slicer's
 """Between widgets and parameters: the registry; the connectors themselves come with the widgets."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803 - the names are Slicer's
 """Lists, tuples, dictionaries and alternatives; a list or dictionary that was read writes its changes back."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803, N815 - the names are Slicer's
 """Several parameters in one: classes made by `@parameterPack`."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803 - the names are Slicer's
 """How single values are written into a parameter node, in the form in which Slicer saves them in scenes."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803 - the names are Slicer's
 """Types with annotations: taking them apart, and what they say of defaults and nodes."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803 - the names are Slicer's
 """Annotations that refuse a value."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803 - the names are Slicer's
 """`@parameterNodeWrapper`: a class whose annotated members are the parameters in a node of the scene."""
 
 from __future__ import annotations

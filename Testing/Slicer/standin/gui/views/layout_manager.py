@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """`slicer.app.layoutManager()`: views of the slice, plot and table view nodes that Slicer's layout logic makes."""
 
 from __future__ import annotations

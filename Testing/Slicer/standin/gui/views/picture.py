@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """A picture of a panel with the views beside it, arranged as Slicer's window is."""
 
 from __future__ import annotations

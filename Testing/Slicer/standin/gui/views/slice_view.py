@@ -1,4 +1,3 @@
-# ruff: noqa: N801, N802, N803, N806, N815 - the names are Qt's and Slicer's
 """A slice view: Slicer's slice logic and displayable managers in an offscreen window, painted on a widget."""
 
 from __future__ import annotations
