@@ -43,6 +43,7 @@ from .dosimetry import (
 )
 from .inference import DelayedPet, synthesize
 from .models import DelayedPetNetwork, load_network
+from .oracle_ratios import oracle_volume
 from .organ_uncertainty import LOWEST_SHARE, organ_errors_of
 from .pairs import SerialPet
 from .ratio_inputs import body_on_pet
@@ -51,6 +52,7 @@ from .training import SerialPetDataset, read_patients
 _LOG = logging.getLogger(__name__)
 
 MODEL, DECAYED, POPULATION = "model", "early scan decayed", "population kinetics"
+ORACLE = "conditional mean (oracle)"
 """Methods that are compared."""
 
 BOOTSTRAP_SEED = 20250101
@@ -185,6 +187,8 @@ def evaluate_on_patients(
             if population is not None and patient.labels is not None:
                 forecast, _ = population.forecast(early, patient.labels, patient.nuclide, at_s, time_s)
                 methods[POPULATION] = forecast
+            if patient.kinetics is not None and patient.ct is not None and patient.labels is not None:
+                methods[ORACLE] = oracle_volume(patient, at_s, time_s)
             work.compare(patient, hour, acquired, methods, body)
             work.uncertainty += organ_errors_of(made, index, acquired, patient)
         work.dosimetry(patient, at_s, early, late, made)

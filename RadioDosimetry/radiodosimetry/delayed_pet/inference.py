@@ -22,7 +22,7 @@ from .models import DelayedPetNetwork, load_network
 from .normalisation import DecayNormalisation, decay_factor, normalisation_named, restored
 from .ratio_inputs import ratio_inputs
 from .resizing import SliceResizing
-from .samples import conditions, largest_total, slice_channels, slices_of
+from .samples import conditions, slice_channels, slices_of, time_weights
 
 if TYPE_CHECKING:
     import torch
@@ -162,7 +162,6 @@ def _by_ratio(
     constant = normalisation.constant_bq_per_ml(early_time_s)
     condition = conditions(early_time_s, time_s, Radionuclide(nuclide).decay_constant_per_s)
     identity = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-    total = largest_total(early, early_time_s, normalisation, administered_bq)
     batch: dict[str, Any] = {
         "channels": torch.from_numpy(inputs.channels_ckji)[None],
         "weights_k": torch.from_numpy(inputs.weights[0])[None],
@@ -170,13 +169,13 @@ def _by_ratio(
         "weights_i": torch.from_numpy(inputs.weights[2])[None],
         "early": torch.from_numpy(np.maximum(early.array_kji, 0.0).astype(np.float32) / np.float32(constant))[None],
         "condition": torch.tensor([condition], dtype=torch.float32),
-        "largest_total": torch.tensor([total], dtype=torch.float32),
+        "time_weights": torch.tensor([time_weights(time_s, preprocessing["target_hours"])], dtype=torch.float32),
         "there": identity,
         "back": identity,
     }
     device = _device_of(network)
     with torch.inference_mode():
-        delayed, log_std = delayed_of(list(network.members), {key: value.to(device) for key, value in batch.items()})
+        delayed, log_std, _ = delayed_of(list(network.members), {key: value.to(device) for key, value in batch.items()})
     report_progress(progress, 1.0, "bringing the volume back to the scan's grid")
     values = restored(delayed[0].cpu().numpy(), normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
     factor = float(network.card.training.get("calibration", {}).get("factor", 1.0))

@@ -15,9 +15,11 @@ from ..learning.samples import NETWORK
 from .collapse import CollapseWatch
 from .losses import adversarial_loss, organ_log_likelihood, similarity_l1, similarity_perceptual
 from .networks import Generator, PatchDiscriminator
-from .ratio_network import RatioNetwork, bounded_total, spread
+from .ratio_inputs import CHANNELS
+from .ratio_network import RatioNetwork, spread
 from .samples import channel_count
 from .settings import DelayedPetSettings
+from .tissue_lines import TissueLines
 from .vgg import Vgg19Features
 
 ADAM_BETAS = (0.5, 0.999)
@@ -121,18 +123,21 @@ class RatioLearner:
     ----------
     settings
         Of the training; device, rate and seed among them.
-    in_channels
-        Of the coarse grid.
+    lines
+        Of the tissues, as fitted to the training patients.
     """
 
-    def __init__(self, settings: DelayedPetSettings, in_channels: int = 4) -> None:
+    def __init__(self, settings: DelayedPetSettings, lines: TissueLines) -> None:
         training, chosen = settings.training, settings.ratio
         self._settings = chosen
         device = torch_device(training.device)
         self.members: list[RatioNetwork] = []
         for number in range(self._settings.members):
             with seeded_torch(training.seed, NETWORK, number):
-                network = RatioNetwork(in_channels, chosen.features, chosen.levels, chosen.patch)
+                network = RatioNetwork(
+                    len(CHANNELS), chosen.features, chosen.levels, chosen.patch, len(lines.tissues), len(lines.level)
+                )
+            network.set_lines(lines)
             self.members.append(network.to(device))
         self._optimisers = {
             name: torch.optim.Adam(network.parameters(), lr=training.learning_rate)
@@ -168,8 +173,8 @@ class RatioLearner:
         self._step += 1
         optimiser = self._optimisers[name]
         optimiser.zero_grad(set_to_none=True)
-        delayed, log_std = delayed_of([self.networks[name]], batch)
-        values = self._losses(delayed, log_std, batch)
+        delayed, log_std, logits = delayed_of([self.networks[name]], batch)
+        values = self._losses(delayed, log_std, logits, batch)
         if bool(torch.isfinite(values["loss"])):
             values["loss"].backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -178,12 +183,15 @@ class RatioLearner:
 
     def validation_step(self, batch: Any) -> Mapping[str, float]:
         """The losses of the ensemble's mean."""
-        delayed, log_std = delayed_of(self.members, batch)
-        values = self._losses(delayed, log_std, batch)
+        delayed, log_std, logits = delayed_of(self.members, batch)
+        values = self._losses(delayed, log_std, logits, batch)
         return {key: float(value) for key, value in values.items()}
 
-    def _losses(self, delayed: Tensor, log_std: Tensor, batch: Any) -> dict[str, Tensor]:
+    def _losses(self, delayed: Tensor, log_std: Tensor, logits: Tensor, batch: Any) -> dict[str, Tensor]:
         organs, voxels = [], []
+        # Scaling down here would hide from the networks that all of it is too much; the excess is a loss of its own.
+        total = delayed.sum(dim=(1, 2, 3))
+        excess = torch.relu(torch.log(total.clamp(min=1e-6) / batch["largest_total"])).mean()
         for number in range(delayed.shape[0]):
             wanted, labels = batch["delayed"][number], batch["labels"][number].long()
             count = int(batch["region_count"][number])
@@ -192,21 +200,28 @@ class RatioLearner:
             scale = torch.clamp(wanted[inside].mean(), min=1e-6)
             voxels.append(torch.mean(torch.abs(delayed[number][inside] - wanted[inside])) / scale)
         organ, voxel = torch.stack(organs).mean(), torch.stack(voxels).mean()
-        loss = self._settings.organ_weight * organ + self._settings.voxel_weight * voxel
-        return {"loss": loss, "organ": organ, "voxel": voxel}
+        tissues = _turned(batch["tissues"].float()[:, None], batch["there"], "nearest")[:, 0].long()
+        # Unweighted, so that the shares are probabilities: weights for rare tissues would see lesions everywhere.
+        tissue = nn.functional.cross_entropy(logits, tissues)
+        chosen = self._settings
+        judged = chosen.organ_weight * organ + chosen.voxel_weight * voxel + excess
+        return {"loss": judged + chosen.tissue_weight * tissue, "organ": organ, "voxel": voxel, "tissue": tissue,
+                "judged": judged}  # fmt: skip
 
 
-def delayed_of(members: list[Any], batch: Any) -> tuple[Tensor, Tensor]:
-    """Normalised delayed images (n, k, j, i) and logarithms of their relative uncertainty on the scan's grid.
+def delayed_of(members: list[Any], batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalised delayed images (n, k, j, i) and logarithms of their relative uncertainty on the scan's grid, and the
+    mean logits of the tissues on the coarse grid as it was turned. The totals are not yet bounded by what decay leaves.
 
     The ratio of several members is the geometric mean of theirs; their spread is added to the variance they state.
     """
     channels, there, back = batch["channels"], batch["there"], batch["back"]
     turned = _turned(channels, there)
-    ratios, variances = [], []
+    ratios, variances, logits = [], [], []
     for member in members:
-        log_ratio, log_std = member(turned, batch["condition"])
+        log_ratio, log_std, tissues = member(turned, batch["condition"], batch["time_weights"])
         ratios.append(log_ratio)
+        logits.append(tissues)
         variances.append(torch.exp(2.0 * log_std))
     log_ratio = torch.stack(ratios).mean(dim=0)
     variance = torch.stack(variances).mean(dim=0)
@@ -215,11 +230,11 @@ def delayed_of(members: list[Any], batch: Any) -> tuple[Tensor, Tensor]:
     fields = _turned(torch.stack((log_ratio, 0.5 * torch.log(variance)), dim=1), back)
     weights = batch["weights_k"][0], batch["weights_j"][0], batch["weights_i"][0]
     fine_ratio, fine_log_std = spread(fields[:, 0], weights), spread(fields[:, 1], weights)
-    delayed = bounded_total(batch["early"] * torch.exp(fine_ratio), batch["largest_total"])
-    return delayed, fine_log_std
+    delayed = batch["early"] * torch.exp(fine_ratio)
+    return delayed, fine_log_std, torch.stack(logits).mean(dim=0)
 
 
-def _turned(volume: Tensor, matrices: Tensor) -> Tensor:
+def _turned(volume: Tensor, matrices: Tensor, mode: str = "bilinear") -> Tensor:
     """Volumes (n, c, k, j, i) turned and magnified within their slices; beyond the edge its value goes on."""
     identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=volume.device)
     if torch.equal(matrices, identity.expand_as(matrices)):
@@ -232,7 +247,7 @@ def _turned(volume: Tensor, matrices: Tensor) -> Tensor:
     squared[:, 0, 1] = matrices[:, 0, 1] * ratio
     squared[:, 1, 0] = matrices[:, 1, 0] / ratio
     grid = nn.functional.affine_grid(squared, [count, channels * slices, rows, columns], align_corners=False)
-    sampled = nn.functional.grid_sample(flat, grid, padding_mode="border", align_corners=False)
+    sampled = nn.functional.grid_sample(flat, grid, mode=mode, padding_mode="border", align_corners=False)
     return sampled.reshape(volume.shape)
 
 

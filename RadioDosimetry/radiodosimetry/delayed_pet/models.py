@@ -254,6 +254,8 @@ def build_network(architecture: Mapping[str, Any]) -> Generator | RatioNetwork:
                 int(architecture["features"]),
                 int(architecture["levels"]),
                 int(architecture["patch"]),
+                len(architecture["tissues"]),
+                int(architecture["targets"]),
             )
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"The model's card does not describe its network ({error}); train it again.") from error

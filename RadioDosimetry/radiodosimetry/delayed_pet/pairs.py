@@ -88,6 +88,10 @@ class SerialPet:
         Time to the true activity concentration, of virtual patients.
     tracer
         In words; "" if unknown.
+    identities
+        Time to what the header of that scan says of the patient.
+    kinetics
+        What was drawn, of virtual patients (`virtual_patients.kinetics.PatientKinetics.as_dict`).
     """
 
     id: str
@@ -100,6 +104,7 @@ class SerialPet:
     truth: Mapping[float, QuantitativeVolume] = field(default_factory=dict)
     tracer: str = ""
     identities: Mapping[float, PatientIdentity] = field(default_factory=dict)
+    kinetics: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for time_s, scan in self.scans.items():
@@ -309,6 +314,8 @@ def serial_pet_of(
     from ..virtual_patients.dataset import scan_name
 
     scans, truth = {}, {}
+    kinetics = folder.kinetics() if folder.has("kinetics") else {}
+    given = kinetics.get("administered_bq")
     for hours in folder.scan_hours:
         time_s = float(hours) * SECONDS_PER_HOUR
         scans[time_s] = folder.volume(scan_name("scan", hours))
@@ -321,15 +328,8 @@ def serial_pet_of(
         scans=scans,
         ct=folder.volume("ct") if folder.has("ct") else None,
         labels=folder.labels() if folder.has("labels") else None,
-        administered_bq=_administered_bq(folder),
+        administered_bq=None if given is None else float(given),
         truth=truth,
         tracer=tracer,
+        kinetics=kinetics if "draws" in kinetics else None,
     )
-
-
-def _administered_bq(folder: PatientFiles) -> float | None:
-    """Administered activity [Bq]; None where the data set does not tell it."""
-    if not folder.has("kinetics"):
-        return None
-    value = folder.kinetics().get("administered_bq")
-    return None if value is None else float(value)

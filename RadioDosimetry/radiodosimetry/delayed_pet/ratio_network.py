@@ -1,10 +1,13 @@
 """The improved network: a 3-D field of bounded positive ratios that the decayed early scan is multiplied by.
 
 delayed = early × 2^(−Δt/T½) × exp(B tanh(u/B)), u from a 3-D U-Net on a coarse isotropic grid that sees the early
-scan, the CT and the conditions (times and decay). An untrained network gives the decayed early scan. Activity is not
-negative, no voxel changes by more than exp(B), slices belong together because the field is three-dimensional, and fine
-structure is that of the early scan, which the field is smooth against. The total is held below what decay leaves by
-`bounded_total`.
+scan, the CT and the conditions (times and decay). Activity is not negative, no voxel changes by more than exp(B),
+slices belong together because the field is three-dimensional, and fine structure is that of the early scan, which the
+field is smooth against. Training punishes totals above what decay leaves; inference scales them down.
+
+u has two parts. The network tells for every voxel which kind of tissue it is; for each kind a line says how its
+clearance depends on its early uptake, which is all that one scan can tell of it. The lines start as fitted to the
+training patients and are learned on. What they leave (spill-over, lesions that differ) is a free field from zero on.
 """
 
 from __future__ import annotations
@@ -14,8 +17,13 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .tissue_lines import TissueLines
+
 CONDITION_COUNT = 5
 """Numbers of `samples.conditions`."""
+
+LOGARITHM_FLOOR = 0.01
+"""What the inputs' logarithms were taken with (`ratio_inputs`)."""
 
 LARGEST_LOG_RATIO = 3.0
 """B: a voxel's decay-corrected activity falls or rises at most twentyfold."""
@@ -58,6 +66,10 @@ class RatioNetwork(nn.Module):
         Of the first level, a multiple of four; doubled at each of the next.
     levels
         Halvings.
+    tissues
+        Kinds of tissue, the first being what is not the patient.
+    targets
+        Target times, each with its own lines.
     patch
         Voxels along each edge of the cubes that are packed into channels before the first convolution and unpacked
         after the last: 2 takes an eighth of the time and keeps the field's resolution.
@@ -68,9 +80,21 @@ class RatioNetwork(nn.Module):
     network as conditions instead, and a last 1 × 1 × 1 layer sees the input itself.
     """
 
-    def __init__(self, in_channels: int = 4, features: int = 24, levels: int = 2, patch: int = 2) -> None:
+    def __init__(
+        self,
+        in_channels: int = 4,
+        features: int = 24,
+        levels: int = 2,
+        patch: int = 2,
+        tissues: int = 1,
+        targets: int = 1,
+    ) -> None:
         super().__init__()
         hidden = 32
+        self.level = nn.Parameter(torch.zeros(targets, tissues))
+        self.slope = nn.Parameter(torch.zeros(targets, tissues))
+        self.tissue_log_std = nn.Parameter(torch.full((targets, tissues), INITIAL_LOG_STD))
+        self.centre = nn.Parameter(torch.zeros(tissues), requires_grad=False)
         packed = in_channels * patch**3
         self.patch = patch
         widths = [features * 2**level for level in range(levels + 1)]
@@ -85,12 +109,25 @@ class RatioNetwork(nn.Module):
             _Block(low + high, high, hidden) for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.mix = nn.Conv3d(features + packed, 2 * features, 1)
-        self.out = nn.Conv3d(2 * features, 2 * patch**3, 1)
+        self.out = nn.Conv3d(2 * features, (2 + tissues) * patch**3, 1)
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, inputs: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Logarithms of the ratio and of its standard uncertainty, each (n, k, j, i).
+    def set_lines(self, lines: TissueLines) -> None:
+        """Start from lines fitted to patients."""
+        with torch.no_grad():
+            self.level.copy_(torch.as_tensor(lines.level))
+            self.slope.copy_(torch.as_tensor(lines.slope))
+            self.tissue_log_std.copy_(torch.as_tensor(lines.log_std))
+            self.centre.copy_(torch.as_tensor(lines.centre))
+            # What no voxel has been looked at for yet is as likely as it is frequent.
+            share = torch.as_tensor(lines.log_share).repeat_interleave(self.patch**3)
+            bias = self.out.bias
+            if bias is not None:
+                bias[2 * self.patch**3 :] = share
+
+    def forward(self, inputs: Tensor, condition: Tensor, time_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logarithms of the ratio and of its standard uncertainty, each (n, k, j, i), and the tissues' logits.
 
         Parameters
         ----------
@@ -98,6 +135,10 @@ class RatioNetwork(nn.Module):
             Coarse grid (n, in_channels, k, j, i); the last channel is the body, 0 or 1. Any size.
         condition
             `samples.conditions` of each, (n, CONDITION_COUNT).
+        time_weights
+            Share of each target time in the time asked for, (n, targets).
+
+        The third result has shape (n, tissues, k, j, i).
         """
         padded = _padded(inputs, self.patch * 2**self.levels)
         body = padded[:, -1:]
@@ -117,8 +158,20 @@ class RatioNetwork(nn.Module):
         values = _unpacked(values, self.patch)
         k, j, i = inputs.shape[2:]
         values = values[:, :, :k, :j, :i]
-        log_ratio = LARGEST_LOG_RATIO * torch.tanh(values[:, 0] / LARGEST_LOG_RATIO)
-        return log_ratio, INITIAL_LOG_STD + 2.0 * torch.tanh(values[:, 1] / 2.0)
+        logits = values[:, 2:]
+        line, log_std = self._by_tissue(inputs, logits, time_weights)
+        log_ratio = LARGEST_LOG_RATIO * torch.tanh((line + values[:, 0]) / LARGEST_LOG_RATIO)
+        return log_ratio, log_std + torch.tanh(values[:, 1]), logits
+
+    def _by_tissue(self, inputs: Tensor, logits: Tensor, time_weights: Tensor) -> tuple[Tensor, Tensor]:
+        """The lines' part of the logarithm of the ratio and of its uncertainty, each (n, k, j, i)."""
+        share = torch.softmax(logits, dim=1)
+        uptake = torch.clamp(10.0 ** inputs[:, 1:2] - LOGARITHM_FLOOR, min=LOGARITHM_FLOOR)
+        mean = (share * uptake).sum(dim=(2, 3, 4)) / share.sum(dim=(2, 3, 4)).clamp(min=1e-3)
+        excess = torch.log(mean.clamp(min=LOGARITHM_FLOOR)) - self.centre
+        value = time_weights @ self.level + (time_weights @ self.slope) * excess
+        spread_of = time_weights @ self.tissue_log_std
+        return (share * value[:, :, None, None, None]).sum(1), (share * spread_of[:, :, None, None, None]).sum(1)
 
 
 def spread(field: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -130,13 +183,6 @@ def spread(field: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     field = torch.einsum("ab,nbcd->nacd", along_k, field)
     field = torch.einsum("ab,ncbd->ncad", along_j, field)
     return torch.einsum("ab,ncdb->ncda", along_i, field)
-
-
-def bounded_total(delayed: Tensor, largest_total: Tensor) -> Tensor:
-    """Images (n, k, j, i) scaled down where their sum is above what decay allows, (n,); differentiable."""
-    total = delayed.sum(dim=(1, 2, 3))
-    factor = torch.clamp(largest_total / total.clamp(min=1e-12), max=1.0)
-    return delayed * factor[:, None, None, None]
 
 
 def _padded(inputs: Tensor, multiple: int) -> Tensor:

@@ -18,7 +18,7 @@ from ..images.resampling import AIR_HU, resample_ct
 from ..images.volume import QuantitativeVolume
 from ..nuclides import Radionuclide
 from ..units import SECONDS_PER_HOUR
-from .baselines import EVERYTHING_ELSE
+from .baselines import EVERYTHING_ELSE, population_region
 from .normalisation import DecayNormalisation, Normalisation, normalisation_named, normalised
 from .pairs import SerialPet
 from .ratio_inputs import RatioInputs, bounding_box, ratio_inputs, without_ct
@@ -181,6 +181,7 @@ class _RatioPatient:
     regions: tuple[str, ...]
     conditions: dict[float, list[float]]
     largest_total: float
+    tissues_kji: NDArray[np.int16]
 
 
 class RatioSamples:
@@ -188,13 +189,16 @@ class RatioSamples:
 
     A sample holds the coarse "channels" and "weights_k", "weights_j", "weights_i", the normalised "early" and "delayed"
     on the scan's grid, "labels", "condition", "largest_total", and the affine matrices "there" and "back" of the
-    augmentation.
+    augmentation; "tissues" are those of the coarse voxels as numbers in the list `tissues`, and "time_weights" the
+    share of each target time.
     """
 
-    def __init__(self, patients: Sequence[SerialPet], settings: DelayedPetSettings, augment: bool) -> None:
+    def __init__(
+        self, patients: Sequence[SerialPet], settings: DelayedPetSettings, augment: bool, tissues: Sequence[str]
+    ) -> None:
         self._settings = settings
         self._augment = augment
-        self._patients = [_ratio_patient(patient, settings.images, settings.ratio) for patient in patients]
+        self._patients = [_ratio_patient(patient, settings.images, settings.ratio, tissues) for patient in patients]
         self._index = [
             (number, hour) for number in range(len(self._patients)) for hour in settings.images.target_hours
         ]
@@ -229,6 +233,10 @@ class RatioSamples:
             "delayed": patient.delayed_kji[hour] * np.float32(scale),
             "labels": patient.labels_kji,
             "region_count": len(patient.regions),
+            "tissues": patient.tissues_kji,
+            "time_weights": np.array(
+                time_weights(hour * SECONDS_PER_HOUR, self._settings.images.target_hours), dtype=np.float32
+            ),
             "condition": np.array(patient.conditions[hour], dtype=np.float32),
             "largest_total": np.float32(patient.largest_total * scale),
             "there": there,
@@ -236,7 +244,9 @@ class RatioSamples:
         }
 
 
-def _ratio_patient(patient: SerialPet, images: ImageSettings, ratio: RatioSettings) -> _RatioPatient:
+def _ratio_patient(
+    patient: SerialPet, images: ImageSettings, ratio: RatioSettings, tissues: Sequence[str]
+) -> _RatioPatient:
     at_s, early = patient.scan_at(images.early_hour * SECONDS_PER_HOUR)
     normalisation = DecayNormalisation(patient.nuclide)
     inputs = ratio_inputs(early, at_s, normalisation, patient.ct if images.use_ct else None, ratio.grid_mm)
@@ -261,6 +271,7 @@ def _ratio_patient(patient: SerialPet, images: ImageSettings, ratio: RatioSettin
         regions,
         condition,
         largest_total(early, at_s, normalisation, patient.administered_bq),
+        coarse_tissues(labels[box], regions, tissues, (weights[0], weights[1], weights[2])),
     )
 
 
@@ -277,6 +288,24 @@ def conditions(early_time_s: float, time_s: float, decay_constant_per_s: float) 
         decay_constant_per_s * delay_s / 4.0,
         math.log(half_life_days),
     ]
+
+
+def time_weights(time_s: float, target_hours: Sequence[float]) -> list[float]:
+    """Share of each target time in a time: linear between neighbours, the first or last one beyond them."""
+    hours = [float(hour) for hour in target_hours]
+    return [float(np.interp(time_s / SECONDS_PER_HOUR, hours, row)) for row in np.eye(len(hours))]
+
+
+def coarse_tissues(
+    labels_kji: NDArray[np.int16],
+    regions: Sequence[str],
+    tissues: Sequence[str],
+    weights: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+) -> NDArray[np.int16]:
+    """Number of the tissue in `tissues` at the places of the coarse voxels; what is in no region is the first one."""
+    numbers = [0, *(tissues.index(name) if name in tissues else 0 for name in map(population_region, regions))]
+    places = [one.argmax(axis=0) for one in weights]
+    return np.asarray(np.array(numbers, dtype=np.int16)[labels_kji[np.ix_(*places)]])
 
 
 def largest_total(

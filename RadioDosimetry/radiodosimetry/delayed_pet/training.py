@@ -15,6 +15,7 @@ from ..images.volume import QuantitativeVolume
 from ..learning.configuration import config_text, read_config
 from ..learning.ensembles import calibrate_coverage
 from ..learning.model_files import ModelCard, load_model, save_model, weights_path
+from ..learning.samples import SampleSource
 from ..learning.splits import Fold, fold_of
 from ..progress import PartialProgress, Progress, report_progress
 from ..units import SECONDS_PER_HOUR
@@ -24,6 +25,7 @@ from .organ_uncertainty import organ_log_errors
 from .pairs import PatientFiles, SerialPet, require_pairs, serial_pet_of
 from .samples import RatioSamples, SliceSamples, channel_count
 from .settings import DelayedPetSettings
+from .tissue_lines import fit_tissue_lines
 
 _LOG = logging.getLogger(__name__)
 
@@ -142,16 +144,15 @@ def train_on_patients(
     from ..learning.training import train
 
     manifest = manifest or {}
-    learner = _learner(settings)
     split = fold_of(patients, fold, settings.training.seed, settings.validation_fraction)
     doubts = check_patients((*split.training, *split.validation), settings)
     for doubt in doubts:
         _LOG.warning("%s", doubt)
-    make = RatioSamples if settings.network == "ratio-3d" else SliceSamples
+    learner, training, validation, tissues = _made(settings, split)
     result = train(
         learner,
-        make(split.training, settings, augment=True),
-        make(split.validation, settings, augment=False),
+        training,
+        validation,
         settings.training,
         Path(output),
         resume=resume,
@@ -165,7 +166,7 @@ def train_on_patients(
         for number, name in enumerate(sorted(name for name in result.weights if name != "discriminator"))
         for key, value in result.weights[name].items()
     }
-    card = _card(settings, split, patients, manifest, doubts, result.as_dict())
+    card = _card(settings, split, patients, manifest, doubts, result.as_dict(), tissues)
     path = save_model(Path(output) / MODEL_NAME, state, card)
     report_progress(progress, 0.96, "calibrating the uncertainty")
     return _calibrated(path, split.validation, settings, card)
@@ -210,10 +211,23 @@ def with_device(settings: DelayedPetSettings, device: str) -> DelayedPetSettings
     return replace(settings, training=replace(settings.training, device=device))
 
 
-def _learner(settings: DelayedPetSettings) -> Any:
+def _made(
+    settings: DelayedPetSettings, split: Fold[SerialPet]
+) -> tuple[Any, SampleSource, SampleSource, tuple[str, ...]]:
+    """Learner, samples of training and validation, and the tissues that the network tells apart."""
     from .learners import GanLearner, RatioLearner
 
-    return RatioLearner(settings) if settings.network == "ratio-3d" else GanLearner(settings)
+    if settings.network == "pix2pix":
+        learner = GanLearner(settings)
+        training = SliceSamples(split.training, settings, augment=True)
+        return learner, training, SliceSamples(split.validation, settings, augment=False), ()
+    images = settings.images
+    lines = fit_tissue_lines(split.training, images.early_hour * SECONDS_PER_HOUR, images.target_hours)
+    parts = [
+        RatioSamples(some, settings, augment, lines.tissues)
+        for some, augment in ((split.training, True), (split.validation, False))
+    ]
+    return RatioLearner(settings, lines), parts[0], parts[1], lines.tissues
 
 
 def _identity(settings: DelayedPetSettings) -> dict[str, Any]:
@@ -230,6 +244,7 @@ def _card(
     manifest: Mapping[str, Any],
     doubts: Sequence[str],
     trained: Mapping[str, Any],
+    tissues: Sequence[str],
 ) -> ModelCard:
     images, seen = settings.images, (*split.training, *split.validation)
     early_s = images.early_hour * SECONDS_PER_HOUR
@@ -238,7 +253,7 @@ def _card(
     if settings.network == "ratio-3d":
         ratio = settings.ratio
         architecture = {"in_channels": 4, "features": ratio.features, "levels": ratio.levels, "patch": ratio.patch}
-        architecture["members"] = ratio.members
+        architecture |= {"members": ratio.members, "tissues": list(tissues), "targets": len(images.target_hours)}
         preprocessing: dict[str, Any] = {"grid_mm": ratio.grid_mm}
     else:
         chosen = settings.pix2pix
