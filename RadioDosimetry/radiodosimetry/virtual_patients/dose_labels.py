@@ -25,11 +25,18 @@ from ..voxel_dose.sources import EmissionSource
 TARGET_VOXEL_UNCERTAINTY = 0.02
 """Relative standard uncertainty of a voxel where no number of histories is asked for."""
 
-PILOT_HISTORIES = 2_000_000
+PILOT_HISTORIES = 4_000_000
 """Histories of the run that finds out how many the target takes."""
 
-FEWEST_HISTORIES, MOST_HISTORIES = 20_000, 1_000_000_000
-"""Limits of what the target may ask for."""
+MOST_HISTORIES = 1_000_000_000
+"""Limit of what the target may ask for."""
+
+NOISE_EXPONENT = 0.7
+"""Power of the histories with which a voxel's uncertainty falls: sources are stratified, so faster than a square root.
+
+Measured from 4 to 20 million histories of Lu-177 in a torso of 4 mm voxels: 0.69 in spleen, 0.77 in kidneys, 0.80 in
+liver.
+"""
 
 LEVEL_RATIO = 4.0
 MOST_LEVELS = 6
@@ -41,7 +48,7 @@ PHOTON_SHARE = 0.1
 FEWEST_PER_LEVEL = 2_000
 """Histories of the smallest level."""
 
-DOSED_SHARE = 0.05
+DOSED_SHARE = 0.01
 """Regions with dose have at least this share of the highest region's mean dose."""
 
 LIGHT_G_PER_CM3 = 0.5
@@ -116,7 +123,7 @@ def dose_label(
     if histories is None:
         pilot = work.run(PILOT_HISTORIES, 0, PartialProgress(progress, 0.0, 0.1))
         worst = max(_of_regions_with_dose(pilot, media, masks), default=TARGET_VOXEL_UNCERTAINTY)
-        wanted = PILOT_HISTORIES * (worst / TARGET_VOXEL_UNCERTAINTY) ** 2
+        wanted = PILOT_HISTORIES * (worst / TARGET_VOXEL_UNCERTAINTY) ** (1 / NOISE_EXPONENT)
         histories = int(np.clip(wanted, PILOT_HISTORIES, MOST_HISTORIES))
     found = work.run(histories, 1, PartialProgress(progress, 0.1, 1.0))
     record = replace(
