@@ -27,7 +27,8 @@ from radiodosimetry.report.document import (
 from radiodosimetry.report.figure_style import CATEGORY_COLOURS, line_colour_of
 from radiodosimetry.report.methods_text import REFERENCES, MethodsFacts, methods_paragraph
 from radiodosimetry.workflows.case import CaseRun, run_case
-from radiodosimetry.workflows.report_sections import compact_json, round_levels
+from radiodosimetry.workflows.report_origins import compact_json
+from radiodosimetry.workflows.report_sections import round_levels
 
 
 @pytest.fixture(scope="module")

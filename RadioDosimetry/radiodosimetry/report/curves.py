@@ -177,6 +177,7 @@ def method_comparison_figure(
     reference: str,
     uncertainties_percent: Mapping[str, Mapping[str, float | None]] | None = None,
     title: str = "",
+    width_inch: float | None = None,
 ) -> Figure:
     """Mean dose per region by several methods, and their errors against one of them.
 
@@ -190,6 +191,8 @@ def method_comparison_figure(
         Name of a method to: region to the standard uncertainty of the mean [%], drawn as error bars.
     title
         Above the graphs.
+    width_inch
+        Width of the figure; by the number of regions if None.
 
     Raises
     ------
@@ -203,7 +206,7 @@ def method_comparison_figure(
         if list(of_region) != regions:
             found = ", ".join(of_region)
             raise InputError(f"Method '{method}' has the regions {found}, expected {', '.join(regions)}.")
-    figure = new_figure(max(7.5, 1.1 * len(regions) + 2.0), 6.0)
+    figure = new_figure(max(7.5, 1.1 * len(regions) + 2.0) if width_inch is None else width_inch, 6.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     others = [method for method in mean_doses_gy if method != reference]
     order = [reference, *others]

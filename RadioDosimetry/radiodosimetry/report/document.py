@@ -107,9 +107,9 @@ class ReportTable:
         return [[cell_text(cell, column) for cell, column in zip(r, self.columns, strict=True)] for r in self.rows]
 
     def is_number(self, column: int) -> bool:
-        """Whether a column holds numbers, which stand to the right."""
+        """Whether a column holds numbers, which stand to the right; an empty one does if it has a unit."""
         cells = [row[column] for row in self.rows if row[column] is not None]
-        return bool(cells) and all(isinstance(cell, int | float) for cell in cells)
+        return all(isinstance(cell, int | float) for cell in cells) if cells else bool(self.columns[column].unit)
 
     def csv_text(self) -> str:
         """The table as CSV: names of the columns, seven digits, nothing where there is nothing."""

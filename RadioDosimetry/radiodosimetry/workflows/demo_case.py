@@ -107,5 +107,5 @@ regions = ["left_lung", "right_lung", "liver", "kidneys", "spleen", "marrow", "t
 patient_name = "Virtual patient (never lived)"
 radiopharmaceutical = "Lu-177-DOTATATE"
 administered_on = 2026-01-04T10:00:00Z
-comment = "Made by radiodosimetry demo"
+comment = "Made by radiodosimetry demo; the scans have neither noise nor blur"
 """

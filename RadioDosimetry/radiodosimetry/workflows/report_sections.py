@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 
 from ..nuclides import Radionuclide
 from ..progress import Progress, report_progress
-from ..provenance import json_ready
 from ..report.curves import dvh_figure, method_comparison_figure
 from ..report.document import (
     Column,
@@ -24,11 +22,12 @@ from ..report.document import (
     table_from_records,
 )
 from ..report.figures import overlay_figure
-from ..report.methods_text import MethodsFacts, methods_paragraph
+from ..report.methods_text import methods_paragraph
 from ..time_activity.fit_files import BECQUEREL_SECONDS_PER_MEGABECQUEREL_HOUR
 from ..units import SECONDS_PER_HOUR
 from ..voxel_dose.dose_volume import dvh
 from .case_budget import BUDGET_CAUSES, with_statistics
+from .report_origins import input_table, methods_facts, record_texts, scan_hours, scan_table, step_table
 from .report_results import CaseResults
 
 PICTURE_WIDTH_INCH = 8.4
@@ -45,9 +44,6 @@ NO_RECOVERY_WARNING = (
     "matter most in small regions:"
 )
 """What the report says where small regions go uncorrected; their names follow."""
-
-RECORD_LINE = 74
-"""Characters of a line of an appended record; two columns of them fit a page."""
 
 NOISE_WARNING = 0.05
 """Statistical uncertainty of single voxels from which histograms and isodoses are visibly broadened."""
@@ -87,17 +83,18 @@ def report_of(found: CaseResults, created: str, progress: Progress | None = None
         ReportSection("Absorbed dose of regions", (_region_doses(found),)),
         ReportSection("Images", images),
         ReportSection("Dose-volume histograms", (_dvh_picture(found),)),
-        ReportSection("Time-activity curves", (_curves_picture(found), _residence_times(found))),
+        ReportSection("Time-activity curves", (_residence_times(found), _curves_picture(found))),
     ]
     if len(case.dose.methods) > 1:
         sections.append(ReportSection("Comparison of dose methods", _comparison(found)))
     if case.organ_dose.asked_for:
         sections.append(ReportSection("Organ doses", _organ_doses(found)))
     sections.append(ReportSection("Uncertainty budget", (_budget(found),)))
-    sections.append(ReportSection("Inputs", (_inputs(found), _scans(found))))
-    paragraph, references = methods_paragraph(_methods_facts(found))
+    sections.append(ReportSection("Inputs", (input_table(found), scan_table(found))))
+    paragraph, references = methods_paragraph(methods_facts(found))
     sections.append(ReportSection("Methods, ready to paste", (Text((paragraph,)), Text(references, "numbered"))))
-    sections.append(ReportSection("Steps and records", (_steps(found), Text(_records(found), "record")), True, True))
+    origins = (step_table(found), Text(record_texts(found), "record"))
+    sections.append(ReportSection("Steps and records", origins, new_page=True, appendix=True))
     what = case.study.radiopharmaceutical or case.nuclide
     return Report(
         f"Dosimetry report: {case.name}",
@@ -162,7 +159,7 @@ def _facts(found: CaseResults) -> tuple[tuple[str, str], ...]:
         ("Nuclide", f"{case.nuclide}, half-life {Radionuclide(case.nuclide).half_life_s / SECONDS_PER_HOUR:.4g} h"),
         ("Administered activity", None if case.administered_mbq is None else f"{case.administered_mbq:g} MBq"),
         ("Administered on", None if study.administered_on is None else study.administered_on.isoformat(" ")),
-        ("Scans", f"{len(case.scans)}, at {', '.join(f'{hour:.4g}' for hour in _hours(found))} h"),
+        ("Scans", f"{len(case.scans)}, at {', '.join(f'{hour:.4g}' for hour in scan_hours(found))} h"),
         ("Institution", study.institution),
         ("Physician", study.physician),
         ("Physicist", study.physicist),
@@ -170,11 +167,6 @@ def _facts(found: CaseResults) -> tuple[tuple[str, str], ...]:
     ]
     return tuple((name, str(value)) for name, value in known if value is not None)
 
-
-def _hours(found: CaseResults) -> list[float]:
-    """Times of the scans as measured [h]."""
-    rows = found.table("curves", "curves.csv")
-    return sorted({float(row["time_h"]) for row in rows})
 
 
 def _region_doses(found: CaseResults) -> ReportTable:
@@ -253,7 +245,7 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
         contour_levels=levels,
         width_inch=PICTURE_WIDTH_INCH,
     )
-    hour, lines = f"{_hours(found)[0]:.4g}", ", ".join(f"{level:g}" for level in levels)
+    hour, lines = f"{scan_hours(found)[0]:.4g}", ", ".join(f"{level:g}" for level in levels)
     planes = f"Axial, coronal and sagittal slices through the middle of {name}"
     coloured = "regions outlined in colour; the scale is that of the square root"
     return (
@@ -334,6 +326,9 @@ def _comparison(found: CaseResults) -> tuple[Picture, ReportTable]:
     tables = {method: {row["region"]: row for row in _dose_rows(found, method)} for method in case.dose.methods}
     order = [reference, *(method for method in case.dose.methods if method != reference)]
     columns = [_REGION, Column(f"{_key(reference)}_gy", reference, "Gy")]
+    statistics = Column("statistics_percent", f"Statistics of {reference} (1 σ)", "%", 2, least=LEAST_PERCENT)
+    if any(row.get("mean_uncertainty_percent") is not None for row in tables[reference].values()):
+        columns.append(statistics)
     for method in order[1:]:
         columns += [
             Column(f"{_key(method)}_gy", method, "Gy"),
@@ -343,6 +338,7 @@ def _comparison(found: CaseResults) -> tuple[Picture, ReportTable]:
     for region, row in tables[reference].items():
         expected = row["mean_gy"]
         values: dict[str, Any] = {"region": region, f"{_key(reference)}_gy": expected}
+        values[statistics.name] = row.get("mean_uncertainty_percent")
         for method in order[1:]:
             mean = tables[method][region]["mean_gy"]
             values[f"{_key(method)}_gy"] = mean
@@ -354,6 +350,7 @@ def _comparison(found: CaseResults) -> tuple[Picture, ReportTable]:
         {method: {name: tables[method][name]["mean_gy"] for name in names} for method in order},
         reference,
         {reference: {name: tables[reference][name].get("mean_uncertainty_percent") for name in names}},
+        width_inch=PICTURE_WIDTH_INCH,
     )
     caption = f"Mean dose of regions by each method; below, differences from {reference}."
     picture = Picture.of(figure, caption, f"Bar chart of the mean doses by {', '.join(order)}; numbers in the table.")
@@ -402,7 +399,7 @@ def _budget(found: CaseResults) -> ReportTable:
             continue
         statistics = row.get("mean_uncertainty_percent")
         total = with_statistics(budget["total"], statistics)
-        parts = {f"{cause}_percent": budget[cause] for cause in BUDGET_CAUSES}
+        parts = {f"{cause}_percent": _stated(found, cause, budget[cause]) for cause in BUDGET_CAUSES}
         expanded = None if total is None else 2 * total
         rows.append(
             {
@@ -418,83 +415,13 @@ def _budget(found: CaseResults) -> ReportTable:
     note = (
         "Relative standard uncertainties of a region's mean dose by cause, combined in quadrature. The volume counts "
         "in activity and mass, where it cancels inside uniform activity. Not in the budget: partial-volume effects "
-        "without recovery coefficients, registration, organ motion, and the model behind the dose method."
+        "without recovery coefficients, registration, organ motion, and the model behind the dose method. A dash: "
+        "nothing was stated, or no choice was made."
     )
     return table_from_records("uncertainty_budget", "Uncertainty of the mean dose by cause", columns, rows, note)
 
 
-def _inputs(found: CaseResults) -> ReportTable:
-    columns = (Column("role", "Input"), Column("file", "File or folder"), Column("sha256", "SHA-256"))
-    files = found.case.input_files()
-    rows = tuple((role, path.name, found.state.hash_of(path)) for role, path in files.items())
-    return ReportTable("inputs", "Input files with the hash of their content", columns, rows)
-
-
-def _scans(found: CaseResults) -> ReportTable:
-    record = found.record("curves", "curves.csv")
-    rows = []
-    for scan, image in zip(record["parameters"]["scans"], found.case.scans, strict=True):
-        calibration = scan.get("calibration") or "as in the image"
-        rows.append({"image": image.image.name, "time_h": scan["time_h"], "calibration": calibration})
-    columns = (Column("image", "Scan"), Column("time_h", "Time after administration", "h"))
-    return table_from_records("scans", "Scans", (*columns, Column("calibration", "Calibration")), rows)
-
-
-def _methods_facts(found: CaseResults) -> MethodsFacts:
-    case = found.case
-    organ = found.records.get("Organ dose", {}).get("parameters", {})
-    monte_carlo = found.records.get("Dose, monte-carlo", {}).get("parameters", {})
-    return MethodsFacts(
-        nuclide=case.nuclide,
-        half_life_h=Radionuclide(case.nuclide).half_life_s / SECONDS_PER_HOUR,
-        hours=_hours(found),
-        tia_method=case.tia_method,
-        fit_models=list(dict.fromkeys(fit.model for fit in found.fits.values())),
-        dose_methods=case.dose.methods,
-        version=str(found.records["Curves"]["version"]),
-        histories=monte_carlo.get("histories"),
-        phantom=case.organ_dose.phantom if case.organ_dose.asked_for else None,
-        patient_masses=case.organ_dose.patient_masses,
-        with_lesions=bool(case.organ_dose.lesions),
-        with_radiobiology=bool(case.radiobiology),
-        with_recovery=case.regions.recovery is not None,
-        effective_dose=organ.get("effective_dose") is not None,
-        calibration_std_percent=case.regions.calibration_std_percent,
-    )
-
-
-def _steps(found: CaseResults) -> ReportTable:
-    columns = [
-        Column("step", "Step"),
-        Column("operation", "Operation"),
-        Column("dataset", "Data sets"),
-        Column("seed", "Seed"),
-        Column("device", "Device"),
-        Column("finished", "Computed on (UTC)"),
-        Column("version", "Version"),
-    ]
-    rows = []
-    for step, record in found.records.items():
-        row: dict[str, Any] = {"step": step}
-        row |= {name: record.get(name) for name in ("operation", "dataset", "seed", "device", "version")}
-        row["finished"] = str(record.get("created", ""))[:19].replace("T", " ")
-        row["seed"] = None if row["seed"] is None else str(row["seed"])
-        rows.append(row)
-    return table_from_records("steps", "Steps of the computation", columns, rows)
-
-
-def _records(found: CaseResults) -> tuple[str, ...]:
-    """The records of all steps as JSON, one text each."""
-    return tuple(f"{step}\n{compact_json(json_ready(record))}" for step, record in found.records.items())
-
-
-def compact_json(value: Any, indent: str = "") -> str:
-    """JSON for reading: what fits into a line stands in one."""
-    line = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, dict | list) or len(line) + len(indent) <= RECORD_LINE:
-        return line
-    deeper = f"{indent}  "
-    if isinstance(value, dict):
-        parts = [f"{deeper}{json.dumps(name)}: {compact_json(item, deeper)}" for name, item in value.items()]
-        return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(f"{deeper}{compact_json(item, deeper)}" for item in value) + f"\n{indent}]"
+def _stated(found: CaseResults, cause: str, percent: float | None) -> float | None:
+    """A part of the budget; None where nobody said anything of it, which is not the same as zero."""
+    looked_at = {"fit": True, "volume": found.case.regions.volume_std_percent > 0}
+    return percent if percent or looked_at.get(cause, False) else None
