@@ -120,9 +120,11 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
         return DelayedPETSynthesisParameterNode(super().getParameterNode())
 
     def models(self) -> dict:
-        """Installed models by name; none is installed until one registers itself (`RadioDosimetryLib.delayedPet`)."""
+        """Installed models by name: those that come with the package, and what was registered in this session."""
         from RadioDosimetryLib.delayedPet import installedModels
+        from RadioDosimetryLib.delayedPetFiles import registerShippedModels
 
+        registerShippedModels()
         return installedModels()
 
     def request(self, parameterNode: DelayedPETSynthesisParameterNode):
@@ -197,6 +199,7 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
         from RadioDosimetryLib.delayedPetNodes import requestFromNodes
         from RadioDosimetryLib.delayedPetWork import runSynthesis
 
+        self.models()
         request = requestFromNodes(installedModel(modelName), earlyNode, nuclide, earlyHours, targetHours, ctNode)
         results = runSynthesis(request, progress)
         return self.store(results, request, earlyNode, withUncertainty, oneSequence, sequenceNode)

@@ -47,6 +47,7 @@ class DelayedPetPanel(RunningPanel):
             self._ui.applyButton.enabled = False
             self._ui.comparisonTableView.setMRMLTableNode(None)
             return
+        self._logic.models()
         self.update()
         if not installedModels() and not self._run.isRunning:
             self._say(_noModel(), isWarning=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +60,14 @@ class HalfMoves:
 
 def _scaled(made: Any, factor: float) -> Any:
     return replace(made, volume=made.volume.with_array(factor * made.volume.array_kji))
+
+
+@pytest.fixture(autouse=True)
+def _no_shipped_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The models of these tests are the only ones, whatever comes with the package."""
+    from RadioDosimetryLib import delayedPetFiles
+
+    monkeypatch.setattr(delayedPetFiles, "SHIPPED_FOLDER", tmp_path)
 
 
 @pytest.fixture

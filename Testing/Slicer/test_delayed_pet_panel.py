@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,6 +58,14 @@ class Doubles:
             array = early.array_kji * 2.0 * 2.0 ** (-(time_s - early_time_s) / 3600 / HALF_LIFE_H)
             made.append(SyntheticVolume(time_s, early.with_array(array), early.with_array(0.1 * array)))
         return made
+
+
+@pytest.fixture(autouse=True)
+def _no_shipped_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The models of these tests are the only ones, whatever comes with the package."""
+    from RadioDosimetryLib import delayedPetFiles
+
+    monkeypatch.setattr(delayedPetFiles, "SHIPPED_FOLDER", tmp_path)
 
 
 @pytest.fixture

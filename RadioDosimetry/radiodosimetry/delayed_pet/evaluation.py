@@ -42,7 +42,7 @@ from .dosimetry import (
     residence_table_csv,
 )
 from .inference import DelayedPet, synthesize
-from .models import DelayedPetNetwork, load_network
+from .network_files import DelayedPetNetwork, load_network
 from .oracle_ratios import oracle_volume
 from .organ_uncertainty import LOWEST_SHARE, organ_errors_of
 from .pairs import SerialPet

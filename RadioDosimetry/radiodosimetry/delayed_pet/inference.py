@@ -18,7 +18,7 @@ from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record
 from ..units import SECONDS_PER_HOUR, Quantity
-from .models import DelayedPetNetwork, load_network
+from .network_files import DelayedPetNetwork, load_network
 from .normalisation import DecayNormalisation, decay_factor, normalisation_named, restored
 from .ratio_inputs import ratio_inputs
 from .resizing import SliceResizing

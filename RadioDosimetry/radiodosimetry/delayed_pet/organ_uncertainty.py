@@ -12,7 +12,7 @@ from ..images.volume import QuantitativeVolume
 from ..units import SECONDS_PER_HOUR
 from .baselines import EVERYTHING_ELSE, region_activities
 from .inference import DelayedPet, synthesize
-from .models import DelayedPetNetwork
+from .network_files import DelayedPetNetwork
 from .pairs import SerialPet
 from .settings import ImageSettings
 

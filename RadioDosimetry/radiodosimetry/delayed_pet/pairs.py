@@ -222,9 +222,9 @@ def displacement_between(
     norm = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
     if norm == 0:
         return (0.0, 0.0, 0.0), 0.0
-    shape = [2 * count for count in first.shape]
-    product = np.fft.rfftn(second, shape) * np.conj(np.fft.rfftn(first, shape))
-    correlation = np.fft.irfftn(product, shape)
+    shape, axes = [2 * count for count in first.shape], (0, 1, 2)
+    product = np.fft.rfftn(second, shape, axes) * np.conj(np.fft.rfftn(first, shape, axes))
+    correlation = np.fft.irfftn(product, shape, axes)
     peak = np.unravel_index(int(np.argmax(correlation)), correlation.shape)
     shift = [int(at) - size if at >= size // 2 else int(at) for at, size in zip(peak, shape, strict=True)]
     edges = early.geometry.spacing_mm[::-1]

@@ -20,7 +20,7 @@ from ..learning.splits import Fold, fold_of
 from ..progress import PartialProgress, Progress, report_progress
 from ..units import SECONDS_PER_HOUR
 from .baselines import population_kinetics
-from .models import KIND, Declared, load_network
+from .network_files import KIND, Declared, load_network
 from .organ_uncertainty import organ_log_errors
 from .pairs import PatientFiles, SerialPet, require_pairs, serial_pet_of
 from .samples import RatioSamples, SliceSamples, channel_count

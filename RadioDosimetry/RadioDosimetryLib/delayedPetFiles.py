@@ -1,0 +1,139 @@
+# ruff: noqa: N802, N999 (camelCase, as everywhere in Slicer)
+"""Model files of delayed PET as models of the panel: those that come with the package, and the user's own.
+
+Reading a card needs no torch, so that the panel can show what a model is for before anything is installed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .delayedPet import ModelCard, SyntheticVolume, installedModels, registerModel
+
+if TYPE_CHECKING:
+    from radiodosimetry.images.volume import QuantitativeVolume
+    from radiodosimetry.progress import Progress
+
+SHIPPED_FOLDER: Path | None = None
+"""Where the shipped models lie; None: `radiodosimetry/delayed_pet/models`."""
+
+_SUMMARIES = {
+    "ratio-3d": "A 3-D network makes a bounded field of ratios that the decayed early scan is multiplied by.",
+    "pix2pix": "The slice-by-slice adversarial network of Kim et al. 2025.",
+}
+
+_REFERENCES = {"pix2pix": "Kim et al., Sci Rep 15 (2025) 5627, doi:10.1038/s41598-025-88498-z"}
+
+
+class FileModel:
+    """A model file as the panel knows models.
+
+    Parameters
+    ----------
+    path
+        Its `.safetensors` or `.json`.
+
+    Raises
+    ------
+    radiodosimetry.errors.InputError
+        The card is missing, damaged, or of another kind of model.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.card = cardOfFile(self.path)
+        self._network: Any = None
+
+    def synthesise(
+        self,
+        early: QuantitativeVolume,
+        *,
+        nuclide: str,
+        early_time_s: float,
+        times_s: Sequence[float],
+        ct: QuantitativeVolume | None = None,
+        progress: Progress | None = None,
+    ) -> list[SyntheticVolume]:
+        """Volumes at the times asked for; see `DelayedPetModel`."""
+        from radiodosimetry.delayed_pet.inference import synthesize
+        from radiodosimetry.delayed_pet.network_files import load_network
+
+        from .requirements import ensureLearning
+
+        ensureLearning(interactive=False)
+        if self._network is None:
+            self._network = load_network(self.path)
+        made = synthesize(self._network, early, early_time_s, times_s, nuclide, ct, progress=progress)
+        rows = zip(made.times_s, made.volumes, made.uncertainties, strict=True)
+        return [SyntheticVolume(time_s, volume, uncertainty) for time_s, volume, uncertainty in rows]
+
+
+def cardOfFile(path: Path) -> ModelCard:
+    """What the panel shows of a model file, from its card alone.
+
+    Raises
+    ------
+    radiodosimetry.errors.InputError
+        The card is missing, damaged, or of another kind of model.
+    """
+    from radiodosimetry.delayed_pet.network_files import declared_of
+    from radiodosimetry.learning.model_files import read_card
+
+    declared, card = declared_of(path), read_card(path)
+    network = str(card.architecture.get("network", ""))
+    data = card.training.get("data", {})
+    kind = "virtual patients" if data.get("virtual") else "patients"
+    return ModelCard(
+        name=path.stem,
+        version=f"{card.package_version}, {card.sha256[:8]}",
+        summary=_SUMMARIES.get(network, network),
+        trained_on=f"{data.get('patients', 'an unknown number of')} {kind}, tracer {declared.tracer}.",
+        nuclides=declared.nuclides,
+        tracer=declared.tracer,
+        early_time_range_s=declared.early_range_s,
+        target_time_ranges_s=declared.target_ranges_s,
+        spacing_range_mm=declared.spacing_range_mm,
+        gives_uncertainty=network == "ratio-3d",
+        needs_ct=declared.needs_ct,
+        largest_concentration_bq_per_ml=declared.largest_concentration_bq_per_ml,
+        limits=tuple(card.limits),
+        licence=card.licence,
+        reference=_REFERENCES.get(network, ""),
+    )
+
+
+def registerModelFile(path: Path) -> FileModel:
+    """Install a model file for this session.
+
+    Raises
+    ------
+    radiodosimetry.errors.InputError
+        It cannot be used.
+    """
+    model = FileModel(path)
+    registerModel(model)
+    return model
+
+
+def registerShippedModels() -> None:
+    """Install the models that come with the package, those already installed aside; one that is damaged is logged."""
+    from radiodosimetry.errors import RadioDosimetryError
+
+    for path in shippedModelFiles():
+        if path.stem in installedModels():
+            continue
+        try:
+            registerModelFile(path)
+        except RadioDosimetryError as error:
+            logging.error("The model %s of RadioDosimetry cannot be used: %s", path.name, error)
+
+
+def shippedModelFiles() -> list[Path]:
+    """Weights of the models that come with the package, in the order of their names."""
+    import radiodosimetry
+
+    folder = SHIPPED_FOLDER or Path(radiodosimetry.__file__).parent / "delayed_pet" / "models"
+    return sorted(folder.glob("*.safetensors"))
