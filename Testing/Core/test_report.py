@@ -82,6 +82,7 @@ def test_warnings_come_before_everything_else(html: str) -> None:
     warnings = html[: html.index("Patient and study")]
     assert warnings.count(said) == 1
     assert "liver, spleen, tumour1, kidneys, remainder of body:" in warnings
+    assert re.search(r"not scaled to the patient&#39;s masses .*: liver \d+ g in the CT, 1\d{3} g in the S", warnings)
 
 
 def test_names_from_the_case_are_shown_as_they_are_written(html: str) -> None:

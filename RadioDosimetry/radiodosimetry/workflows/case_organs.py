@@ -26,6 +26,9 @@ from .theranostics import residence_times_of_fits
 MASS_COLUMNS = ("region", "volume_ml", "mass_g")
 """Columns of the table of masses."""
 
+UNLIKE_MASS = 0.15
+"""Share by which an organ's mass may differ from that of the S-values before a warning says so."""
+
 _SIDES = re.compile(r"^(left|right|l|r)_|_(left|right|l|r)$")
 _PLURALS = {"kidney": "kidneys", "lung": "lungs", "adrenal": "adrenals", "breast": "breasts"}
 
@@ -145,9 +148,26 @@ def organ_sources(
     if asked.patient_masses:
         weighed = {organ: parts for organ, parts in organs.items() if all(part in masses_g for part in parts)}
         patient = {organ: sum(masses_g[part] for part in parts) for organ, parts in weighed.items()}
+    else:
+        warnings += _unlike_masses(organs, masses_g, table)
     lesions = {lesion: masses_g[lesion] for lesion in asked.lesions}
     made_of = {**organs, **{lesion: (lesion,) for lesion in asked.lesions}}
     return OrganSources(found, patient, lesions, made_of, tuple(warnings))
+
+
+def _unlike_masses(
+    organs: Mapping[str, tuple[str, ...]], masses_g: Mapping[str, float], table: SValueTable
+) -> list[str]:
+    """Organs whose mass in the CT is far from that of the S-values, to which their self-dose is inversely bound."""
+    unlike = []
+    for organ, parts in organs.items():
+        if organ in table.source_masses_g and all(part in masses_g for part in parts):
+            own_g, other_g = sum(masses_g[part] for part in parts), table.source_masses_g[organ]
+            if abs(own_g / other_g - 1) > UNLIKE_MASS:
+                unlike.append(f"{organ} {own_g:.0f} g in the CT, {other_g:.0f} g in the S-values")
+    if not unlike:
+        return []
+    return [f"Organ doses are not scaled to the patient's masses (patient_masses = true does): {'; '.join(unlike)}."]
 
 
 def _parts_of(regions: Collection[str], case: Case) -> set[str]:
