@@ -43,7 +43,7 @@ from .dosimetry import (
 )
 from .inference import DelayedPet, synthesize
 from .network_files import DelayedPetNetwork, load_network
-from .oracle_ratios import oracle_volume
+from .oracle_ratios import RegionForecast, oracle_volume, region_forecasts
 from .organ_uncertainty import LOWEST_SHARE, organ_errors_of
 from .pairs import SerialPet
 from .ratio_inputs import body_on_pet
@@ -151,7 +151,7 @@ def evaluate_delayed_pet(
         A patient was trained on, has no scan at a target time, or lies outside of what the model declares.
     """
     network = load_network(model, device)
-    patients = read_patients(dataset, progress=PartialProgress(progress, 0.0, 0.1))
+    patients = read_patients(dataset, with_truth=True, progress=PartialProgress(progress, 0.0, 0.1))
     result, tables = evaluate_on_patients(network, patients, PartialProgress(progress, 0.1, 1.0))
     with OutputTransaction() as transaction:
         for name, text in {**tables, "evaluation.json": to_json(result.as_dict())}.items():
@@ -188,7 +188,9 @@ def evaluate_on_patients(
                 forecast, _ = population.forecast(early, patient.labels, patient.nuclide, at_s, time_s)
                 methods[POPULATION] = forecast
             if patient.kinetics is not None and patient.ct is not None and patient.labels is not None:
-                methods[ORACLE] = oracle_volume(patient, at_s, time_s)
+                known = region_forecasts(patient, at_s, time_s)
+                methods[ORACLE] = oracle_volume(patient, known, at_s, time_s)
+                work.add_truth(patient, hour, early, methods, known)
             work.compare(patient, hour, acquired, methods, body)
             work.uncertainty += organ_errors_of(made, index, acquired, patient)
         work.dosimetry(patient, at_s, early, late, made)
@@ -208,6 +210,7 @@ class _Work:
         self.generated: list[PatientDosimetry] = []
         self._slices: dict[tuple[str, float], list[NDArray[np.float64]]] = {}
         self._image_rows: list[list[Any]] = []
+        self._true: dict[tuple[str, float], list[float]] = {}
 
     def compare(
         self,
@@ -227,6 +230,37 @@ class _Work:
             self._keep_slices(name, hour, array / mean, body)
             if patient.labels is not None:
                 self._add_organs(patient, hour, acquired, name, array)
+
+    def add_truth(
+        self,
+        patient: SerialPet,
+        hour: float,
+        early: QuantitativeVolume,
+        methods: Mapping[str, NDArray[np.float64]],
+        known: Mapping[str, RegionForecast],
+    ) -> None:
+        """Errors of the organs' change from early to late against the true change, and the generator's own.
+
+        The change is taken within one region of one scanner, so that what its resolution loses cancels, and no noise of
+        the later scan is in it: this is what the conditional mean can be compared with.
+        """
+        if patient.labels is None:
+            return
+        before = region_activities(early.array_kji, patient.labels)
+        total = float(np.sum(early.array_kji, dtype=np.float64))
+        judged = [name for name in known if before.get(name, 0.0) > LOWEST_SHARE * total]
+        if not judged:
+            return
+        errors = {ORACLE: [abs(known[name].mean_bq / known[name].later_bq - 1.0) for name in judged]}
+        for method, array in methods.items():
+            if method != ORACLE:
+                after = region_activities(array, patient.labels)
+                errors[method] = [
+                    abs(after[name] / before[name] * known[name].early_bq / known[name].later_bq - 1.0)
+                    for name in judged
+                ]
+        for method, column in errors.items():
+            self._true.setdefault((method, hour), []).append(100.0 * float(np.mean(column)))
 
     def _add_organs(
         self, patient: SerialPet, hour: float, acquired: QuantitativeVolume, method: str, array: NDArray[np.float64]
@@ -341,6 +375,8 @@ class _Work:
             columns["organ_percent_id_error"] = [
                 float(np.mean([abs(one.found_percent_id - one.acquired_percent_id) for one in some])) for some in own
             ]
+        if (method, hour) in self._true:
+            columns["organ_change_error_percent"] = self._true[method, hour]
         return columns
 
     def _dosimetry_summary(self) -> dict[str, Any] | None:
