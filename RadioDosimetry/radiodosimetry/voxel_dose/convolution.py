@@ -229,7 +229,7 @@ def multiple_vsv(
 
     References
     ----------
-    .. [1] Lee et al., Sci Rep 8 (2018) 13497.
+    .. [1] Lee et al., J Nucl Med 59 (2018) 1133-1139.
     .. [2] Kim et al., Nucl Med Mol Imaging 56 (2022).
     """
     options = options or ConvolutionOptions()
