@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from radiodosimetry.delayed_pet.collapse import CollapseWatch  # noqa: E402
 from radiodosimetry.delayed_pet.losses import (  # noqa: E402
     adversarial_loss,
-    organ_log_likelihood,
+    organ_losses,
     organ_sums,
     similarity_perceptual,
 )
@@ -98,11 +98,13 @@ def test_organs_are_summed_by_label() -> None:
     assert organ_sums(image, labels, 2).tolist() == [10.0, 4.0]
 
 
-def test_the_organ_likelihood_is_that_of_a_normal_logarithm() -> None:
+def test_organs_err_by_their_logarithms_and_the_likelihood_is_a_normal_one() -> None:
     acquired, labels = torch.full((4,), 2.0), torch.ones(4, dtype=torch.long)
     generated, log_std = 2.0 * acquired, torch.full((4,), math.log(0.5))
     expected = 0.5 * (math.log(2.0) / 0.5) ** 2 + math.log(0.5)
-    assert float(organ_log_likelihood(generated, log_std, acquired, labels, 1)) == pytest.approx(expected, rel=1e-5)
+    error, likelihood = organ_losses(generated, log_std, acquired, labels, 1)
+    assert float(error) == pytest.approx(math.log(2.0), rel=1e-5)
+    assert float(likelihood) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_gram_matrix_does_not_depend_on_where_features_are() -> None:

@@ -177,9 +177,9 @@ def _by_ratio(
     with torch.inference_mode():
         delayed, log_std, _ = delayed_of(list(network.members), {key: value.to(device) for key, value in batch.items()})
     report_progress(progress, 1.0, "bringing the volume back to the scan's grid")
-    values = restored(delayed[0].cpu().numpy(), normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
+    values = restored(delayed[0].float().cpu().numpy(), normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
     factor = float(network.card.training.get("calibration", {}).get("factor", 1.0))
-    return values, factor * np.exp(log_std[0].cpu().numpy().astype(np.float64))
+    return values, factor * np.exp(log_std[0].float().cpu().numpy().astype(np.float64))
 
 
 def _by_slices(
@@ -209,7 +209,7 @@ def _by_slices(
             report_progress(progress, start / len(channels), f"slice {start + 1} of {len(channels)}")
             part = torch.from_numpy(channels[start : start + SLICES_AT_ONCE]).to(device)
             generated = torch.stack([member(part) for member in network.members]).mean(dim=0)
-            made.append(generated[:, 0].cpu().numpy())
+            made.append(generated[:, 0].float().cpu().numpy())
     constant = normalisation.constant_bq_per_ml(time_s, early.array_kji)
     return resizing.backward(np.concatenate(made).astype(np.float64)) * constant, None
 

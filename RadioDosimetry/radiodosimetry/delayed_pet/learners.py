@@ -13,7 +13,7 @@ from ..learning.devices import seeded_torch, torch_device
 from ..learning.precision import autocast
 from ..learning.samples import NETWORK
 from .collapse import CollapseWatch
-from .losses import adversarial_loss, organ_log_likelihood, similarity_l1, similarity_perceptual
+from .losses import adversarial_loss, organ_losses, similarity_l1, similarity_perceptual
 from .networks import Generator, PatchDiscriminator
 from .ratio_inputs import CHANNELS
 from .ratio_network import RatioNetwork, spread
@@ -140,7 +140,9 @@ class RatioLearner:
             network.set_lines(lines)
             self.members.append(network.to(device))
         self._optimisers = {
-            name: torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+            name: torch.optim.AdamW(
+                network.parameters(), lr=training.learning_rate, weight_decay=chosen.weight_decay
+            )
             for name, network in self.networks.items()
         }
         self._watch = CollapseWatch()
@@ -188,25 +190,29 @@ class RatioLearner:
         return {key: float(value) for key, value in values.items()}
 
     def _losses(self, delayed: Tensor, log_std: Tensor, logits: Tensor, batch: Any) -> dict[str, Tensor]:
-        organs, voxels = [], []
+        organs, voxels, likelihoods = [], [], []
         # Scaling down here would hide from the networks that all of it is too much; the excess is a loss of its own.
         total = delayed.sum(dim=(1, 2, 3))
         excess = torch.relu(torch.log(total.clamp(min=1e-6) / batch["largest_total"])).mean()
         for number in range(delayed.shape[0]):
             wanted, labels = batch["delayed"][number], batch["labels"][number].long()
             count = int(batch["region_count"][number])
-            organs.append(organ_log_likelihood(delayed[number], log_std[number], wanted, labels, count))
+            organ, likelihood = organ_losses(delayed[number], log_std[number], wanted, labels, count)
+            organs.append(organ)
+            likelihoods.append(likelihood)
             inside = labels > 0
             scale = torch.clamp(wanted[inside].mean(), min=1e-6)
             voxels.append(torch.mean(torch.abs(delayed[number][inside] - wanted[inside])) / scale)
-        organ, voxel = torch.stack(organs).mean(), torch.stack(voxels).mean()
+        organ, voxel, stated = (torch.stack(parts).mean() for parts in (organs, voxels, likelihoods))
         tissues = _turned(batch["tissues"].float()[:, None], batch["there"], "nearest")[:, 0].long()
         # Unweighted, so that the shares are probabilities: weights for rare tissues would see lesions everywhere.
         tissue = nn.functional.cross_entropy(logits, tissues)
         chosen = self._settings
         judged = chosen.organ_weight * organ + chosen.voxel_weight * voxel + excess
-        return {"loss": judged + chosen.tissue_weight * tissue, "organ": organ, "voxel": voxel, "tissue": tissue,
-                "judged": judged}  # fmt: skip
+        loss = judged + chosen.tissue_weight * tissue + chosen.uncertainty_weight * stated
+        return {
+            "loss": loss, "judged": judged, "organ": organ, "voxel": voxel, "tissue": tissue, "uncertainty": stated
+        }  # fmt: skip
 
 
 def delayed_of(members: list[Any], batch: Any) -> tuple[Tensor, Tensor, Tensor]:

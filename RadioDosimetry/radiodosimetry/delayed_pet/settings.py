@@ -109,8 +109,11 @@ class RatioSettings:
         Edge of its cubic voxels [mm].
     members
         Networks of the ensemble, each from its own initial weights.
-    organ_weight, voxel_weight, tissue_weight
-        Of the organs' log likelihood, of the voxels' mean absolute difference, and of the cross-entropy of the tissues.
+    organ_weight, voxel_weight, tissue_weight, uncertainty_weight
+        Of the organs' mean logarithmic error, of the voxels' mean absolute difference, of the cross-entropy of the
+        tissues, and of the log likelihood that trains the stated uncertainty.
+    weight_decay
+        Of AdamW.
     drop_ct
         Share of the training samples shown without CT, so that the model can do without; 0 where it shall need it.
     scale_std
@@ -124,9 +127,11 @@ class RatioSettings:
     patch: int = 2
     grid_mm: float = 8.0
     members: int = 1
-    organ_weight: float = 1.0
+    organ_weight: float = 3.0
     voxel_weight: float = 1.0
     tissue_weight: float = 1.0
+    uncertainty_weight: float = 0.1
+    weight_decay: float = 0.01
     drop_ct: float = 0.3
     scale_std: float = 0.1
     rotation_degrees: float = 10.0
@@ -137,7 +142,7 @@ class RatioSettings:
             raise InputError("'features' must be a multiple of 4, 'levels' 1 to 5, 'members' and 'patch' at least 1.")
         if not 1.0 <= self.grid_mm <= 50.0 or not 0 <= self.drop_ct <= 1 or not 0 <= self.largest_zoom < 0.5:
             raise InputError("'grid_mm' must lie from 1 to 50, 'drop_ct' from 0 to 1, 'largest_zoom' from 0 to 0.5.")
-        weights = self.organ_weight, self.voxel_weight, self.tissue_weight
+        weights = self.organ_weight, self.voxel_weight, self.tissue_weight, self.uncertainty_weight, self.weight_decay
         if min(*weights, self.scale_std, self.rotation_degrees) < 0:
             raise InputError("Weights of losses, 'scale_std' and 'rotation_degrees' must not be negative.")
 
