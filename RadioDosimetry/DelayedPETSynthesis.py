@@ -58,15 +58,24 @@ def registerSampleData() -> None:
     SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=category,
-        sampleName=_("Virtual torso: CT, Cu-64 PET at 1 h and 24 h, organs (generated)"),
+        sampleName=_("Virtual patient: CT, Cu-64 PET at 1 h and 24 h, organs and lesions (generated)"),
         uris="",
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "DelayedPETSynthesis.svg"),
-        customDownloader=lambda source: loadSampleScans(),
+        customDownloader=lambda source: list(loadSamplePatient()),
     )
 
 
+def loadSamplePatient(voxelMm: float = 4.0):
+    """Put the virtual patient into the scene: nodes of CT, Cu-64 antibody PET at 1 h and 24 h, and segmentation."""
+    from RadioDosimetryLib.samplePatient import copperNodes, showPatient
+
+    ct, (early, late), segmentation = copperNodes(voxelMm)
+    showPatient(ct, late, segmentation)
+    return ct, early, late, segmentation
+
+
 def loadSampleScans(voxelMm: float = 4.0):
-    """Put generated scans into the scene: nodes of CT, PET at 1 h, PET at 24 h and segmentation."""
+    """Put the torso of the self-test into the scene: nodes of CT, PET at 1 h, PET at 24 h and segmentation."""
     from RadioDosimetryLib.delayedPetSample import sampleScans
 
     return sampleScans(voxelMm)

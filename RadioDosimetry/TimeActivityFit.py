@@ -76,15 +76,30 @@ def registerSampleData() -> None:
     SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=category,
-        sampleName=_("Virtual torso: CT, four Lu-177 scans over a week, organs (generated)"),
+        sampleName=_("Virtual patient: CT, four Lu-177 SPECT over a week, organs and lesions (generated)"),
         uris="",
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "TimeActivityFit.svg"),
-        customDownloader=lambda source: loadSampleScans(noisePercent=2.0),
+        customDownloader=lambda source: _nodesOf(loadSamplePatient()),
     )
 
 
+def loadSamplePatient(voxelMm: float = 4.0):
+    """Put the virtual patient into the scene: CT node, four Lu-177 SPECT nodes, their hours, segmentation node."""
+    from RadioDosimetryLib.samplePatient import LUTETIUM_HOURS, lutetiumNodes, showPatient
+
+    ct, scans, segmentation = lutetiumNodes(LUTETIUM_HOURS, voxelMm)
+    showPatient(ct, scans[1], segmentation)
+    return ct, scans, list(LUTETIUM_HOURS), segmentation
+
+
+def _nodesOf(loaded) -> list:
+    """Nodes of `loadSamplePatient` in one list, as the Sample Data module takes them."""
+    ct, scans, _hours, segmentation = loaded
+    return [ct, *scans, segmentation]
+
+
 def loadSampleScans(voxelMm: float = 4.0, noisePercent: float = 0.0):
-    """Put the generated patient into the scene: CT node, four scan nodes, their hours, segmentation node."""
+    """Put the torso of the self-test into the scene: CT node, four scan nodes, their hours, segmentation node."""
     from RadioDosimetryLib.timeActivitySample import sampleScans
 
     return sampleScans(voxelMm, noisePercent)
@@ -187,7 +202,7 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
     """Time-activity analysis from nodes to nodes; usable from the console and in batch, without the panel.
 
     >>> import TimeActivityFit
-    >>> ct, scans, hours, segmentation = TimeActivityFit.loadSampleScans()
+    >>> ct, scans, hours, segmentation = TimeActivityFit.loadSamplePatient()
     >>> logic = TimeActivityFit.TimeActivityFitLogic()
     >>> curves = logic.measureCurves(list(zip(scans, hours)), segmentation, "Lu-177", administeredActivityMBq=7400)
     >>> fits = logic.fitCurves(curves, model="auto")

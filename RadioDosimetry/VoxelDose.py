@@ -66,16 +66,25 @@ def registerSampleData() -> None:
     SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=category,
-        sampleName=_("Virtual torso: CT, Lu-177 activity, organs (generated)"),
+        sampleName=_("Virtual patient: CT, Lu-177 SPECT, organs and lesions (generated)"),
         uris="generated",
-        fileNames="VoxelDoseTorso",
+        fileNames="VoxelDosePatient",
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "VoxelDose.svg"),
-        customDownloader=lambda source: loadSampleTorso(),
+        customDownloader=lambda source: list(loadSamplePatient()),
     )
 
 
+def loadSamplePatient(voxelMm: float = 4.0):
+    """Put the virtual patient into the scene: nodes of CT, Lu-177 SPECT a day after 7.4 GBq, and segmentation."""
+    from RadioDosimetryLib.samplePatient import lutetiumNodes, showPatient
+
+    ct, (activity,), segmentation = lutetiumNodes((24.0,), voxelMm)
+    showPatient(ct, activity, segmentation)
+    return ct, activity, segmentation
+
+
 def loadSampleTorso(voxelMm: float = 4.0):
-    """Put the generated patient into the scene: nodes of CT, activity and segmentation."""
+    """Put the torso of the self-test into the scene, ellipsoids of known volume: CT, activity and segmentation."""
     from RadioDosimetryLib.voxelDoseSample import sampleTorso
 
     ct, activity, segmentation = sampleTorso(voxelMm)
@@ -177,7 +186,7 @@ class VoxelDoseLogic(ScriptedLoadableModuleLogic):
         """Compute a dose and leave it in the scene.
 
         >>> import VoxelDose
-        >>> ct, activity, segmentation = VoxelDose.loadSampleTorso()
+        >>> ct, activity, segmentation = VoxelDose.loadSamplePatient()
         >>> nodes = VoxelDose.VoxelDoseLogic().computeDose(ct, activity, "Lu-177", segmentationNode=segmentation)
         >>> nodes.dose, nodes.table, nodes.chart
 

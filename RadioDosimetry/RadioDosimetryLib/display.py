@@ -16,8 +16,9 @@ DOSE_OPACITY = 0.55
 LOWEST_SHOWN_SHARE = 0.01
 """Dose below this share of the window's top is transparent, so that the CT shows where there is no dose."""
 
-WINDOW_PERCENTILE = 99.9
-"""Percentile of the voxels with dose at which the window ends: single hot voxels of noise do not darken the rest."""
+WINDOW_PERCENTILE, DOSE_WINDOW_PERCENTILE = 99.9, 99.99
+"""Percentile of the voxels above zero at which a window ends, and that of a dose: single hot voxels of noise do not
+darken the rest, and the dose of a lesion of some millilitres in a torso is not beyond the colours."""
 
 _LARGEST_SAMPLE = 2_000_000
 _FIRST_LAYOUT = 59300
@@ -96,10 +97,12 @@ def showDifference(
     showLegend(differenceNode, title, "%+.3g")
 
 
-def showLegend(node, title: str | None = None, labelFormat: str = "%.3g") -> None:
+def showLegend(node, title: str | None = None, labelFormat: str | None = None) -> None:
     """Show the colour legend of a volume that is in the views, with its quantity and unit as title.
 
-    A legend does not look again at layers that are put there later.
+    Labels are whole numbers where the window ends between ten thousand and ten million, else have three digits; the
+    legend takes them from the window, in the unit of the voxels. It does not look again at layers that are put there
+    later.
     """
     from .quantities import quantityOf
 
@@ -109,7 +112,7 @@ def showLegend(node, title: str | None = None, labelFormat: str = "%.3g") -> Non
     name = quantity.value if quantity is not None else ""
     legend.SetVisibility(False)  # views take a new size from the moment on that it is shown
     legend.SetTitleText(title or _TITLES.get(name, node.GetName()))
-    legend.SetLabelFormat(labelFormat)
+    legend.SetLabelFormat(labelFormat or ("%.0f" if 1e4 <= node.GetDisplayNode().GetWindowLevelMax() < 1e7 else "%.3g"))
     legend.SetNumberOfLabels(5)
     legend.SetSize(*_LEGEND_SIZE)
     legend.SetPosition(*_LEGEND_POSITION)
@@ -292,7 +295,12 @@ def _colour(node, kind: str, low: float, high: float, lowestShown: float | None)
 
 def _highValue(node) -> float:
     """A magnitude that only the very highest voxels of a volume exceed."""
+    from .quantities import quantityOf
+
+    quantity = quantityOf(node)
+    isDose = quantity is not None and quantity.value == "absorbed_dose"
     magnitudes = np.abs(slicer.util.arrayFromVolume(node)).ravel()
     magnitudes = magnitudes[:: max(1, magnitudes.size // _LARGEST_SAMPLE)]
     magnitudes = magnitudes[magnitudes > 0]
-    return float(np.percentile(magnitudes, WINDOW_PERCENTILE)) if magnitudes.size else 0.0
+    percentile = DOSE_WINDOW_PERCENTILE if isDose else WINDOW_PERCENTILE
+    return float(np.percentile(magnitudes, percentile)) if magnitudes.size else 0.0

@@ -14,6 +14,9 @@ from .tables import LOWEST_SHARE, columnsOf, tableNode
 BAND_COLOR_SHARE = 0.5
 """How far the lines of a band are faded towards white."""
 
+LEGEND_ROOM = 1.4
+"""Length of a histogram's dose axis over the highest dose: the legend stands at its end, beside the curves."""
+
 _OWNED = "RadioDosimetry.ChartPart"
 """Node reference from a chart to the helper tables that it alone uses, and mark of the series made for it."""
 
@@ -45,6 +48,9 @@ def dvhChart(tableNodes: Sequence, name: str = "Dose-volume histogram", node=Non
         _addLine(chart, table, "Dose", "Volume", label, color)
     chart.SetYAxisRangeAuto(False)
     chart.SetYAxisRange(0.0, 105.0)
+    highest = max((max(columnsOf(table)["Dose"], default=0.0) for table in tables), default=0.0)
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(0.0, niceCeiling(LEGEND_ROOM * highest))
     return chart
 
 

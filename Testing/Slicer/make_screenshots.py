@@ -1,7 +1,7 @@
 """Screenshots of the three panels with views, from the stand-in: `python Testing/Slicer/make_screenshots.py`.
 
-Each module is opened, filled by clicks with the virtual torso of `radiodosimetry.virtual_patients`, run by its Apply
-button, and shot when it has finished. The pictures go to Resources/Screenshots, or to the folder named as argument.
+Each module is opened, filled by clicks with the virtual patient of the sample data, run by its Apply button, and shot
+when it has finished. The pictures go to Resources/Screenshots, or to the folder named as argument.
 Views, charts and tables are drawn by Slicer's own classes (slicer-core), the widgets by the stand-in: what a picture is
 used for says "rendered by the stand-in, not a screenshot of Slicer".
 """
@@ -21,8 +21,14 @@ sys.path[:0] = [str(PROJECT / "Testing" / "Slicer"), str(PROJECT / "RadioDosimet
 LONGEST_WAIT_S = 300.0
 """A demonstration that takes longer has failed."""
 
-BACKGROUND_SHARE = 0.027
-"""Activity below this share of the highest is background, and not shown."""
+BACKGROUND_SHARE = 0.05
+"""Activity and dose below this share of the top of their window are background, and not shown."""
+
+PET_WINDOW_BQ_PER_ML = 2e4
+"""Top of the window of early, synthetic and acquired PET: the lesions, not the blood of the first hour."""
+
+BELOW_MIDDLE_MM = 8.0
+"""Axial views cut the lesion so far below its middle, nearer to the kidneys."""
 
 
 def wait(until: Callable[[], bool]) -> None:
@@ -50,34 +56,24 @@ def press(button: Any, cancelButton: Any) -> None:
     wait(lambda: not cancelButton.enabled)
 
 
-def lookAt(node: Any) -> None:
-    """Move all slice views to the highest value of a volume."""
-    import numpy as np
+def lookAt(segmentation: Any, volume: Any) -> None:
+    """Turn the axial and sagittal views to the lesion that takes up most, the coronal ones to the kidneys."""
     import slicer
 
-    array = slicer.util.arrayFromVolume(node)
-    k, j, i = np.unravel_index(int(array.argmax()), array.shape)
-    place = (_ijkToRAS(node) @ (i, j, k, 1.0))[:3]
+    from RadioDosimetryLib.samplePatient import lesionPlace
+
     slicer.util.resetSliceViews()
+    right, front, up = lesionPlace(segmentation, volume)
+    lesion = (right, front, up - BELOW_MIDDLE_MM)
+    kidney = lesionPlace(segmentation, volume, "left_kidney")
     for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-        sliceNode.JumpSliceByOffsetting(*place)
+        sliceNode.JumpSliceByOffsetting(*(kidney if sliceNode.GetOrientation() == "Coronal" else lesion))
 
 
-def _ijkToRAS(node: Any) -> Any:
-    import slicer
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
-
-
-def outlines(segmentation: Any) -> None:
-    """Show segments as outlines, so that what lies below is seen."""
-    display = segmentation.GetDisplayNode()
-    display.SetVisibility2DFill(False)
-    display.SetVisibility2DOutline(True)
-    display.SetSliceIntersectionThickness(2)
+def withoutBackground(volume: Any) -> None:
+    """Let the CT show where there is next to no activity or dose."""
+    display = volume.GetDisplayNode()
+    display.SetLowerThreshold(BACKGROUND_SHARE * display.GetWindowLevelMax())
 
 
 def legend(node: Any, size: tuple[float, float] = (0.08, 0.4)) -> None:
@@ -95,13 +91,12 @@ def legend(node: Any, size: tuple[float, float] = (0.08, 0.4)) -> None:
 
 
 def voxelDose(voxelMm: float) -> Any:
-    """Dose of the virtual torso by multiple voxel S-values, with table, histogram and overlay."""
+    """Dose of the virtual patient by multiple voxel S-values, with table, histogram and overlay."""
     import standin
 
     import VoxelDose
 
-    ct, activity, segmentation = VoxelDose.loadSampleTorso(voxelMm)
-    outlines(segmentation)
+    ct, activity, segmentation = VoxelDose.loadSamplePatient(voxelMm)
     _module, panel = standin.loadModule("VoxelDose")
     ui = panel.self().ui
     ui.ctSelector.setCurrentNode(ct)
@@ -112,32 +107,31 @@ def voxelDose(voxelMm: float) -> Any:
     ui.showDoseButton.click()
     ui.showHistogramButton.click()
     dose = ui.shownDoseSelector.currentNode()
+    withoutBackground(dose)
     legend(dose)
-    lookAt(dose)
+    lookAt(segmentation, dose)
     return panel
 
 
 def timeActivityFit(voxelMm: float) -> Any:
     """Four scans over a week, fitted per region, with a curve, its uncertainty and the table of the fits."""
     import TimeActivityFit
-    from RadioDosimetryLib.display import showDose
 
-    ct, scans, hours, segmentation = TimeActivityFit.loadSampleScans(voxelMm, noisePercent=2.0)
+    ct, scans, hours, segmentation = TimeActivityFit.loadSamplePatient(voxelMm)
     panel, ui = _fitted(ct, scans, hours, segmentation)
     choose(ui.shownRegionComboBox, "left_kidney")
     ui.showCurvesButton.click()
     for section in (ui.injectionCollapsibleButton, ui.regionsCollapsibleButton):
         section.collapsed = True
-    _overlay(ct, scans[0], showDose)
+    _overlay(ct, scans[1], segmentation)
     return panel
 
 
 def timeActivityFitDoses(voxelMm: float) -> Any:
     """The same patient's organ doses with BED, and the map of time-integrated activity that VoxelDose takes."""
     import TimeActivityFit
-    from RadioDosimetryLib.display import showDose
 
-    ct, scans, hours, segmentation = TimeActivityFit.loadSampleScans(voxelMm, noisePercent=2.0)
+    ct, scans, hours, segmentation = TimeActivityFit.loadSamplePatient(voxelMm)
     panel, ui = _fitted(ct, scans, hours, segmentation)
     for section in (ui.scansCollapsibleButton, ui.injectionCollapsibleButton, ui.resultsCollapsibleButton):
         section.collapsed = True
@@ -147,10 +141,10 @@ def timeActivityFitDoses(voxelMm: float) -> Any:
     ui.organDosesCollapsibleButton.collapsed = False
     ui.bedCheckBox.click()
     press(ui.organDosesButton, ui.cancelButton)
-    choose(ui.shownRegionComboBox, "tumour1")
+    choose(ui.shownRegionComboBox, "lesion_3")
     ui.logCheckBox.click()
     ui.showCurvesButton.click()
-    _overlay(ct, ui.tiaVolumeSelector.currentNode(), showDose)
+    _overlay(ct, ui.tiaVolumeSelector.currentNode(), segmentation)
     return panel
 
 
@@ -158,7 +152,6 @@ def _fitted(ct: Any, scans: list[Any], hours: list[float], segmentation: Any) ->
     """The panel with the sample patient in it, measured and fitted."""
     import standin
 
-    outlines(segmentation)
     _module, panel = standin.loadModule("TimeActivityFit")
     ui = panel.self().ui
     for row, (scan, at) in enumerate(zip(scans, hours, strict=True)):
@@ -175,13 +168,16 @@ def _fitted(ct: Any, scans: list[Any], hours: list[float], segmentation: Any) ->
     return panel, ui
 
 
-def _overlay(ct: Any, activity: Any, showDose: Callable[..., None]) -> None:
-    """An activity over the CT at its highest value, without the speckle of the background."""
-    ct.GetDisplayNode().SetAutoWindowLevel(False)
-    ct.GetDisplayNode().SetWindowLevelMinMax(-160.0, 240.0)
-    showDose(activity, ct, minimumGy=BACKGROUND_SHARE * activity.GetImageData().GetScalarRange()[1])
+def _overlay(ct: Any, activity: Any, segmentation: Any) -> None:
+    """An activity over the CT at the lesion, without the speckle of the background."""
+    from RadioDosimetryLib.display import shareWindow, showInSliceViews, showLegend
+
+    shareWindow([activity])
+    withoutBackground(activity)
+    showInSliceViews(activity, ct)
+    showLegend(activity)
     legend(activity, (0.12, 0.5))
-    lookAt(activity)
+    lookAt(segmentation, activity)
 
 
 def delayedPETSynthesis(voxelMm: float) -> Any:
@@ -193,7 +189,7 @@ def delayedPETSynthesis(voxelMm: float) -> Any:
     from RadioDosimetryLib.delayedPetSample import DecayOnly
 
     registerModel(DecayOnly())
-    ct, early, late, segmentation = DelayedPETSynthesis.loadSampleScans(voxelMm)
+    ct, early, late, segmentation = DelayedPETSynthesis.loadSamplePatient(voxelMm)
     _module, panel = standin.loadModule("DelayedPETSynthesis")
     ui = panel.self().ui
     ui.earlySelector.setCurrentNode(early)
@@ -204,7 +200,10 @@ def delayedPETSynthesis(voxelMm: float) -> Any:
     ui.segmentationSelector.setCurrentNode(segmentation)
     ui.compareButton.click()
     ui.showButton.click()
-    lookAt(late)
+    for volume in (early, late, *panel.self().logic.results()):
+        volume.GetDisplayNode().SetWindowLevelMinMax(0.0, PET_WINDOW_BQ_PER_ML)
+        volume.GetDisplayNode().SetLowerThreshold(1.0)  # Bq/mL: colours everywhere, so that noise makes no holes
+    lookAt(segmentation, late)
     return panel
 
 
@@ -221,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=PROJECT / "Resources" / "Screenshots")
     parser.add_argument("--module", action="append", choices=list(DEMONSTRATIONS), help="only this one")
-    parser.add_argument("--voxel-mm", type=float, default=4.0, help="edge of the voxels of the virtual torso")
+    parser.add_argument("--voxel-mm", type=float, default=4.0, help="edge of the voxels of the virtual patient")
     chosen = parser.parse_args(arguments)
 
     import standin

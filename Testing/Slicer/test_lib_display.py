@@ -53,7 +53,7 @@ def test_zero_dose_is_transparent_and_every_dose_from_the_threshold_on_is_shown(
     assert shown.GetLowerThreshold() == pytest.approx(0.01 * shown.GetWindowLevelMax())
     assert shown.GetUpperThreshold() > array.max()
     assert shown.GetWindowLevelMin() == pytest.approx(0.0)
-    assert shown.GetWindowLevelMax() == pytest.approx(display.niceCeiling(np.percentile(array[array > 0], 99.9)))
+    assert shown.GetWindowLevelMax() == pytest.approx(display.niceCeiling(np.percentile(array[array > 0], 99.99)))
     assert not shown.GetAutoWindowLevel()
 
 

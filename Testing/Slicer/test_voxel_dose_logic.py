@@ -343,7 +343,7 @@ def test_the_console_example_of_the_documentation_runs(scene: Any) -> None:
     page = Path(__file__).resolve().parents[2] / "Resources" / "Docs" / "VoxelDose.md"
     names: dict[str, Any] = {}
     for example in doctest.DocTestParser().get_examples(page.read_text(encoding="utf-8")):
-        source = example.source.replace("loadSampleTorso()", "loadSampleTorso(16.0)")
+        source = example.source.replace("loadSamplePatient()", "loadSamplePatient(16.0)")
         exec(compile(source, str(page), "exec"), names)
     columns = columnsOf(names["nodes"].table)
     assert all(bed > mean > 0 for bed, mean in zip(columns["BED (Gy)"], columns["Mean dose (Gy)"], strict=True))

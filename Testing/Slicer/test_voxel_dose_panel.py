@@ -409,11 +409,11 @@ def test_the_sample_patient_comes_from_sample_data_without_a_download(panel: Sim
 
     VoxelDose.registerSampleData()
     sources = slicer.modules.sampleDataSources["RadioDosimetry"]
-    source = next(source for source in sources if "Lu-177 activity" in source.sampleName)
+    source = next(source for source in sources if "Lu-177 SPECT, organs" in source.sampleName)
     source.customDownloader(source)
     # The scene numbers names that it has given before, even to nodes that are gone.
-    names = [node.GetName() for node in slicer.util.getNodes("Torso*").values()]
-    for start in ("Torso CT", "Torso Lu-177 activity", "Torso regions"):
+    names = [node.GetName() for node in slicer.util.getNodes("Patient*").values()]
+    for start in ("Patient CT", "Patient Lu-177 24 h", "Patient regions"):
         assert any(name.startswith(start) for name in names), names
     panel.widget.enter()
     assert panel.ui.applyButton.enabled
