@@ -105,7 +105,7 @@ def copperNodes(voxelMm: float = 4.0):
 
 
 def showPatient(ct, scan, segmentation) -> None:
-    """Show the patient in the slice views, at the lesion that takes up most; nothing without a window."""
+    """Show the patient in the slice views, at the lesion that holds most activity; nothing without a window."""
     if slicer.app.layoutManager() is None:
         return
     slicer.util.setSliceViewerLayers(background=ct, foreground=scan, foregroundOpacity=DOSE_OPACITY, fit=True)
@@ -113,7 +113,7 @@ def showPatient(ct, scan, segmentation) -> None:
 
 
 def lesionPlace(segmentation, volumeNode, startsWith: str = "lesion") -> tuple[float, float, float]:
-    """Middle (RAS) of that lesion in which a volume is highest on average [mm], or of another kind of segments."""
+    """Middle (RAS) [mm] of that lesion that holds most of an activity or dose, or of another kind of segments."""
     from .geometries import geometryOfVolume
     from .segmentations import regionsFromSegmentation, segmentNames
 
@@ -121,7 +121,7 @@ def lesionPlace(segmentation, volumeNode, startsWith: str = "lesion") -> tuple[f
     geometry = geometryOfVolume(volumeNode)
     regions = regionsFromSegmentation(segmentation, geometry, wanted or None)
     array = slicer.util.arrayFromVolume(volumeNode)
-    hottest = max(regions, key=lambda region: float(array[region.mask_kji].mean()))
+    hottest = max(regions, key=lambda region: float(array[region.mask_kji].sum()))
     middle_kji = np.argwhere(hottest.mask_kji).mean(axis=0)
     x, y, z = (geometry.ijk_to_lps @ (*middle_kji[::-1], 1.0))[:3]
     return -float(x), -float(y), float(z)

@@ -57,7 +57,7 @@ def press(button: Any, cancelButton: Any) -> None:
 
 
 def lookAt(segmentation: Any, volume: Any) -> None:
-    """Turn the axial and sagittal views to the lesion that takes up most, the coronal ones to the kidneys."""
+    """Turn the axial and sagittal views to the lesion that holds most, the coronal ones to the kidneys."""
     import slicer
 
     from RadioDosimetryLib.samplePatient import lesionPlace

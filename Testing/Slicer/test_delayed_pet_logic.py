@@ -357,8 +357,8 @@ def test_the_console_example_of_the_documentation_runs(scene: Any) -> None:
         exec(compile(example, str(page), "exec"), names)
     finally:
         unregisterModel("Early scan, decayed")
-    assert "tumour1" in columnsOf(names["table"])["Region"]
-    assert slicer.util.getNode("Torso Cu-64 PET 1 h synthetic 48 h") is names["volumes"][1]
+    assert "lesion_1" in columnsOf(names["table"])["Region"]
+    assert slicer.util.getNode("Patient Cu-64 PET 1 h synthetic 48 h") is names["volumes"][1]
 
 
 def test_the_self_test_of_the_module_passes(scene: Any) -> None:
