@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from radiodosimetry.virtual_patients.anatomy import Anatomy
 
 SEED = 22
-"""A man with liver, kidneys and spleen of usual size, three larger lesions in the liver and two beside the lungs."""
+"""A man with organs of usual size, four lesions in the liver and three in soft tissue, from 1.5 to 17 mL."""
 
 FIELD_OF_VIEW_MM = (416.0, 288.0, 416.0)
 """Width, depth and length of the images: from the lower lumbar spine to the shoulders [mm]."""
@@ -71,7 +71,7 @@ _ORGAN_COLORS = {
 
 _LESION_COLORS = (
     (0.90, 0.10, 0.20), (0.20, 0.80, 0.25), (0.95, 0.25, 0.85), (0.10, 0.75, 0.75), (0.95, 0.90, 0.20),
-    (0.40, 0.40, 0.95), (0.95, 0.55, 0.10),
+    (0.40, 0.40, 0.95), (0.10, 0.45, 0.25),
 )  # fmt: skip
 """Colours of the lesions, in turn."""
 
