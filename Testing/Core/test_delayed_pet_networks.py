@@ -19,7 +19,12 @@ from radiodosimetry.delayed_pet.losses import (  # noqa: E402
     similarity_perceptual,
 )
 from radiodosimetry.delayed_pet.networks import Generator, PatchDiscriminator, parameter_count  # noqa: E402
-from radiodosimetry.delayed_pet.ratio_network import LARGEST_LOG_RATIO, RatioNetwork, spread  # noqa: E402
+from radiodosimetry.delayed_pet.ratio_network import (  # noqa: E402
+    LARGEST_LOG_RATIO,
+    RatioNetwork,
+    bounded_log_ratio,
+    spread,
+)
 from radiodosimetry.delayed_pet.vgg import Vgg19Features, gram_matrix  # noqa: E402
 from radiodosimetry.errors import FileFormatError, RadioDosimetryError  # noqa: E402
 
@@ -74,14 +79,25 @@ def test_least_squares_tell_real_from_generated() -> None:
 
 def test_an_untrained_ratio_is_one_and_no_ratio_is_beyond_its_bound() -> None:
     network = RatioNetwork(features=8, levels=1, tissues=3, targets=2)
-    inputs, condition, times = torch.randn(1, 4, 9, 10, 11), torch.randn(1, 5), torch.tensor([[0.5, 0.5]])
-    log_ratio, log_std, logits = network(inputs, condition, times)
-    assert log_ratio.shape == log_std.shape == (1, 9, 10, 11)
+    given = torch.randn(1, 4, 9, 10, 11), torch.randn(1, 5), torch.tensor([[0.5, 0.5]]), torch.zeros(1)
+    fields, logits = network(*given)
+    assert fields.shape == (1, 4, 9, 10, 11)
     assert logits.shape == (1, 3, 9, 10, 11)
-    assert float(log_ratio.abs().max()) == 0.0
-    with torch.no_grad():
-        network.level.fill_(1e3)
-    assert float(network(inputs, condition, times)[0].max()) <= LARGEST_LOG_RATIO
+    assert float(bounded_log_ratio(fields[:, 0], fields[:, 1]).abs().max()) == 0.0
+    network.level.fill_(1e3)
+    fields = network(*given)[0]
+    assert float(bounded_log_ratio(fields[:, 0], fields[:, 1]).max()) <= LARGEST_LOG_RATIO
+
+
+def test_a_given_region_has_the_line_of_its_tissue() -> None:
+    network = RatioNetwork(features=8, levels=1, tissues=3, targets=1)
+    network.level.copy_(torch.tensor([[0.0, 0.5, -0.2]]))
+    network.slope.copy_(torch.tensor([[0.0, -0.6, 0.0]]))
+    early = torch.tensor([[[1.0, 1.0, 4.0, 9.0]]])
+    labels, tissues = torch.tensor([[[1, 1, 2, 0]]]), torch.tensor([0, 2, 1])
+    line, _ = network.at_regions(early, labels, tissues, torch.tensor([1.0]))
+    # the body's mean is 2, so that the second region has twice it
+    assert line.flatten().tolist() == pytest.approx([-0.2, -0.2, 0.5 - 0.6 * math.log(2.0), 0.0], abs=1e-5)
 
 
 def test_a_field_is_spread_linearly() -> None:

@@ -88,6 +88,24 @@ def test_the_trained_network_beats_decay_on_unseen_patients(model: Path, unseen:
         assert np.mean(voxels["model"]) < 0.7 * np.mean(voxels["decayed"])
 
 
+def test_a_network_beats_decay_with_known_regions_too(model: Path, unseen: list[SerialPet]) -> None:
+    network = load_network(model)
+    errors: dict[str, list[float]] = {"decayed": [], "with regions": []}
+    for patient in unseen:
+        scan = patient.scans[HOUR_S]
+        made = synthesize(network, scan, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=patient.labels).volumes
+        for time_s, volume in zip(TIMES_S, made, strict=True):
+            errors["with regions"] += organ_errors(patient, np.asarray(volume.array_kji), time_s)
+            errors["decayed"] += organ_errors(patient, early_decayed(scan, "Cu-64", HOUR_S, time_s), time_s)
+    assert np.mean(errors["with regions"]) < 0.5 * np.mean(errors["decayed"])
+
+
+def test_regions_of_another_grid_are_refused(model: Path, unseen: list[SerialPet], early: QuantitativeVolume) -> None:
+    other = toy_patient(1, shape=(16, 20, 26)).labels
+    with pytest.raises(InputError, match="different grids"):
+        synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", unseen[0].ct, labels=other)
+
+
 def test_lines_find_how_clearance_depends_on_early_uptake(patients: list[SerialPet]) -> None:
     lines = fit_tissue_lines([*patients, *(toy_patient(200 + seed) for seed in range(30))], HOUR_S, (24.0, 48.0))
     assert lines.tissues == ("outside", "kidneys", "liver", "remainder", "spleen")

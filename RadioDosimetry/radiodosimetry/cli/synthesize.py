@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .common import (
     EXIT_OK,
+    existing_file,
     existing_path,
     format_table,
     positive_number,
@@ -52,6 +53,11 @@ def add_parser(subparsers: Subparsers) -> None:
     )  # fmt: skip
     parser.add_argument("--ct", type=existing_path, metavar="FILE", help="CT of the session, where the model uses it")
     parser.add_argument(
+        "--labels", type=existing_path, metavar="FILE",
+        help="organs and lesions where they are known: lesions can hardly be seen on an early scan",
+    )  # fmt: skip
+    parser.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
+    parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="for pet_24h.nii.gz, pet_24h_uncertainty.nii.gz, …"
     )
     known = parser.add_argument_group("what the early scan does not say")
@@ -90,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
         times_h=tuple(arguments.time_h),
         nuclide=arguments.nuclide,
         ct=arguments.ct,
+        labels=arguments.labels,
+        label_names=arguments.label_names,
         unit=arguments.unit,
         weight_kg=arguments.weight_kg,
         administered_bq=None if activity is None else activity * 1e6,

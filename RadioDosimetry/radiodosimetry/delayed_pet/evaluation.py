@@ -52,7 +52,7 @@ from .training import SerialPetDataset, read_patients
 _LOG = logging.getLogger(__name__)
 
 MODEL, DECAYED, POPULATION = "model", "early scan decayed", "population kinetics"
-ORACLE = "conditional mean (oracle)"
+WITH_REGIONS, ORACLE = "model with regions", "conditional mean (oracle)"
 """Methods that are compared."""
 
 BOOTSTRAP_SEED = 20250101
@@ -177,6 +177,12 @@ def evaluate_on_patients(
             network, early, at_s, [late[hour][0] for hour in hours], patient.nuclide, patient.ct,
             administered_bq=patient.administered_bq,
         )  # fmt: skip
+        informed = None
+        if patient.labels is not None and network.network == "ratio-3d":
+            informed = synthesize(
+                network, early, at_s, [late[hour][0] for hour in hours], patient.nuclide, patient.ct,
+                labels=patient.labels, administered_bq=patient.administered_bq,
+            )  # fmt: skip
         body = _body(patient, early)
         for index, hour in enumerate(hours):
             time_s, acquired = late[hour]
@@ -187,13 +193,12 @@ def evaluate_on_patients(
             if population is not None and patient.labels is not None:
                 forecast, _ = population.forecast(early, patient.labels, patient.nuclide, at_s, time_s)
                 methods[POPULATION] = forecast
-            if patient.kinetics is not None and patient.ct is not None and patient.labels is not None:
-                known = region_forecasts(patient, at_s, time_s)
-                methods[ORACLE] = oracle_volume(patient, known, at_s, time_s)
-                work.add_truth(patient, hour, early, methods, known)
-            work.compare(patient, hour, acquired, methods, body)
+            if informed is not None:
+                methods[WITH_REGIONS] = np.asarray(informed.volumes[index].array_kji, dtype=np.float64)
+                work.informed += organ_errors_of(informed, index, acquired, patient)
             work.uncertainty += organ_errors_of(made, index, acquired, patient)
-        work.dosimetry(patient, at_s, early, late, made)
+            work.finish(patient, hour, early, acquired, methods, body, at_s, time_s)
+        work.dosimetry(patient, at_s, early, late, informed or made)
     report_progress(progress, 0.95, "comparing distributions of slices")
     return work.result(network, patients, hours), work.tables()
 
@@ -205,12 +210,31 @@ class _Work:
         self.images: dict[tuple[str, float], list[ImageMeasures]] = {}
         self.organs: list[OrganRow] = []
         self.uncertainty: list[tuple[str, float, float]] = []
+        self.informed: list[tuple[str, float, float]] = []
         self.names: list[str] = []
         self.acquired: list[PatientDosimetry] = []
         self.generated: list[PatientDosimetry] = []
         self._slices: dict[tuple[str, float], list[NDArray[np.float64]]] = {}
         self._image_rows: list[list[Any]] = []
         self._true: dict[tuple[str, float], list[float]] = {}
+
+    def finish(
+        self,
+        patient: SerialPet,
+        hour: float,
+        early: QuantitativeVolume,
+        acquired: QuantitativeVolume,
+        methods: dict[str, NDArray[np.float64]],
+        body: NDArray[np.bool_],
+        early_time_s: float,
+        time_s: float,
+    ) -> None:
+        """Compare all methods at one time, and the conditional mean where the patient is virtual."""
+        if patient.kinetics is not None and patient.ct is not None and patient.labels is not None:
+            known = region_forecasts(patient, early_time_s, time_s)
+            methods[ORACLE] = oracle_volume(patient, known, early_time_s, time_s)
+            self.add_truth(patient, hour, early, methods, known)
+        self.compare(patient, hour, acquired, methods, body)
 
     def compare(
         self,
@@ -311,10 +335,7 @@ class _Work:
         self, network: DelayedPetNetwork, patients: Sequence[SerialPet], hours: Sequence[float]
     ) -> DelayedPetEvaluation:
         """Means, spreads, intervals and distances."""
-        coverage = None
-        if self.uncertainty:
-            errors, spreads = (np.array([row[index] for row in self.uncertainty]) for index in (1, 2))
-            coverage = coverage_of(errors, spreads)
+        coverage, informed = _coverage(self.uncertainty), _coverage(self.informed)
         frechet = {
             (name, hour): compare_slices(np.concatenate(self._slices["acquired", hour]), np.concatenate(slices))
             for (name, hour), slices in self._slices.items()
@@ -327,7 +348,12 @@ class _Work:
             "hours": {f"{hour:g}": self._at(hour, frechet) for hour in hours},
             "uncertainty": None
             if coverage is None
-            else {"stated": CENTRAL_68_PERCENT, "coverage": coverage, "organs": len(self.uncertainty)},
+            else {
+                "stated": CENTRAL_68_PERCENT,
+                "coverage": coverage,
+                "coverage_with_regions": informed,
+                "organs": len(self.uncertainty),
+            },
             "dosimetry": self._dosimetry_summary(),
             "kim_2025": KIM_2025,
         }
@@ -344,20 +370,10 @@ class _Work:
                 for measure, column in per_patient[name].items()
             }
             values[name]["frechet"] = frechet[name, hour].as_dict()
-        for name in methods:
-            if name == MODEL or len(per_patient[name]["ssim"]) < 2:
-                continue
-            values[f"{MODEL} minus {name}"] = {
-                measure: dict(
-                    zip(
-                        ("mean", "low_95", "high_95"),
-                        paired_difference_interval(per_patient[MODEL][measure], column, BOOTSTRAP_SEED),
-                        strict=True,
-                    )
-                )
-                for measure, column in per_patient[name].items()
-                if len(column) == len(per_patient[MODEL][measure])
-            }
+        ours = [name for name in (MODEL, WITH_REGIONS) if name in methods]
+        for mine, name in ((mine, name) for mine in ours for name in methods if name not in ours):
+            if len(per_patient[name]["ssim"]) > 1:
+                values[f"{mine} minus {name}"] = _differences(per_patient[mine], per_patient[name])
         return values
 
     def _columns(self, method: str, hour: float) -> dict[str, list[float]]:
@@ -391,6 +407,7 @@ class _Work:
                     errors.setdefault(name, []).append(abs(second.residence_times_h[source] / hours - 1.0))
         return {
             "patients": len(self.acquired),
+            "generated_by": WITH_REGIONS if self.informed else MODEL,
             "organ_dose_relative_error": {row.target: row.relative_error for row in doses},
             "mean_patient_dose_relative_error": {row.target: row.mean_patient_error for row in doses},
             "residence_time_relative_error": {name: float(np.mean(column)) for name, column in errors.items()},
@@ -446,6 +463,21 @@ def _square(slices: NDArray[np.float64], size: int = 64) -> NDArray[np.float64]:
     from .resizing import SliceResizing
 
     return SliceResizing(slices.shape[1], slices.shape[2], size).forward(slices)
+
+
+def _coverage(rows: Sequence[tuple[str, float, float]]) -> float | None:
+    """Share of organs whose error lies within the uncertainty stated; None without any."""
+    return coverage_of(np.array([row[1] for row in rows]), np.array([row[2] for row in rows])) if rows else None
+
+
+def _differences(first: Mapping[str, list[float]], second: Mapping[str, list[float]]) -> dict[str, Any]:
+    """Mean paired difference of every measure with its interval."""
+    names = ("mean", "low_95", "high_95")
+    return {
+        measure: dict(zip(names, paired_difference_interval(first[measure], column, BOOTSTRAP_SEED), strict=True))
+        for measure, column in second.items()
+        if len(column) == len(first.get(measure, ()))
+    }
 
 
 def _mean_and_std(column: Sequence[float]) -> tuple[float, float]:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..images.geometry import require_same_frame
+from ..images.geometry import require_same_frame, require_same_grid
+from ..images.regions import LabelMap
 from ..images.volume import QuantitativeVolume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
@@ -22,7 +23,14 @@ from .network_files import DelayedPetNetwork, load_network
 from .normalisation import DecayNormalisation, decay_factor, normalisation_named, restored
 from .ratio_inputs import ratio_inputs
 from .resizing import SliceResizing
-from .samples import conditions, slice_channels, slices_of, time_weights
+from .samples import (
+    conditions,
+    numbered_regions,
+    region_tissues,
+    slice_channels,
+    slices_of,
+    time_weights,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +76,7 @@ def synthesize(
     nuclide: str,
     ct: QuantitativeVolume | None = None,
     *,
+    labels: LabelMap | None = None,
     administered_bq: float | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -86,6 +95,9 @@ def synthesize(
         Nuclide of the tracer ("Cu-64").
     ct
         CT of the session [HU] on any grid of the same space; needed where the model's card says so.
+    labels
+        Regions of the patient on the grid of the early scan, organs and lesions by name, where they are known: a lesion
+        that takes the tracer up later can hardly be seen early. Ignored by the published network.
     administered_bq
         Administered activity [Bq]: no volume holds more than decay leaves of it. None: than decay leaves of the early
         scan.
@@ -112,6 +124,8 @@ def synthesize(
     network.declared.require(early, early_time_s, times, nuclide, ct is not None)
     if ct is not None:
         require_same_frame(early.geometry, ct.geometry, "The early scan", "the CT")
+    if labels is not None:
+        require_same_grid(early.geometry, labels.geometry, "The early scan", "the regions")
     if administered_bq is not None and not administered_bq > 0:
         raise InputError(f"The administered activity must be above zero, found {administered_bq:g} Bq.")
     report_progress(progress, 0.0, "preparing the early scan")
@@ -124,12 +138,12 @@ def synthesize(
     for number, time_s in enumerate(times):
         report_progress(step, number / len(times), f"synthesising {time_s / SECONDS_PER_HOUR:g} h")
         bound_bq = _bound_bq(early, early_time_s, time_s, nuclide, administered_bq)
-        values, relative = make(network, early, early_time_s, time_s, nuclide, ct, administered_bq, step)
+        values, relative = make(network, early, early_time_s, time_s, nuclide, ct, labels, step)
         values, scaled = _bounded(values, bound_bq, early.geometry.voxel_volume_ml)
         own = list(warnings)
         if scaled < 1.0:
             own.append(f"The volume was scaled by {scaled:.4f} to what decay leaves ({bound_bq / 1e6:.4g} MBq).")
-        record = _record(network, early, early_time_s, time_s, nuclide, ct, administered_bq, own, device)
+        record = _record(network, early, early_time_s, time_s, nuclide, ct, labels, administered_bq, own, device)
         time = None if early.time is None else early.time + timedelta(seconds=time_s - early_time_s)
         array_kji, quantity = values.astype(np.float32), Quantity.ACTIVITY_CONCENTRATION
         volume = replace(early, array_kji=array_kji, quantity=quantity, time=time, record=record)
@@ -147,7 +161,7 @@ def _by_ratio(
     time_s: float,
     nuclide: str,
     ct: QuantitativeVolume | None,
-    administered_bq: float | None,
+    labels: LabelMap | None,
     progress: Progress | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Delayed activity [Bq/mL] and its relative standard uncertainty by the ratio network."""
@@ -170,15 +184,22 @@ def _by_ratio(
         "early": torch.from_numpy(np.maximum(early.array_kji, 0.0).astype(np.float32) / np.float32(constant))[None],
         "condition": torch.tensor([condition], dtype=torch.float32),
         "time_weights": torch.tensor([time_weights(time_s, preprocessing["target_hours"])], dtype=torch.float32),
+        "known": torch.tensor([0.0 if labels is None else 1.0]),
         "there": identity,
         "back": identity,
     }
+    if labels is not None:
+        numbers, regions = numbered_regions(labels)
+        batch["labels"] = torch.from_numpy(numbers)[None]
+        tissues = [str(name) for name in network.card.architecture["tissues"]]
+        batch["region_tissues"] = torch.from_numpy(region_tissues(regions, tissues))[None]
     device = _device_of(network)
     with torch.inference_mode():
         delayed, log_std, _ = delayed_of(list(network.members), {key: value.to(device) for key, value in batch.items()})
     report_progress(progress, 1.0, "bringing the volume back to the scan's grid")
     values = restored(delayed[0].float().cpu().numpy(), normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
-    factor = float(network.card.training.get("calibration", {}).get("factor", 1.0))
+    calibration = network.card.training.get("calibration" if labels is None else "calibration_with_regions", {})
+    factor = float(calibration.get("factor", 1.0))
     return values, factor * np.exp(log_std[0].float().cpu().numpy().astype(np.float64))
 
 
@@ -189,7 +210,7 @@ def _by_slices(
     time_s: float,
     nuclide: str,
     ct: QuantitativeVolume | None,
-    administered_bq: float | None,
+    labels: LabelMap | None,
     progress: Progress | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Delayed activity [Bq/mL] by the published network, slice by slice; it states no uncertainty."""
@@ -245,6 +266,7 @@ def _record(
     time_s: float,
     nuclide: str,
     ct: QuantitativeVolume | None,
+    labels: LabelMap | None,
     administered_bq: float | None,
     warnings: Sequence[str],
     device: str,
@@ -255,6 +277,8 @@ def _record(
     }
     if ct is not None:
         inputs["ct"] = ct.record.as_dict()
+    if labels is not None:
+        inputs["regions"] = labels.record.as_dict()
     return Record(
         OPERATION,
         parameters={

@@ -16,7 +16,7 @@ from .collapse import CollapseWatch
 from .losses import adversarial_loss, organ_losses, similarity_l1, similarity_perceptual
 from .networks import Generator, PatchDiscriminator
 from .ratio_inputs import CHANNELS
-from .ratio_network import RatioNetwork, spread
+from .ratio_network import RatioNetwork, bounded_log_ratio, spread
 from .samples import channel_count
 from .settings import DelayedPetSettings
 from .tissue_lines import TissueLines
@@ -221,23 +221,34 @@ def delayed_of(members: list[Any], batch: Any) -> tuple[Tensor, Tensor, Tensor]:
 
     The ratio of several members is the geometric mean of theirs; their spread is added to the variance they state.
     """
-    channels, there, back = batch["channels"], batch["there"], batch["back"]
-    turned = _turned(channels, there)
+    there, back, known = batch["there"], batch["back"], batch["known"]
+    turned = _turned(batch["channels"], there)
+    weights = batch["weights_k"][0], batch["weights_j"][0], batch["weights_i"][0]
     ratios, variances, logits = [], [], []
     for member in members:
-        log_ratio, log_std, tissues = member(turned, batch["condition"], batch["time_weights"])
-        ratios.append(log_ratio)
+        fields, tissues = member(turned, batch["condition"], batch["time_weights"], known)
         logits.append(tissues)
-        variances.append(torch.exp(2.0 * log_std))
+        line, free, line_std, free_std = (spread(one, weights) for one in _turned(fields, back).unbind(dim=1))
+        for number in torch.nonzero(known).flatten().tolist():
+            at = member.at_regions(
+                batch["early"][number],
+                batch["labels"][number].long(),
+                batch["region_tissues"][number].long(),
+                batch["time_weights"][number],
+            )
+            line, line_std = _replaced(line, number, at[0]), _replaced(line_std, number, at[1])
+        ratios.append(bounded_log_ratio(line, free))
+        variances.append(torch.exp(2.0 * (line_std + free_std)))
     log_ratio = torch.stack(ratios).mean(dim=0)
     variance = torch.stack(variances).mean(dim=0)
     if len(members) > 1:
         variance = variance + torch.stack(ratios).var(dim=0)
-    fields = _turned(torch.stack((log_ratio, 0.5 * torch.log(variance)), dim=1), back)
-    weights = batch["weights_k"][0], batch["weights_j"][0], batch["weights_i"][0]
-    fine_ratio, fine_log_std = spread(fields[:, 0], weights), spread(fields[:, 1], weights)
-    delayed = batch["early"] * torch.exp(fine_ratio)
-    return delayed, fine_log_std, torch.stack(logits).mean(dim=0)
+    return batch["early"] * torch.exp(log_ratio), 0.5 * torch.log(variance), torch.stack(logits).mean(dim=0)
+
+
+def _replaced(values: Tensor, number: int, one: Tensor) -> Tensor:
+    """A batch with one of its members replaced."""
+    return torch.cat((values[:number], one[None], values[number + 1 :]))
 
 
 def _turned(volume: Tensor, matrices: Tensor, mode: str = "bilinear") -> Tensor:

@@ -21,9 +21,11 @@ LOWEST_SHARE = 1e-3
 
 
 def organ_log_errors(
-    network: DelayedPetNetwork, patients: Sequence[SerialPet], images: ImageSettings
+    network: DelayedPetNetwork, patients: Sequence[SerialPet], images: ImageSettings, with_regions: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """ln(synthetic / acquired) of the organs of patients at all target times, and the spread stated for each.
+
+    With `with_regions` the network is given the patients' regions.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def organ_log_errors(
         late = [patient.scan_at(hour * SECONDS_PER_HOUR) for hour in images.target_hours]
         made = synthesize(
             network, early, at_s, [time_s for time_s, _ in late], patient.nuclide, patient.ct,
-            administered_bq=patient.administered_bq,
+            labels=patient.labels if with_regions else None, administered_bq=patient.administered_bq,
         )  # fmt: skip
         for index, (_, acquired) in enumerate(late):
             rows = organ_errors_of(made, index, acquired, patient)

@@ -8,6 +8,8 @@ field is smooth against. Training punishes totals above what decay leaves; infer
 u has two parts. The network tells for every voxel which kind of tissue it is; for each kind a line says how its
 clearance depends on its early uptake, which is all that one scan can tell of it. The lines start as fitted to the
 training patients and are learned on. What they leave (spill-over, lesions that differ) is a free field from zero on.
+Where the patient's regions are given, the lines are taken at them rather than at the tissues that the network sees: a
+lesion that takes the tracer up later can hardly be seen on an early scan.
 """
 
 from __future__ import annotations
@@ -100,7 +102,7 @@ class RatioNetwork(nn.Module):
         widths = [features * 2**level for level in range(levels + 1)]
         self.levels = levels
         self.embedding = nn.Sequential(
-            nn.Linear(CONDITION_COUNT + in_channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
+            nn.Linear(CONDITION_COUNT + 1 + in_channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
         )
         self.down = nn.ModuleList(
             _Block(before, after, hidden) for before, after in zip([packed, *widths], widths, strict=False)
@@ -126,8 +128,8 @@ class RatioNetwork(nn.Module):
             if bias is not None:
                 bias[2 * self.patch**3 :] = share
 
-    def forward(self, inputs: Tensor, condition: Tensor, time_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logarithms of the ratio and of its standard uncertainty, each (n, k, j, i), and the tissues' logits.
+    def forward(self, inputs: Tensor, condition: Tensor, time_weights: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Fields on the coarse grid, and the tissues' logits (n, tissues, k, j, i).
 
         Parameters
         ----------
@@ -137,13 +139,19 @@ class RatioNetwork(nn.Module):
             `samples.conditions` of each, (n, CONDITION_COUNT).
         time_weights
             Share of each target time in the time asked for, (n, targets).
+        known
+            1 where the patient's regions are given besides, else 0, (n,).
 
-        The third result has shape (n, tissues, k, j, i).
+        Returns
+        -------
+        tuple of Tensor
+            (n, 4, k, j, i): the lines' part of the logarithm of the ratio, its free part, the lines' part of the
+            logarithm of the uncertainty, its free part; and the logits. `bounded_log_ratio` joins the first two.
         """
         padded = _padded(inputs, self.patch * 2**self.levels)
         body = padded[:, -1:]
         means = (padded * body).sum(dim=(2, 3, 4)) / body.sum(dim=(2, 3, 4)).clamp(min=1.0)
-        hidden = self.embedding(torch.cat((condition, means), dim=1))
+        hidden = self.embedding(torch.cat((condition, known[:, None], means), dim=1))
         packed = _packed(padded, self.patch)
         values, kept = packed, []
         for level, block in enumerate(self.down):
@@ -160,8 +168,33 @@ class RatioNetwork(nn.Module):
         values = values[:, :, :k, :j, :i]
         logits = values[:, 2:]
         line, log_std = self._by_tissue(inputs, logits, time_weights)
-        log_ratio = LARGEST_LOG_RATIO * torch.tanh((line + values[:, 0]) / LARGEST_LOG_RATIO)
-        return log_ratio, log_std + torch.tanh(values[:, 1]), logits
+        return torch.stack((line, values[:, 0], log_std, torch.tanh(values[:, 1])), dim=1), logits
+
+    def at_regions(
+        self, early: Tensor, labels: Tensor, tissues: Tensor, time_weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The lines of given regions: parts of the logarithms of the ratio and of its uncertainty, each like `early`.
+
+        Parameters
+        ----------
+        early
+            Early scan of one patient, (k, j, i).
+        labels
+            Its regions, whole numbers; 0 is none.
+        tissues
+            Tissue of each label, (labels,); that of 0 is 0.
+        time_weights
+            Of the time asked for, (targets,).
+        """
+        flat = labels.reshape(-1)
+        sums = torch.zeros(len(tissues), dtype=early.dtype, device=early.device).index_add(0, flat, early.reshape(-1))
+        counts = torch.bincount(flat, minlength=len(tissues)).to(early.dtype)
+        body = sums[1:].sum() / counts[1:].sum().clamp(min=1.0)
+        relative = sums / counts.clamp(min=1.0) / body.clamp(min=1e-9)
+        excess = torch.log(relative.clamp(min=LOGARITHM_FLOOR)) - self.centre[tissues]
+        excess = torch.where(tissues > 0, excess, torch.zeros_like(excess))
+        value = (time_weights @ self.level)[tissues] + (time_weights @ self.slope)[tissues] * excess
+        return value[labels], (time_weights @ self.tissue_log_std)[tissues][labels]
 
     def _by_tissue(self, inputs: Tensor, logits: Tensor, time_weights: Tensor) -> tuple[Tensor, Tensor]:
         """The lines' part of the logarithm of the ratio and of its uncertainty, each (n, k, j, i)."""
@@ -172,6 +205,11 @@ class RatioNetwork(nn.Module):
         value = time_weights @ self.level + (time_weights @ self.slope) * excess
         spread_of = time_weights @ self.tissue_log_std
         return (share * value[:, :, None, None, None]).sum(1), (share * spread_of[:, :, None, None, None]).sum(1)
+
+
+def bounded_log_ratio(line: Tensor, free: Tensor) -> Tensor:
+    """Logarithm of the ratio from its two parts, softly held within `LARGEST_LOG_RATIO`."""
+    return LARGEST_LOG_RATIO * torch.tanh((line + free) / LARGEST_LOG_RATIO)
 
 
 def spread(field: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -> Tensor:

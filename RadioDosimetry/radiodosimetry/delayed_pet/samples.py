@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..images.regions import LabelMap
 from ..images.resampling import AIR_HU, resample_ct
 from ..images.volume import QuantitativeVolume
 from ..nuclides import Radionuclide
 from ..units import SECONDS_PER_HOUR
-from .baselines import EVERYTHING_ELSE, population_region
+from .baselines import EVERYTHING_ELSE, REMAINDER, population_region
 from .normalisation import DecayNormalisation, Normalisation, normalisation_named, normalised
 from .pairs import SerialPet
 from .ratio_inputs import RatioInputs, bounding_box, ratio_inputs, without_ct
@@ -182,6 +183,7 @@ class _RatioPatient:
     conditions: dict[float, list[float]]
     largest_total: float
     tissues_kji: NDArray[np.int16]
+    region_tissues: NDArray[np.int16]
 
 
 class RatioSamples:
@@ -190,7 +192,7 @@ class RatioSamples:
     A sample holds the coarse "channels" and "weights_k", "weights_j", "weights_i", the normalised "early" and "delayed"
     on the scan's grid, "labels", "condition", "largest_total", and the affine matrices "there" and "back" of the
     augmentation; "tissues" are those of the coarse voxels as numbers in the list `tissues`, and "time_weights" the
-    share of each target time.
+    share of each target time; "known" is 1 where the network is given the regions.
     """
 
     def __init__(
@@ -211,10 +213,12 @@ class RatioSamples:
         number, hour = self._index[index]
         patient, ratio = self._patients[number], self._settings.ratio
         channels, scale = patient.inputs.channels_ckji, 1.0
+        known = float(number % 2)
         there = np.array([[1, 0, 0], [0, 1, 0]], dtype=np.float32)
         if self._augment:
             if not self._settings.images.use_ct or rng.random() < ratio.drop_ct:
                 channels = patient.pet_only_ckji
+            known = float(rng.random() < ratio.share_known)
             scale = math.exp(rng.normal(0.0, ratio.scale_std))
             there = drawn_affine(rng, ratio.rotation_degrees, ratio.largest_zoom)
         elif not self._settings.images.use_ct:
@@ -234,6 +238,8 @@ class RatioSamples:
             "labels": patient.labels_kji,
             "region_count": len(patient.regions),
             "tissues": patient.tissues_kji,
+            "region_tissues": patient.region_tissues,
+            "known": np.float32(known),
             "time_weights": np.array(
                 time_weights(hour * SECONDS_PER_HOUR, self._settings.images.target_hours), dtype=np.float32
             ),
@@ -272,6 +278,7 @@ def _ratio_patient(
         condition,
         largest_total(early, at_s, normalisation, patient.administered_bq),
         coarse_tissues(labels[box], regions, tissues, (weights[0], weights[1], weights[2])),
+        region_tissues(regions, tissues),
     )
 
 
@@ -303,9 +310,15 @@ def coarse_tissues(
     weights: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
 ) -> NDArray[np.int16]:
     """Number of the tissue in `tissues` at the places of the coarse voxels; what is in no region is the first one."""
-    numbers = [0, *(tissues.index(name) if name in tissues else 0 for name in map(population_region, regions))]
     places = [one.argmax(axis=0) for one in weights]
-    return np.asarray(np.array(numbers, dtype=np.int16)[labels_kji[np.ix_(*places)]])
+    return np.asarray(region_tissues(regions, tissues)[labels_kji[np.ix_(*places)]])
+
+
+def region_tissues(regions: Sequence[str], tissues: Sequence[str]) -> NDArray[np.int16]:
+    """Number of the tissue of each label from 0 on; regions that no tissue is made of count as the body's remainder."""
+    rest = tissues.index(REMAINDER) if REMAINDER in tissues else 0
+    found = [tissues.index(name) if name in tissues else rest for name in map(population_region, regions)]
+    return np.array([0, *found], dtype=np.int16)
 
 
 def largest_total(
@@ -328,13 +341,21 @@ def training_labels(
     fine_body = inputs.channels_ckji[3].astype(np.float64)
     for axis, weights in enumerate(inputs.weights):
         fine_body = np.moveaxis(np.tensordot(weights.astype(np.float64), fine_body, axes=(1, axis)), 0, axis)
+    names: tuple[str, ...] = ()
     labels = np.zeros(early.geometry.shape_kji, dtype=np.int16)
-    names: list[str] = []
     if patient.labels is not None:
-        for label, name in patient.labels.names.items():
-            mask = patient.labels.array_kji == label
-            if mask.any():
-                names.append(name)
-                labels[mask] = len(names)
+        labels, names = numbered_regions(patient.labels)
     labels[(labels == 0) & (fine_body >= 0.5)] = len(names) + 1
     return labels, (*names, EVERYTHING_ELSE)
+
+
+def numbered_regions(label_map: LabelMap) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+    """Regions that have a voxel, numbered from 1, and their names."""
+    labels = np.zeros(label_map.geometry.shape_kji, dtype=np.int16)
+    names: list[str] = []
+    for label, name in label_map.names.items():
+        mask = label_map.array_kji == label
+        if mask.any():
+            names.append(name)
+            labels[mask] = len(names)
+    return labels, tuple(names)

@@ -116,6 +116,8 @@ class RatioSettings:
         Of AdamW.
     drop_ct
         Share of the training samples shown without CT, so that the model can do without; 0 where it shall need it.
+    share_known
+        Share of the training samples shown with the patient's regions, so that the model can use them and do without.
     scale_std
         Spread of the common factor (logarithm) that both scans of a training sample are multiplied by.
     rotation_degrees, largest_zoom
@@ -133,6 +135,7 @@ class RatioSettings:
     uncertainty_weight: float = 0.1
     weight_decay: float = 0.01
     drop_ct: float = 0.3
+    share_known: float = 0.5
     scale_std: float = 0.1
     rotation_degrees: float = 10.0
     largest_zoom: float = 0.1
@@ -140,8 +143,10 @@ class RatioSettings:
     def __post_init__(self) -> None:
         if self.features < 4 or self.features % 4 or not 1 <= self.levels <= 5 or min(self.members, self.patch) < 1:
             raise InputError("'features' must be a multiple of 4, 'levels' 1 to 5, 'members' and 'patch' at least 1.")
-        if not 1.0 <= self.grid_mm <= 50.0 or not 0 <= self.drop_ct <= 1 or not 0 <= self.largest_zoom < 0.5:
-            raise InputError("'grid_mm' must lie from 1 to 50, 'drop_ct' from 0 to 1, 'largest_zoom' from 0 to 0.5.")
+        if not 1.0 <= self.grid_mm <= 50.0 or not 0 <= self.largest_zoom < 0.5:
+            raise InputError("'grid_mm' must lie from 1 to 50 and 'largest_zoom' from 0 to 0.5.")
+        if not (0 <= self.drop_ct <= 1 and 0 <= self.share_known <= 1):
+            raise InputError("'drop_ct' and 'share_known' must lie from 0 to 1.")
         weights = self.organ_weight, self.voxel_weight, self.tissue_weight, self.uncertainty_weight, self.weight_decay
         if min(*weights, self.scale_std, self.rotation_degrees) < 0:
             raise InputError("Weights of losses, 'scale_std' and 'rotation_degrees' must not be negative.")

@@ -326,11 +326,12 @@ def _calibrated(path: Path, validation: Sequence[SerialPet], settings: DelayedPe
     if settings.network != "ratio-3d":
         return weights_path(path)
     network = load_network(path)
-    errors, spreads = organ_log_errors(network, validation, settings.images)
-    try:
-        calibration = calibrate_coverage(errors, spreads).as_dict()
-    except InputError as error:
-        _LOG.warning("The uncertainty was not calibrated: %s", error)
-        return weights_path(path)
-    _card_again, state = load_model(path, KIND)
-    return save_model(path, state, replace(card, training={**card.training, "calibration": calibration}))
+    found: dict[str, Any] = {}
+    for name, with_regions in (("calibration", False), ("calibration_with_regions", True)):
+        errors, spreads = organ_log_errors(network, validation, settings.images, with_regions)
+        try:
+            found[name] = calibrate_coverage(errors, spreads).as_dict()
+        except InputError as error:
+            _LOG.warning("The uncertainty was not calibrated: %s", error)
+    _, state = load_model(path, KIND)
+    return save_model(path, state, replace(card, training={**card.training, **found}))

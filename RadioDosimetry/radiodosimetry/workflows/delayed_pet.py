@@ -13,6 +13,8 @@ from ..errors import InputError
 from ..images.atomic import OutputTransaction, refuse_overwriting
 from ..images.dicom_pet_writer import PetSeriesDescription, injection_time_of, write_pet_series
 from ..images.readers import read_volume
+from ..images.regions import read_label_map
+from ..images.resampling import resample_labels
 from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
 from ..nuclides import Radionuclide
@@ -35,6 +37,8 @@ class SynthesisRequest:
         Of the tracer.
     ct
         CT of the session; None without.
+    labels, label_names
+        Regions of the patient, where they are known, and a table of their names; None without.
     unit
         Unit of an early scan that does not say it: one of activity concentration, or "SUV".
     weight_kg, administered_bq
@@ -53,6 +57,8 @@ class SynthesisRequest:
     times_h: tuple[float, ...]
     nuclide: str
     ct: Path | None = None
+    labels: Path | None = None
+    label_names: Path | None = None
     unit: str | None = None
     weight_kg: float | None = None
     administered_bq: float | None = None
@@ -92,8 +98,11 @@ def synthesize_files(
     report_progress(progress, 0.0, "reading the early scan")
     early = read_early_scan(request)
     ct = None if request.ct is None else read_volume(request.ct, Quantity.CT_NUMBER)
+    labels = None
+    if request.labels is not None:
+        labels = resample_labels(read_label_map(request.labels, request.label_names), early.geometry)
     made = synthesize(
-        request.model, early, early_time_s, times_s, request.nuclide, ct,
+        request.model, early, early_time_s, times_s, request.nuclide, ct, labels=labels,
         administered_bq=request.administered_bq, device=request.device, progress=PartialProgress(progress, 0.1, 0.9),
     )  # fmt: skip
     with output_folder(Path(output)):
@@ -138,7 +147,7 @@ def output_names(times_h: Sequence[float], with_uncertainty: bool = True) -> lis
 
 def _write(made: DelayedPet, request: SynthesisRequest, output: Path) -> list[Path]:
     names = [output / name for name in output_names(request.times_h)]
-    refuse_overwriting(names, [request.early, request.ct])
+    refuse_overwriting(names, [request.early, request.ct, request.labels])
     paths: list[Path] = []
     folders = [output / f"pet_{hours:g}h_dicom" for hours in request.times_h] if request.dicom else []
     for folder in folders:
