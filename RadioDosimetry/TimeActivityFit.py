@@ -324,6 +324,7 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         from RadioDosimetryLib.timeActivityKept import fitsFromTable
         from RadioDosimetryLib.timeActivityResults import organsByName
         from RadioDosimetryLib.timeActivityTasks import organDoseTask, patientInput
+        from RadioDosimetryLib.volumes import refuseInputAsOutput
 
         fits = fitsFromTable(fitsTableNode)
         isPatient, isFile = phantom == SValueSource.PATIENT.value, phantom == SValueSource.FILE.value
@@ -337,6 +338,7 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
             organs, None if isPatient or isFile else phantom, patient, sValuesFile if isFile else None, sValuesUnit,
             massesFile, lesions, bed,
         )  # fmt: skip
+        refuseInputAsOutput(tableNode, (fitsTableNode,))
         return organDoseTask(fits, options, tableNode).run(progress)[0]
 
     def timeIntegratedActivity(

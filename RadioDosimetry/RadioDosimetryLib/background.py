@@ -127,6 +127,10 @@ class BackgroundRun:
         self._stopTimer()
         onFinished, result, error = self._onFinished, self._result, self._error
         self._thread = self._onFinished = self._onProgress = self._result = self._error = None
+        if self._cancelled and error is None:  # the work ended before it looked
+            from radiodosimetry.errors import CancelledError
+
+            error = CancelledError("Cancelled by the user.")
         if onFinished is not None:
             onFinished(None if error is not None else result, error)
 

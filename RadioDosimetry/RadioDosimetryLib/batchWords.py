@@ -73,7 +73,10 @@ FILES: Mapping[str, Mapping[str, FileRole]] = {
     "cohort": {},
     "report": {"case": _FOLDER},
     "doctor": {"--models": _FOLDER},
-    "synthesize": {"--model": _MODEL, "--early": _ACTIVITY, "--ct": _CT, "--output": _FOLDER_OUT},
+    "synthesize": {
+        "--model": _MODEL, "--early": _ACTIVITY, "--ct": _CT, "--labels": _REGIONS, "--label-names": _TABLE,
+        "--output": _FOLDER_OUT,
+    },
     "simulate": {"--ct": _CT, "--labels": _REGIONS, "--label-names": _TABLE, "--output": _FOLDER_OUT},
     "train": {"--data": _FOLDER, "--config": _TEXT, "--output": _FOLDER_OUT},
     "evaluate": {"--model": _MODEL, "--data": _FOLDER, "--output": _FOLDER_OUT},

@@ -92,6 +92,7 @@ def lutetiumNodes(hours: Sequence[float] = LUTETIUM_HOURS, voxelMm: float = 4.0)
         vtkMRMLScalarVolumeNode with CT numbers [HU]; list of those with activity concentration [Bq/mL present at the
         time of the scan]; vtkMRMLSegmentationNode.
     """
+    _ensurePackages()
     with _waitCursor():
         scans = _scans(voxelMm, "lu177-dotatate", LUTETIUM_BQ, tuple(hours), SPECT_FWHM_MM, SPECT_NOISE_BQ_PER_ML)
         return _nodes(voxelMm, scans, [f"Patient Lu-177 {at:g} h" for at in hours])
@@ -99,6 +100,7 @@ def lutetiumNodes(hours: Sequence[float] = LUTETIUM_HOURS, voxelMm: float = 4.0)
 
 def copperNodes(voxelMm: float = 4.0):
     """CT, Cu-64 antibody PET at `COPPER_HOURS` and the segmentation of the sample patient; as `lutetiumNodes`."""
+    _ensurePackages()
     with _waitCursor():
         scans = _scans(voxelMm, "cu64-antibody", COPPER_BQ, COPPER_HOURS, PET_FWHM_MM, PET_NOISE_BQ_PER_ML)
         return _nodes(voxelMm, scans, [f"Patient Cu-64 PET {at:g} h" for at in COPPER_HOURS])
@@ -195,6 +197,15 @@ def _regions(anatomy: Anatomy) -> list[Region]:
     smallest_ml = np.pi / 6 * RESOLVED_VOXELS**3 * anatomy.ct.geometry.voxel_volume_ml
     resolved = [name for name in anatomy.lesions if anatomy.volumes_ml[name] >= smallest_ml]
     return [found[name] for name in (*_ORGAN_COLORS, *resolved) if name in found]
+
+
+def _ensurePackages() -> None:
+    """Have the packages installed that make the patient, with the user's leave where there is a user to ask."""
+    from slicer.util import mainWindow
+
+    from .requirements import ensureRequirements
+
+    ensureRequirements(interactive=mainWindow() is not None)
 
 
 def _waitCursor():

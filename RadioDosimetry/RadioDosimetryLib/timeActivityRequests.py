@@ -15,6 +15,7 @@ from .timeActivityScans import ImageUnits
 from .timeActivitySeries import Series
 from .timeActivityTasks import Task, measurementTask, organDoseTask, patientInput, tiaTask
 from .timeActivityWork import FitOptions, MeasurementOptions
+from .volumes import refuseInputAsOutput
 
 
 def seriesOf(parameters) -> Series:
@@ -108,6 +109,7 @@ def organTask(parameters) -> Task:
         bedOf(parameters) if parameters.bed else None,
     )
     beside = parameters.scanNodes[0] if len(parameters.scanNodes) else None
+    refuseInputAsOutput(parameters.organDoseTable, (parameters.fitsTable, parameters.curvesTable))
     return organDoseTask(fits, options, parameters.organDoseTable, beside)
 
 

@@ -134,10 +134,16 @@ def tiaTask(
     Task
         Its node: the volume [Bq s/mL].
     """
+    from radiodosimetry.errors import InputError
+
     from .volumes import nodeFromVolume, refuseInputAsOutput
 
     for output in (volumeNode, uncertaintyNode):
         refuseInputAsOutput(output, series.inputs())
+    if volumeNode is not None and volumeNode is uncertaintyNode:
+        raise InputError(
+            f"'{volumeNode.GetName()}' is chosen for the map and for its uncertainty; choose another volume for one."
+        )
     scans = series.scans()
     regions: Sequence[Region] = ()
     if method == "organ-shape":

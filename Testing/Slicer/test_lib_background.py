@@ -89,6 +89,16 @@ def test_a_cancelled_run_ends_in_the_core_error_for_it() -> None:
     assert isinstance(error, CancelledError)
 
 
+def test_a_run_that_ends_before_it_hears_of_the_cancel_is_cancelled_all_the_same() -> None:
+    run, told = BackgroundRun(), Told()
+    run.start(lambda progress: "well", told.finished)
+    run.cancel()
+    assert run.wait(LONGEST_S)
+    ((result, error),) = told.ends
+    assert result is None
+    assert isinstance(error, CancelledError)
+
+
 def test_a_second_run_is_refused_while_one_is_under_way() -> None:
     run, told = BackgroundRun(), Told()
     run.start(_until_cancelled, told.finished)

@@ -62,11 +62,14 @@ def test_a_lesion_takes_up_antibody_from_one_hour_to_a_day(scene: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["VoxelDose", "TimeActivityFit", "DelayedPETSynthesis"])
-def test_every_module_offers_the_patient_in_sample_data(scene: Any, name: str) -> None:
+def test_every_module_offers_the_patient_in_sample_data(
+    scene: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import importlib
     from pathlib import Path
 
     module = importlib.import_module(name)
+    monkeypatch.setattr(slicer.modules, "sampleDataSources", {}, raising=False)
     module.registerSampleData()
     sources = [s for s in slicer.modules.sampleDataSources["RadioDosimetry"] if name in Path(s.thumbnailFileName).stem]
     assert [source.sampleName.split(":")[0] for source in sources] == ["Virtual patient"]

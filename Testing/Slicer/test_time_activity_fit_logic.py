@@ -261,6 +261,8 @@ def test_curves_and_fits_survive_a_scene_file(torso: SimpleNamespace, logic: Any
         torso.rows, torso.segmentation, administeredActivityMBq=GIVEN_MBQ, calibrationUncertaintyPercent=5.0
     )
     fits = logic.fitCurves(curves, model="mono")
+    with pytest.raises(InputError, match="is an input and is not overwritten"):
+        logic.organDoses(fits, tableNode=fits)
     before = _columns(logic.organDoses(fits))
     measured = curvesFromTable(curves)[0]
     for node in torso.scans:
@@ -337,8 +339,13 @@ def test_a_table_without_our_curves_is_refused(scene: Any, logic: Any) -> None:
 
 
 def test_an_input_is_never_overwritten(torso: SimpleNamespace, logic: Any) -> None:
+    import slicer
+
     with pytest.raises(InputError, match="is an input and is not overwritten"):
         logic.timeIntegratedActivity(torso.rows, volumeNode=torso.scans[0])
+    output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Both")
+    with pytest.raises(InputError, match="'Both' is chosen for the map and for its uncertainty"):
+        logic.timeIntegratedActivity(torso.rows, volumeNode=output, uncertaintyNode=output)
 
 
 def test_every_choice_of_the_panel_is_one_of_the_core(application: Any) -> None:
