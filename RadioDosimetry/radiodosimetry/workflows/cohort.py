@@ -11,7 +11,7 @@ from ..errors import FileFormatError, InputError, RadioDosimetryError
 from ..processors import core_count, limited_cores
 from ..progress import Progress, report_progress
 from .case import run_case
-from .case_settings import case_file_of, read_case
+from .case_settings import RESULTS_FOLDER, case_file_of, read_case
 from .cohort_tables import write_cohort
 from .output_folder import output_folder
 
@@ -50,7 +50,7 @@ class CaseOutcome:
     @property
     def results(self) -> Path:
         """Folder of the case's results."""
-        return self.path.parent / "results"
+        return self.path.parent / RESULTS_FOLDER
 
 
 @dataclass(frozen=True)
