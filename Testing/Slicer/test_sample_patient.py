@@ -29,13 +29,15 @@ def test_four_scans_come_within_ten_seconds_with_organs_and_lesions(scene: Any) 
 
 
 def test_the_images_hold_the_activity_that_was_given_and_fall_with_time(scene: Any) -> None:
-    from RadioDosimetryLib.samplePatient import LUTETIUM_BQ, lutetiumNodes
+    from radiodosimetry.virtual_patients.sample_patient import LUTETIUM_SPECT
+    from RadioDosimetryLib.samplePatient import lutetiumNodes
     from RadioDosimetryLib.volumes import volumeFromNode
 
     _ct, scans, _segmentation = lutetiumNodes((4.0, 24.0, 168.0), 8.0)
     volumes = [volumeFromNode(node) for node in scans]
     totals = [float(volume.array_kji.sum()) * volume.geometry.voxel_volume_ml for volume in volumes]
-    assert LUTETIUM_BQ > totals[0] > totals[1] > totals[2] > 0.01 * LUTETIUM_BQ
+    given = LUTETIUM_SPECT.administered_bq
+    assert given > totals[0] > totals[1] > totals[2] > 0.01 * given
     assert (volumes[1].time - volumes[0].time).total_seconds() == pytest.approx(20 * 3600.0)
     assert volumes[0].record.parameters["injection_time"]
 
