@@ -135,7 +135,7 @@ def test_pet_resolution_is_that_of_detector_and_filter() -> None:
         profile = near.sum(axis=tuple(other for other in range(3) if other != axis))
         place = 2.0 * (np.arange(len(profile)) - len(profile) // 2)
         fwhm_mm = 2.355 * np.sqrt(np.sum(profile * place**2) / profile.sum())
-        assert fwhm_mm == pytest.approx(np.hypot(5.0, 3.0), rel=0.08)
+        assert fwhm_mm == pytest.approx(np.hypot(5.0, 5.0), rel=0.08)
 
 
 def test_scatter_kernel_holds_the_closed_form_of_one_scattering() -> None:
