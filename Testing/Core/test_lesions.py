@@ -28,7 +28,7 @@ def test_lesions_have_the_s_value_of_their_sphere_and_see_nobody() -> None:
     assert np.array_equal(table.s_gy_per_bq_s[:2, :2], organs().s_gy_per_bq_s)
     assert table.value("tumour1", "tumour1") == sphere_s_value("Lu-177", 12.0).s_gy_per_bq_s
     assert table.value("tumour2", "tumour1") == table.value("liver", "tumour1") == table.value("tumour1", "liver") == 0
-    assert "spheres on their own: tumour1, tumour2" in table.record.warnings[0]
+    assert "spheres on their own (tumour1, tumour2)" in table.record.warnings[0]
 
 
 def test_the_alpha_part_of_a_lesion_is_what_stays_where_it_is() -> None:

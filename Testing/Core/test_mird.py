@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -110,6 +111,22 @@ def test_a_remainder_below_zero_counts_as_none_and_is_told() -> None:
     assert doses.dose_gy_per_bq[0] == 0.0
     assert doses.dose_gy_per_bq[1] > 0.0
     assert any("below zero and counts as 0 for liver" in warning for warning in doses.record.warnings)
+
+
+def test_what_all_residence_times_share_adds_up_over_the_sources() -> None:
+    """A calibration that is 5 % too high makes every dose 5 % too high, however many sources it comes from."""
+    times = {"liver": ResidenceTime(100.0, 5.0), "spleen": ResidenceTime(300.0, 15.0)}
+    table = dataclasses.replace(small_table(), std_gy_per_bq_s=np.zeros((3, 3)))
+    shared = organ_doses(times, table, common_relative_std=0.05)
+    np.testing.assert_allclose(shared.std_gy_per_bq, 0.05 * shared.dose_gy_per_bq, rtol=1e-12)
+    apart = organ_doses(times, table)
+    np.testing.assert_allclose(apart.std_gy_per_bq[0], math.hypot(4.0 * 5.0, 0.5 * 15.0), rtol=1e-12)
+    # Half of the variance of one is its own.
+    mixed = {"liver": ResidenceTime(100.0, 5.0 * math.sqrt(2.0)), "spleen": ResidenceTime(300.0, 15.0)}
+    found = organ_doses(mixed, table, common_relative_std=0.05).std_gy_per_bq[0]
+    assert found == pytest.approx(math.hypot(4.0 * 5.0, 0.05 * (400.0 + 150.0)), rel=1e-12)
+    with pytest.raises(InputError, match="common relative uncertainty must be zero or more, found -0.1"):
+        organ_doses(times, table, common_relative_std=-0.1)
 
 
 def test_a_remainder_needs_masses() -> None:

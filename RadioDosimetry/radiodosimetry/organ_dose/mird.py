@@ -123,6 +123,7 @@ def organ_doses(
     residence_times: Mapping[str, ResidenceTime],
     s_values: SValueTable,
     administered_bq: float | None = None,
+    common_relative_std: float = 0.0,
 ) -> OrganDoseTable:
     """Absorbed doses of all targets of an S-value table.
 
@@ -135,19 +136,23 @@ def organ_doses(
         S-values of the nuclide.
     administered_bq
         Administered activity [Bq], for doses in Gy.
+    common_relative_std
+        Part of the residence times' relative standard uncertainties that is the same error in all of them, such as
+        that of the calibration: it adds up over the sources, where the rest adds in quadrature.
 
     Returns
     -------
     OrganDoseTable
-        Doses, their uncertainty and the sources' shares. The uncertainty takes residence times and S-values as
-        independent of each other.
+        Doses, their uncertainty and the sources' shares. The uncertainty takes S-values, and what the residence times
+        do not share, as independent of each other.
 
     Raises
     ------
     RegionError
         A source the table has not (the text offers the nearest), or one that is named twice.
     InputError
-        No source, an administered activity that is not positive, or a remainder without the masses it needs.
+        No source, an administered activity that is not positive, a common uncertainty below zero, or a remainder
+        without the masses it needs.
 
     References
     ----------
@@ -155,13 +160,17 @@ def organ_doses(
     """
     if administered_bq is not None and not (math.isfinite(administered_bq) and administered_bq > 0):
         raise InputError(f"The administered activity must be above 0 Bq, found {administered_bq:g}; correct it.")
+    if not (math.isfinite(common_relative_std) and common_relative_std >= 0):
+        raise InputError(f"The common relative uncertainty must be zero or more, found {common_relative_std}.")
     times = _times_by_source(residence_times, s_values)
     sources = tuple(times)
     columns = _columns_of(sources, s_values)
     seconds = np.array([times[name].value_s for name in sources])
     stds_s = np.array([times[name].std_s for name in sources])
     contributions = columns.s * seconds
-    variance = (columns.s**2 * stds_s**2 + columns.std**2 * seconds**2).sum(axis=1)
+    own_variance_s2 = np.maximum(stds_s**2 - (common_relative_std * seconds) ** 2, 0.0)
+    variance = (columns.s**2 * own_variance_s2 + columns.std**2 * seconds**2).sum(axis=1)
+    variance += (common_relative_std * contributions.sum(axis=1)) ** 2
     record = Record(
         "organ absorbed doses by the MIRD sum",
         parameters={
@@ -169,6 +178,7 @@ def organ_doses(
             "administered_bq": administered_bq,
             "residence_times_s": {name: time.value_s for name, time in times.items()},
             "residence_time_stds_s": {name: time.std_s for name, time in times.items()},
+            "common_relative_std": common_relative_std,
             "s_values": s_values.record.as_dict(),
         },
         inputs=s_values.record.inputs,
@@ -250,7 +260,9 @@ def _columns_of(sources: Sequence[str], s_values: SValueTable) -> _Columns:
     place = list(sources).index(REMAINDER)
     body, others, body_g, masses_g = _parts_of_body(sources, s_values)
     plain = remainder_column(s_values.s_gy_per_bq_s, body, others, body_g, masses_g)
-    negative = [target for target, value in zip(s_values.targets, plain, strict=True) if value < 0]
+    # A lesion gets nothing from the body by definition: there is no S-value to be wrong.
+    known = s_values.s_gy_per_bq_s[:, body] > 0
+    negative = [target for target, value, has in zip(s_values.targets, plain, known, strict=True) if has and value < 0]
     s[:, place] = np.maximum(plain, 0.0)
     left_g = body_g - sum(masses_g)
     weights = np.array([body_g, *masses_g]) / left_g

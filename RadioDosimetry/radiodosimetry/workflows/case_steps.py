@@ -183,6 +183,7 @@ def organ_dose_step(case: Case, results: Path, progress: Progress | None) -> lis
         s_values,
         asked.alpha_weight,
         lesion_masses_g=sources.lesion_masses_g,
+        common_relative_std=case.regions.calibration_std_percent / 100.0,
     )
     record = made.doses.record.with_inputs(fits=file_identity(results / "fits" / "fits.json"))
     record = record.with_parameters(regions_of_organs=sources.regions_of_organs).with_warnings(*sources.warnings)

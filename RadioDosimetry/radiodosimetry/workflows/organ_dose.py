@@ -53,6 +53,7 @@ def compute_organ_doses(
     radiobiology: Mapping[str, Radiobiology] | None = None,
     fates: FateMatrix | None = None,
     lesion_masses_g: Mapping[str, float] | None = None,
+    common_relative_std: float = 0.0,
 ) -> OrganDoseResult:
     """Organ absorbed doses, effective dose and BED from residence times.
 
@@ -79,6 +80,8 @@ def compute_organ_doses(
         Which daughters of a chain leave which organs; in place if None.
     lesion_masses_g
         Regions that are no organs to their masses [g]: spheres with a dose of their own.
+    common_relative_std
+        See `organ_doses`.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def compute_organ_doses(
         The nuclide is not in the decay dataset.
     """
     table = with_lesions(_s_values(nuclide, phantom, organ_masses_g, s_values, fates), lesion_masses_g or {})
-    doses = organ_doses(residence_times, table, administered_bq)
+    doses = organ_doses(residence_times, table, administered_bq, common_relative_std)
     if alpha_weight is not None:
         doses.weighted_dose_gy_per_bq(alpha_weight)
     bed = None if radiobiology is None else _bed_gy(doses, radiobiology)
