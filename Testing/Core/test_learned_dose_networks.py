@@ -21,7 +21,7 @@ from radiodosimetry.learned_dose.bootstrap import bootstrap, mean, reduction_per
 from radiodosimetry.learned_dose.dblurdosenet import PUBLISHED_PARAMETER_COUNT, DblurDoseNet
 from radiodosimetry.learned_dose.declared import grid_of_spacing
 from radiodosimetry.learned_dose.dose_model import load_dose_model
-from radiodosimetry.learned_dose.edges import edge_mask
+from radiodosimetry.voxel_dose.edges import edge_mask
 from radiodosimetry.learned_dose.initialisation import parameter_count
 from radiodosimetry.learned_dose.losses import dose_loss
 from radiodosimetry.learned_dose.measures import ensemble_noise_percent, group_of
@@ -32,6 +32,7 @@ from radiodosimetry.learned_dose.training_config import (
     DblurTrainingConfig,
     LossSettings,
     PatchSampling,
+    SliceSampling,
     UNetTrainingConfig,
 )
 from radiodosimetry.learning.configuration import read_config
@@ -68,7 +69,7 @@ def test_untrained_networks_give_their_base_and_the_ablation_without_it_gives_ze
     volume = torch.rand(1, 1, 16, 16, 16)
     for head in HEADS:
         network = ResidualUNet3D(UNetArchitecture(("density",), levels=2, features=4, head=head)).eval()
-        assert torch.equal(network(volume, volume, volume, volume + 1), volume)
+        assert torch.equal(network(volume, volume, volume, volume + 1, volume / 2), volume)
 
 
 def test_the_unet_doubles_its_features_at_each_level_and_normalises_the_encoder_alone() -> None:
@@ -107,10 +108,16 @@ def test_the_kernel_head_moves_energy_between_neighbours_and_is_linear_in_activi
 def test_losses_are_weighted_means_without_the_margin() -> None:
     dose, label = torch.full((1, 1, 6, 6, 6), 3.0), torch.ones(1, 1, 6, 6, 6)
     dose[..., 0] = 100.0
-    weight = torch.ones_like(label)
-    assert float(dose_loss(dose, label, weight, LossSettings("l1", margin=1))) == pytest.approx(2.0)
-    assert float(dose_loss(dose, label, weight, LossSettings("mse", margin=2))) == pytest.approx(4.0)
-    assert float(dose_loss(dose, label, weight, LossSettings("relative-l1", 1.0, margin=1))) == pytest.approx(1.0)
+    weight, base = torch.ones_like(label), torch.full_like(label, 3.0)
+    for settings, expected in (
+        (LossSettings("l1", margin=1), 2.0),
+        (LossSettings("mse", margin=2), 4.0),
+        (LossSettings("relative-l1", 1.0, margin=1), 0.5),
+        (LossSettings("relative-mse", 1.0, margin=1), 0.25),
+        (LossSettings("relative-huber", 1.0, huber_width=2.0, margin=1), 0.5 * 0.5**2 / 2.0),
+        (LossSettings("relative-huber", 1.0, huber_width=0.2, margin=1), 0.5 - 0.2 / 2),
+    ):
+        assert float(dose_loss(dose, label, weight, base, settings)) == pytest.approx(expected)
 
 
 def test_edges_are_two_voxels_on_both_sides_of_lung_and_bone_but_not_of_the_skin() -> None:
@@ -151,6 +158,10 @@ def test_maps_are_free_of_the_amount_of_activity_and_slices_are_padded_by_repeti
         (lambda: DblurArchitecture(residual=False, head="scale"), "needs residual = true"),
         (lambda: UNetTrainingConfig(UNetArchitecture(levels=6), PatchSampling(patch=48)), "multiple of 32"),
         (lambda: LossSettings(edge_weight=0.0), "above 0"),
+        (lambda: DblurArchitecture(head="kernel"), "head 'kernel' is unknown; expected one of add, scale, log-ratio"),
+        (lambda: PatchSampling(edge_share=0.6, dose_share=0.5), "together are at most 1"),
+        (lambda: PatchSampling(activity_scale=0.5), "'activity_scale' must be at least 1, found 0.5"),
+        (lambda: SliceSampling(shifted_share=1.5), "'shifted_share' is a share"),
     ],
 )  # fmt: skip
 def test_settings_that_make_no_network_are_refused(make: object, text: str) -> None:

@@ -15,9 +15,10 @@ from radiodosimetry.errors import CancelledError, InputError, MissingDependencyE
 from radiodosimetry.images.regions import write_label_map
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.images.writers import write_volume
+from radiodosimetry.media import segment_media
 from radiodosimetry.provenance import file_identity
 from radiodosimetry.units import Quantity
-from radiodosimetry.virtual_patients import centred_geometry, simulation, torso_patient, virtual_patient
+from radiodosimetry.virtual_patients import centred_geometry, dose_labels, simulation, torso_patient, virtual_patient
 from radiodosimetry.virtual_patients.dataset import MANIFEST, read_dataset
 from radiodosimetry.virtual_patients.dose_labels import dose_label
 from radiodosimetry.virtual_patients.pet import PetSettings
@@ -25,6 +26,7 @@ from radiodosimetry.virtual_patients.pytomography_import import pytomography_mod
 from radiodosimetry.virtual_patients.simulation import simulate_dataset
 from radiodosimetry.virtual_patients.simulation_settings import SimulationSettings
 from radiodosimetry.virtual_patients.spect import SpectSettings
+from radiodosimetry.voxel_dose.edges import edge_mask
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,6 +178,7 @@ def test_settings_that_cannot_be_are_refused() -> None:
         ({"scan_hours": (24.01, 24.02)}, "a tenth of an hour apart"),
         ({"scan_dose_hour": 5.0}, "expected one of 24, 96 h"),
         ({"histories": 5}, "expected 10000 or more, or 0"),
+        ({"voxel_uncertainty": 0.0}, "must lie between 0.1 and 100 %, found 0 %"),
         ({"ct": Path("ct.nii.gz")}, "needs a CT and a label map; give both"),
         ({"deformation": 9.0}, "must lie between 0 and 4"),
         ({"spacing_mm": (4.0, 4.0, 0.0)}, "three lengths from 0.2 to 50 mm"),
@@ -244,6 +247,42 @@ def test_levels_of_activity_do_not_bias_the_dose() -> None:
         tia.with_array(2 * array), ct, "Lu-177", {"hot": hot, "cool": cool}, 200_000, seed=1
     ).dose.array_kji
     np.testing.assert_allclose(doubled, 2 * label.dose.array_kji, rtol=1e-5)
+
+
+def test_histories_go_where_lung_edges_lack_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dose_labels, "PILOT_HISTORIES", 100_000)
+    monkeypatch.setattr(dose_labels, "TARGET_REGION_UNCERTAINTY", 0.01)
+    grid = centred_geometry((12, 12, 12), (6.0, 6.0, 6.0))
+    hu = np.zeros(grid.shape_kji, np.int16)
+    hu[:, :, :4] = -750
+    activity = np.full(grid.shape_kji, 1e6, np.float32)
+    liver = np.zeros(grid.shape_kji, bool)
+    liver[4:8, 4:8, 8:11] = True
+    activity[liver] = 2e8
+    ct = QuantitativeVolume(hu, grid, Quantity.CT_NUMBER)
+    tia = QuantitativeVolume(activity, grid, Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION)
+    masks = {"liver": liver, "left_lung": hu < -500}
+    edges = edge_mask(segment_media(ct, bands=None).density_kji, masks)
+    assert activity[edges].max() < 0.01 * activity.max()  # too little dose for a target of its own
+    alone = dose_label(tia, ct, "Lu-177", masks, None, 3, voxel_uncertainty=0.08)
+    label = dose_label(tia, ct, "Lu-177", {**masks, "edges": edges}, None, 3, voxel_uncertainty=0.08, always=["edges"])
+    for name in ("liver", "edges"):
+        assert label.voxel_uncertainty_of_regions[name] < 0.08
+        # twenty batches know the error of a mean to 16 %, and the pilot's as badly
+        assert label.uncertainty_of_regions[name] < 1.5 * dose_labels.TARGET_REGION_UNCERTAINTY
+    without = float(np.sqrt(np.mean(alone.uncertainty.array_kji[edges] ** 2)))
+    assert without > 2 * label.voxel_uncertainty_of_regions["edges"]
+
+
+def test_every_target_is_met_by_the_histories_asked_for() -> None:
+    variances = np.array([[4e-4, 1e-6, 0.0], [1e-5, 9e-2, 2e-3], [0.0, 1e-9, 1e-9]])
+    wanted = np.array([4e-4, 4e-4, 4e-6])
+    powers = np.array([1.4, 1.4, 1.0])
+    factors = dose_labels.needed_factors(variances, wanted, powers)
+    after = (variances * factors ** -powers[:, None]).sum(axis=1)
+    assert (after <= wanted * (1 + 1e-9)).all()
+    assert after[1] == pytest.approx(wanted[1], rel=0.2)
+    assert factors[0] < 3 < factors[2] < factors[1]
 
 
 def test_no_scheduler_answers_in_words(tmp_path: Path) -> None:

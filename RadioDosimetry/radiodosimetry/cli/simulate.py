@@ -71,7 +71,15 @@ def _add_work_options(parser: argparse.ArgumentParser) -> None:
         "--histories",
         type=_histories,
         metavar="H",
-        help="Monte Carlo histories per dose map; as many as 2 %% per voxel need if left out, 0 for no dose maps",
+        help="Monte Carlo histories per dose map; as many as --voxel-uncertainty needs if left out, 0 for no dose maps",
+    )
+    group.add_argument(
+        "--voxel-uncertainty",
+        type=positive_number,
+        default=2.0,
+        metavar="PERCENT",
+        help="standard uncertainty of a voxel's dose, root mean square over each region and near lung and bone "
+        "(default: 2); ignored with --histories",
     )
     group.add_argument("--workers", type=positive_count, default=1, metavar="W", help="patients made side by side")
     group.add_argument(
@@ -126,6 +134,7 @@ def _settings(arguments: argparse.Namespace) -> SimulationSettings:
         scan_hours=arguments.scan_hours,
         spacing_mm=arguments.spacing_mm,
         histories=arguments.histories,
+        voxel_uncertainty=arguments.voxel_uncertainty / 100,
         ct=arguments.ct,
         labels=arguments.labels,
         label_names=arguments.label_names,

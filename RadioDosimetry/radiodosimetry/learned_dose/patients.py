@@ -22,9 +22,9 @@ from ..media import MediaMap, segment_media
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..units import Quantity
+from ..voxel_dose.edges import edge_mask
 from ..voxel_dose.sources import EmissionSource
 from .bases import base_dose, base_settings
-from .edges import edge_mask
 from .patient_maps import PatientMaps, patient_maps
 
 if TYPE_CHECKING:

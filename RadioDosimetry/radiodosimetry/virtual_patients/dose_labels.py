@@ -3,15 +3,18 @@
 Sources are drawn in proportion to activity, so that background voxels, most of the body, would get few histories of
 their own. Here the activity is cut into levels a factor of four apart and each level run apart: electrons and positrons
 get histories in proportion to Σ √activity of their level, photons a share of their own. Doses and variances add.
+Where a target is set instead of a number, electrons born in the regions of interest (or next to them) are run apart
+from the others as well, and a pilot run says how many histories each part needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from ..errors import InputError
 from ..images.volume import QuantitativeVolume
@@ -22,8 +25,17 @@ from ..units import Quantity
 from ..voxel_dose.monte_carlo import MonteCarloDose, monte_carlo_dose
 from ..voxel_dose.sources import EmissionSource
 
+Mask = NDArray[np.bool_]
+
 TARGET_VOXEL_UNCERTAINTY = 0.02
-"""Relative standard uncertainty of a voxel where no number of histories is asked for."""
+"""Relative standard uncertainty of a voxel where no number of histories is asked for.
+
+Relative to the voxel's own dose, root mean square over a region: noise then adds no more than about this to the
+region's root mean square error.
+"""
+
+TARGET_REGION_UNCERTAINTY = 0.002
+"""Relative standard uncertainty of a region's mean dose where no number of histories is asked for."""
 
 PILOT_HISTORIES = 4_000_000
 """Histories of the run that finds out how many the target takes."""
@@ -38,6 +50,9 @@ Measured from 4 to 20 million histories of Lu-177 in a torso of 4 mm voxels: 0.6
 liver.
 """
 
+REGION_NOISE_EXPONENT = 0.5
+"""Power of the histories with which the uncertainty of a region's mean falls: no faster than independent histories."""
+
 LEVEL_RATIO = 4.0
 MOST_LEVELS = 6
 """Activity more than 4⁵ below the highest is one level."""
@@ -45,14 +60,11 @@ MOST_LEVELS = 6
 PHOTON_SHARE = 0.1
 """Share of the histories that photons of the nuclide get where it emits charged particles as well."""
 
-FEWEST_PER_LEVEL = 2_000
-"""Histories of the smallest level."""
+FEWEST_PER_STRATUM = 2_000
+"""Histories of the smallest stratum."""
 
 DOSED_SHARE = 0.01
 """Regions with dose have at least this share of the highest region's mean dose."""
-
-LIGHT_G_PER_CM3 = 0.5
-"""Regions lighter than this on average (lungs) are left out of the target: their voxels hold little mass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +96,13 @@ def dose_label(
     tia: QuantitativeVolume,
     ct: QuantitativeVolume,
     nuclide: str,
-    masks: Mapping[str, NDArray[np.bool_]],
+    masks: Mapping[str, Mask],
     histories: int | None,
     seed: int,
     progress: Progress | None = None,
+    *,
+    voxel_uncertainty: float = TARGET_VOXEL_UNCERTAINTY,
+    always: Collection[str] = (),
 ) -> DoseLabel:
     """Dose of a time-integrated activity by Monte Carlo.
 
@@ -100,13 +115,18 @@ def dose_label(
     nuclide
         Name of the nuclide.
     masks
-        Regions whose voxels shall reach `TARGET_VOXEL_UNCERTAINTY` where they have dose; all get statistics.
+        Regions that shall reach `voxel_uncertainty` and `TARGET_REGION_UNCERTAINTY` where they have dose; all get
+        statistics.
     histories
-        Number of histories; if None as many as the target takes.
+        Number of histories; if None as many as the targets take, `MOST_HISTORIES` at most.
     seed
         Names the random numbers; the result is the same on any number of cores.
     progress
         Told the share of the work done.
+    voxel_uncertainty
+        Relative standard uncertainty that voxels shall have; ignored where histories are given.
+    always
+        Regions that the targets hold for however little dose they have.
 
     Raises
     ------
@@ -121,14 +141,15 @@ def dose_label(
     source = EmissionSource.from_nuclide(Radionuclide(nuclide))
     work = _Work(tia, media, source, seed, {name: mask for name, mask in masks.items() if mask.any()})
     if histories is None:
-        pilot = work.run(PILOT_HISTORIES, 0, PartialProgress(progress, 0.0, 0.1))
-        worst = max(_of_regions_with_dose(pilot, media, masks), default=TARGET_VOXEL_UNCERTAINTY)
-        wanted = PILOT_HISTORIES * (worst / TARGET_VOXEL_UNCERTAINTY) ** (1 / NOISE_EXPONENT)
-        histories = int(np.clip(wanted, PILOT_HISTORIES, MOST_HISTORIES))
-    found = work.run(histories, 1, PartialProgress(progress, 0.1, 1.0))
+        strata = work.strata_for_targets(voxel_uncertainty, always, PartialProgress(progress, 0.0, 0.1))
+    else:
+        strata = work.strata(histories)
+    found = work.run(strata, 1, PartialProgress(progress, 0.1, 1.0))
     record = replace(
         found.first.dose.record.with_parameters(
-            histories=found.histories, levels=found.levels, level_ratio=LEVEL_RATIO, photon_share=PHOTON_SHARE
+            histories=found.histories,
+            histories_of_strata=[one.histories for one in strata],
+            level_ratio=LEVEL_RATIO,
         ),
         seed=seed,
     )
@@ -142,29 +163,49 @@ def dose_label(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Stratum:
+    """A part of the activity, with some of its emissions, that gets histories of its own.
+
+    Attributes
+    ----------
+    tia
+        Activity of the part, zero elsewhere.
+    source
+        Its emissions that are followed.
+    histories
+        How many it gets.
+    """
+
+    tia: QuantitativeVolume
+    source: EmissionSource
+    histories: int
+
+
 @dataclass(eq=False)
 class _Sum:
-    """Doses and variances of the levels run so far."""
+    """Doses and variances of the strata run so far."""
 
     dose_gy: NDArray[np.float64]
     variance_gy2: NDArray[np.float64]
     first: MonteCarloDose
     histories: int = 0
-    levels: int = 0
     region_energy: dict[str, float] = field(default_factory=dict)
-    region_variance: dict[str, float] = field(default_factory=dict)
+    region_variances: dict[str, list[float]] = field(default_factory=dict)
+    voxel_variances: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def add(self, part: MonteCarloDose, mass_g: NDArray[np.float64], masks: Mapping[str, NDArray[np.bool_]]) -> None:
+    def add(self, part: MonteCarloDose, mass_g: NDArray[np.float64], masks: Mapping[str, Mask], kept: Mask) -> None:
         dose = part.dose.array_kji.astype(np.float64)
         for name, mask in masks.items():
             energy = float(np.sum(dose[mask] * mass_g[mask]))
             error = energy * part.region_uncertainty.get(name, 0.0)
             self.region_energy[name] = self.region_energy.get(name, 0.0) + energy
-            self.region_variance[name] = self.region_variance.get(name, 0.0) + error**2
+            self.region_variances.setdefault(name, []).append(error**2)
+        variance = (dose * part.uncertainty.array_kji) ** 2
         self.dose_gy += dose
-        self.variance_gy2 += (dose * part.uncertainty.array_kji) ** 2
+        self.variance_gy2 += variance
+        self.voxel_variances.append(variance[kept].astype(np.float32))
         self.histories += part.histories
-        self.levels += 1
 
     def relative(self) -> NDArray[np.float64]:
         """Relative standard uncertainty, 1 where there is no dose."""
@@ -175,7 +216,7 @@ class _Sum:
     def of_regions(self) -> dict[str, float]:
         """Relative standard uncertainty of each region's mean dose; regions without dose are left out."""
         return {
-            name: float(np.sqrt(self.region_variance[name]) / energy)
+            name: float(np.sqrt(sum(self.region_variances[name])) / energy)
             for name, energy in self.region_energy.items()
             if energy > 0
         }
@@ -189,48 +230,119 @@ class _Work:
     media: MediaMap
     source: EmissionSource
     seed: int
-    masks: Mapping[str, NDArray[np.bool_]]
+    masks: Mapping[str, Mask]
 
-    def run(self, histories: int, purpose: int, progress: Progress | None) -> _Sum:
-        """All levels; `purpose` keeps the random numbers of pilot and result apart."""
+    def run(self, strata: Sequence[Stratum], purpose: int, progress: Progress | None, kept: Mask | None = None) -> _Sum:
+        """All strata; `purpose` keeps the random numbers of pilot and result apart, `kept` are voxels of interest."""
         from ..transport.voxels import TransportSettings
 
-        parts = self._parts(histories)
-        seeds = np.random.SeedSequence((self.seed, purpose)).generate_state(len(parts))
+        seeds = np.random.SeedSequence((self.seed, purpose)).generate_state(len(strata))
+        shape = self.tia.geometry.shape_kji
+        kept = np.zeros(shape, dtype=bool) if kept is None else kept
         total: _Sum | None = None
         mass_g = self.media.voxel_mass_g()
-        done = 0
-        for (tia, source, count), seed in zip(parts, seeds, strict=True):
-            share = PartialProgress(progress, done / histories, min((done + count) / histories, 1.0))
-            settings = TransportSettings(histories=count, seed=int(seed))
-            result = monte_carlo_dose(tia, self.media, source, settings, self.masks, share)
+        done, histories = 0, sum(one.histories for one in strata)
+        for one, seed in zip(strata, seeds, strict=True):
+            share = PartialProgress(progress, done / histories, (done + one.histories) / histories)
+            settings = TransportSettings(histories=one.histories, seed=int(seed))
+            result = monte_carlo_dose(one.tia, self.media, one.source, settings, self.masks, share)
             if total is None:
-                total = _Sum(np.zeros(tia.geometry.shape_kji), np.zeros(tia.geometry.shape_kji), result)
-            total.add(result, mass_g, self.masks)
-            done += count
+                total = _Sum(np.zeros(shape), np.zeros(shape), result)
+            total.add(result, mass_g, self.masks, kept)
+            done += one.histories
         assert total is not None
         report_progress(progress, 1.0, "Monte Carlo done")
         return total
 
-    def _parts(self, histories: int) -> list[tuple[QuantitativeVolume, EmissionSource, int]]:
-        """Activity, emissions and histories of each run."""
+    def strata(self, histories: int, near: Mask | None = None) -> list[Stratum]:
+        """Photons of all activity, and the electrons of each level, those born in `near` and elsewhere apart."""
         charged = replace(self.source, photons=(), annihilation=()) if self.source.charged else None
         photons = replace(self.source, charged=(), annihilation=(), local_energy_mev=0.0)
         if charged is None:
-            return [(self.tia, self.source, max(histories, FEWEST_PER_LEVEL))]
-        parts = []
+            return [Stratum(self.tia, self.source, max(histories, FEWEST_PER_STRATUM))]
+        found = []
         photon_histories = 0
         if photons.photons:
-            photon_histories = max(int(PHOTON_SHARE * histories), FEWEST_PER_LEVEL)
-            parts.append((self.tia, photons, photon_histories))
+            photon_histories = max(int(PHOTON_SHARE * histories), FEWEST_PER_STRATUM)
+            found.append(Stratum(self.tia, photons, photon_histories))
         activity = self.tia.array_kji.astype(np.float64)
         level = _levels(activity)
-        weights = [float(np.sqrt(activity[level == one]).sum()) for one in range(MOST_LEVELS)]
-        for one, weight in enumerate(weights):
+        parts = [level == one for one in range(MOST_LEVELS)]
+        if near is not None:
+            parts = [part & where for part in parts for where in (near, ~near)]
+        weights = [float(np.sqrt(activity[part]).sum()) for part in parts]
+        for part, weight in zip(parts, weights, strict=True):
             if weight > 0:
-                count = max(int((histories - photon_histories) * weight / sum(weights)), FEWEST_PER_LEVEL)
-                parts.append((self.tia.with_array(np.where(level == one, activity, 0.0)), charged, count))
-        return parts
+                count = max(int((histories - photon_histories) * weight / sum(weights)), FEWEST_PER_STRATUM)
+                found.append(Stratum(self.tia.with_array(np.where(part, activity, 0.0)), charged, count))
+        return found
+
+    def strata_for_targets(
+        self, voxel_uncertainty: float, always: Collection[str], progress: Progress | None
+    ) -> list[Stratum]:
+        """Strata with as many histories as a pilot run says that the targets take."""
+        of_interest = np.logical_or.reduce([np.zeros(self.tia.geometry.shape_kji, dtype=bool), *self.masks.values()])
+        strata = self.strata(PILOT_HISTORIES, binary_dilation(of_interest))
+        pilot = self.run(strata, 0, progress, of_interest)
+        factors = needed_factors(*self._targets(pilot, of_interest, voxel_uncertainty, always))
+        wanted = [factor * one.histories for factor, one in zip(factors, strata, strict=True)]
+        scale = min(1.0, MOST_HISTORIES / sum(wanted))
+        return [
+            replace(one, histories=max(int(scale * count), FEWEST_PER_STRATUM))
+            for one, count in zip(strata, wanted, strict=True)
+        ]
+
+    def _targets(
+        self, pilot: _Sum, of_interest: Mask, voxel_uncertainty: float, always: Collection[str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Relative variances of each target (row) by stratum (column), the variances wanted, and their powers."""
+        means = {name: float(pilot.dose_gy[mask].mean()) for name, mask in self.masks.items()}
+        least = DOSED_SHARE * max(means.values(), default=0.0)
+        weight = np.zeros(pilot.dose_gy.shape)
+        np.divide(1.0, pilot.dose_gy**2, out=weight, where=pilot.dose_gy > 0)
+        rows, wanted, powers = [], [], []
+        for name, mask in self.masks.items():
+            if not means[name] or (means[name] < least and name not in always):
+                continue
+            own = mask[of_interest]
+            relative = weight[mask] / mask.sum()
+            rows.append([float(np.dot(variance[own], relative)) for variance in pilot.voxel_variances])
+            wanted.append(voxel_uncertainty**2)
+            rows.append([one / pilot.region_energy[name] ** 2 for one in pilot.region_variances[name]])
+            wanted.append(TARGET_REGION_UNCERTAINTY**2)
+            powers += [2 * NOISE_EXPONENT, 2 * REGION_NOISE_EXPONENT]
+        return np.array(rows).reshape(len(rows), len(pilot.voxel_variances)), np.array(wanted), np.array(powers)
+
+
+def needed_factors(
+    variances: NDArray[np.float64], wanted: NDArray[np.float64], powers: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """By how much the histories of each stratum must grow for all targets to be met.
+
+    Parameters
+    ----------
+    variances
+        What each stratum (column) adds to the variance of each target (row) with the histories it had.
+    wanted
+        The variance that each target may have.
+    powers
+        Of the histories with which the variance of each target falls.
+
+    Returns
+    -------
+    ndarray
+        One factor per stratum: the largest that Neyman's allocation asks of it for any target. Below one where fewer
+        histories will do.
+
+    References
+    ----------
+    .. [1] Neyman, J R Stat Soc 97 (1934) 558, DOI 10.2307/2342192.
+    """
+    if not variances.size:
+        return np.ones(variances.shape[1])
+    roots = np.sqrt(variances)
+    asked = (roots * roots.sum(axis=1, keepdims=True) / wanted[:, None]) ** (1 / powers[:, None])
+    return np.asarray(asked.max(axis=0))
 
 
 def _levels(activity: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -243,19 +355,6 @@ def _levels(activity: NDArray[np.float64]) -> NDArray[np.int64]:
     steps = np.floor(np.log(highest / activity[active]) / np.log(LEVEL_RATIO))
     level[active] = np.minimum(steps, MOST_LEVELS - 1)
     return level
-
-
-def _of_regions_with_dose(pilot: _Sum, media: MediaMap, masks: Mapping[str, NDArray[np.bool_]]) -> list[float]:
-    """Root mean square voxel uncertainty of each region that the target holds for."""
-    relative = pilot.relative()
-    kept = {
-        name: mask
-        for name, mask in masks.items()
-        if mask.any() and float(media.density_kji[mask].mean()) >= LIGHT_G_PER_CM3
-    }
-    means = {name: float(pilot.dose_gy[mask].mean()) for name, mask in kept.items()}
-    highest = max(means.values(), default=0.0)
-    return [_root_mean_square(relative[kept[name]]) for name, mean in means.items() if mean >= DOSED_SHARE * highest]
 
 
 def _root_mean_square(values: NDArray[np.floating]) -> float:

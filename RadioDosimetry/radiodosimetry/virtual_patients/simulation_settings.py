@@ -12,6 +12,7 @@ from ..nuclides import Radionuclide
 from ..provenance import file_identity
 from ..units import SECONDS_PER_HOUR
 from .dataset import scan_name
+from .dose_labels import TARGET_VOXEL_UNCERTAINTY
 from .gamma_camera import PHOTOPEAKS
 from .pet import PetSettings
 from .spect import SpectSettings
@@ -62,7 +63,10 @@ class SimulationSettings:
     shape_kji
         Voxels of the parametric torso; what covers `FIELD_OF_VIEW_MM` if None. Not used with a CT.
     histories
-        Of each dose map; None takes what 2 % per voxel need; 0 leaves the dose maps out.
+        Of each dose map; None takes what `voxel_uncertainty` needs; 0 leaves the dose maps out.
+    voxel_uncertainty
+        Relative standard uncertainty that the voxels of dose maps shall have where no histories are given: root mean
+        square over each region, and near the surfaces of lung and bone.
     scan_dose_hour
         Scan whose activity is integrated by physical decay for `scan_dose`; the one nearest to a day if None.
     ct, labels, label_names
@@ -86,6 +90,7 @@ class SimulationSettings:
     spacing_mm: tuple[float, float, float] = (4.0, 4.0, 4.0)
     shape_kji: tuple[int, int, int] | None = None
     histories: int | None = None
+    voxel_uncertainty: float = TARGET_VOXEL_UNCERTAINTY
     scan_dose_hour: float | None = None
     ct: Path | None = None
     labels: Path | None = None
@@ -109,6 +114,10 @@ class SimulationSettings:
             raise InputError(f"Voxel sizes must be three lengths from 0.2 to 50 mm, found {self.spacing_mm}.")
         if self.histories is not None and self.histories != 0 and self.histories < 10_000:
             raise InputError(f"Found {self.histories} histories; expected 10000 or more, or 0 for no dose maps.")
+        if not 0.001 <= self.voxel_uncertainty <= 1:
+            raise InputError(
+                f"The uncertainty of voxels must lie between 0.1 and 100 %, found {100 * self.voxel_uncertainty:g} %."
+            )
         if not 0 <= self.deformation <= 4:
             raise InputError(f"The strength of the deformation must lie between 0 and 4, found {self.deformation:g}.")
         if self.misregistration_mm is not None and not 0 <= self.misregistration_mm <= 50:
@@ -203,6 +212,7 @@ class SimulationSettings:
             "spacing_mm": list(self.spacing_mm),
             "shape_kji": None if self.used_shape_kji is None else list(self.used_shape_kji),
             "histories": self.histories,
+            "voxel_uncertainty": self.voxel_uncertainty if self.histories is None else None,
             "derived_from": given if self.ct is not None else None,
             "deformation": self.deformation,
             "acquisition": acquisition,

@@ -23,10 +23,12 @@ from ..images.regions import LabelMap, read_label_map, write_label_map
 from ..images.resampling import resample_ct, resample_labels
 from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
+from ..media import segment_media
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record, to_json
 from ..units import SECONDS_PER_HOUR, Quantity
+from ..voxel_dose.edges import edge_mask
 from .anatomy import REMAINDER, Anatomy, anatomy_from_labels, deformed, parametric_anatomy
 from .dataset import patient_entry, scan_name
 from .dose_labels import DoseLabel, dose_label
@@ -41,6 +43,9 @@ NO_TIME = "1970-01-01T00:00:00+00:00"
 """Stands where records say when they were made: the same patient has the same bytes at any time."""
 
 AIR_HU = -1000.0
+
+EDGES = "edges"
+"""Name under which the manifest keeps the statistics of voxels near the surfaces of lung and bone."""
 
 
 def patient_id(number: int) -> str:
@@ -254,13 +259,25 @@ def _label(
     progress: Progress,
 ) -> dict[str, Any]:
     """Write dose maps of the true TIA and of one scan's true activity; their statistics for the manifest."""
-    masks = {name: anatomy.labels.mask(name) for name in anatomy.regions if name != REMAINDER}
+    organs = {name: anatomy.labels.mask(name) for name in anatomy.regions if name != REMAINDER}
+    edges = edge_mask(segment_media(anatomy.ct, bands=None).density_kji, organs)
     found: dict[str, Any] = {}
     decayed = physical_tia(truth, settings.nuclide)
-    for name, source, seed, start in (("dose", tia, draws.dose, 0.0), ("scan_dose", decayed, draws.scan_dose, 0.5)):
+    for name, source, seed, masks, start in (
+        ("dose", tia, draws.dose, {**organs, EDGES: edges}, 0.0),
+        ("scan_dose", decayed, draws.scan_dose, organs, 0.5),
+    ):
         part = PartialProgress(progress, start, start + 0.5)
         label: DoseLabel = dose_label(
-            source, anatomy.ct, settings.nuclide, masks, settings.histories or None, seed, part
+            source,
+            anatomy.ct,
+            settings.nuclide,
+            masks,
+            settings.histories or None,
+            seed,
+            part,
+            voxel_uncertainty=settings.voxel_uncertainty,
+            always=(EDGES,),
         )
         writer.volume(name, label.dose, f"{name}.nrrd")
         writer.volume(f"{name}_uncertainty", label.uncertainty, f"{name}_uncertainty.nrrd")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..voxel_dose.convolution_settings import AIR_DENSITY_G_PER_CM3
+from .convolution_settings import AIR_DENSITY_G_PER_CM3
 
 EDGE_VOXELS = 2
 """Voxels this near to an edge count (face to face)."""
