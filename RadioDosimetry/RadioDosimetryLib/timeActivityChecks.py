@@ -9,6 +9,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from .pathFields import unusableFile
 from .segmentations import segmentNames
 from .timeActivityKept import FITS_ATTRIBUTE
 from .timeActivityScans import ScanNode, isSequence
@@ -67,6 +68,7 @@ def missingScans(rows: Sequence[ScanNode]) -> str:
 def missingForFit(parameters) -> str:
     """What measuring and fitting lacks."""
     missing = missingScans(scanRows(parameters))
+    missing = missing or unusableFile(parameters.recoveryFile, _("table of recovery coefficients"))
     if missing:
         return missing
     segmentation = leadingSegmentation(parameters)
@@ -99,10 +101,20 @@ def missingForOrganDoses(parameters) -> str:
         return _("Measure and fit first.")
     if parameters.residenceTimeTable is None:
         return _("Give the administered activity, and measure and fit anew.")
-    if parameters.sValues.value == "file":
-        return "" if parameters.sValuesFile else _("Choose the file of S-values.")
-    if parameters.sValues.value != "patient":
-        return ""
+    return _missingSValues(parameters) or (
+        unusableFile(parameters.radiobiologyFile, _("table of radiobiology")) if parameters.bed else ""
+    )
+
+
+def _missingSValues(parameters) -> str:
+    """What the S-values of the source that is chosen lack."""
+    source = parameters.sValues.value
+    if source == "file":
+        if not parameters.sValuesFile:
+            return _("Choose the file of S-values.")
+        return unusableFile(parameters.sValuesFile, _("file of S-values"))
+    if source != "patient":
+        return unusableFile(parameters.massesFile, _("table of organ masses"))
     if parameters.patientCT is None:
         return _("Choose the CT of the patient.")
     return "" if leadingSegmentation(parameters) is not None else _("Choose the segmentation.")

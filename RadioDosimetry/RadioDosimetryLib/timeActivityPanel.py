@@ -9,6 +9,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from .pathFields import PathFields
 from .regionEditor import RegionEditor, newSegmentation, requireEditor, shownScan
 from .runningPanel import ERROR_STYLE, WARNING_STYLE, RunningPanel
 from .segmentations import segmentNames
@@ -78,6 +79,15 @@ class TimeActivityPanel(ScanPart, RunningPanel):
             organs,
             self._onRegions,
         )
+        self._paths = PathFields(
+            (
+                (ui.recoveryPathLineEdit, "recoveryFile"),
+                (ui.massesPathLineEdit, "massesFile"),
+                (ui.sValuesPathLineEdit, "sValuesFile"),
+                (ui.radiobiologyPathLineEdit, "radiobiologyFile"),
+            ),
+            self._onPath,
+        )
         self._doses = DoseTable(ui.organDosesTable, (_("Target"), _("Dose [Gy]"), _("SD [Gy]"), _("BED [Gy]")))
 
     def connect(self) -> None:
@@ -102,13 +112,7 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         ):
             combo.connect("currentIndexChanged(int)", index)
         ui.logCheckBox.connect("toggled(bool)", self._onLogarithmic)
-        for line, chosen in (
-            (ui.recoveryPathLineEdit, self._onRecovery),
-            (ui.massesPathLineEdit, self._onMasses),
-            (ui.sValuesPathLineEdit, self._onSValues),
-            (ui.radiobiologyPathLineEdit, self._onRadiobiology),
-        ):
-            line.connect("currentPathChanged(QString)", chosen)
+        self._paths.connect()
 
     def setParameterNode(self, parameters) -> None:
         """Take the choices of a parameter node; None: of none."""
@@ -134,6 +138,7 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         try:
             self._updateActions()
             if self._parameters is not None:
+                self._paths.show(self._parameters)
                 self._updateScans()
                 self._updateRegions()
                 self._updateResults()
@@ -155,7 +160,6 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         body = list(names).index(parameters.bodySegmentID) + 1 if parameters.bodySegmentID in names else 0
         fill(ui.bodyComboBox, [_("all of the scan"), *names.values()], body)
         ui.bodyComboBox.enabled = parameters.remainder or parameters.wholeBody
-        ui.recoveryPathLineEdit.currentPath = parameters.recoveryFile
 
     def _updateResults(self) -> None:
         ui, parameters = self._ui, self._parameters
@@ -187,9 +191,6 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         ):
             for widget in widgets:
                 widget.visible = isAsked
-        ui.massesPathLineEdit.currentPath = parameters.massesFile
-        ui.sValuesPathLineEdit.currentPath = parameters.sValuesFile
-        ui.radiobiologyPathLineEdit.currentPath = parameters.radiobiologyFile
 
     def _updateActions(self) -> None:
         """Enable what can be pressed, and say on the others what is missing."""
@@ -237,17 +238,9 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         if not self._updating and self._parameters is not None:
             self._drawAnew()
 
-    def _onRecovery(self, path: str) -> None:
-        self._store(recoveryFile=path)
-
-    def _onMasses(self, path: str) -> None:
-        self._store(massesFile=path)
-
-    def _onSValues(self, path: str) -> None:
-        self._store(sValuesFile=path)
-
-    def _onRadiobiology(self, path: str) -> None:
-        self._store(radiobiologyFile=path)
+    def _onPath(self, name: str, path: str) -> None:
+        if self._parameters is not None and getattr(self._parameters, name) != path:
+            self._store(**{name: path})
 
     def _onRegions(self) -> None:
         table = self._regions
@@ -274,25 +267,37 @@ class TimeActivityPanel(ScanPart, RunningPanel):
 
     def onApply(self) -> None:
         """Measure the regions and fit their curves."""
-        self._begin(lambda: fitTask(self._parameters), self._onFitted, _("Measuring..."))
+        self._begin(missingForFit, fitTask, self._onFitted, _("Measuring..."))
 
     def onOrganDoses(self) -> None:
         """Compute organ doses."""
-        self._begin(lambda: organTask(self._parameters), self._onOrganDoses, _("Computing organ doses..."))
+        self._begin(missingForOrganDoses, organTask, self._onOrganDoses, _("Computing organ doses..."))
 
     def onMap(self) -> None:
         """Compute a map of time-integrated activity."""
-        self._begin(lambda: mapTask(self._parameters), self._onMapped, _("Integrating activity..."))
+        self._begin(missingForMap, mapTask, self._onMapped, _("Integrating activity..."))
 
     def onRegister(self) -> None:
         """Register the scans by their CTs."""
-        self._begin(lambda: registerTask(self._parameters), self._onRegistered, _("Registering..."))
+        self._begin(missingForRegistration, registerTask, self._onRegistered, _("Registering..."))
 
-    def _begin(self, makeTask: Callable[[], Any], onDone: Callable[[Any], None], words: str) -> None:
-        """Start a task of `timeActivityTasks`, and do something with its nodes in the end."""
+    def _begin(
+        self,
+        missingFor: Callable[[Any], str],
+        makeTask: Callable[[Any], Any],
+        onDone: Callable[[Any], None],
+        words: str,
+    ) -> None:
+        """Start a task of `timeActivityTasks` where nothing is missing, and do something with its nodes in the end."""
 
         def prepare() -> tuple[Any, Any]:
-            task = makeTask()
+            from radiodosimetry.errors import InputError
+
+            self._paths.take()
+            missing = missingFor(self._parameters)
+            if missing:
+                raise InputError(missing)
+            task = makeTask(self._parameters)
             return task.work, lambda result: onDone(task.finish(result))
 
         self._start(prepare, words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
+from .pathFields import unusableFile
 from .quantities import quantityOf
 from .voxelDoseModels import isLearned, missingForModel
 from .voxelDoseWork import COUNTS_UNIT, isSequence, saysActivity
@@ -42,10 +43,9 @@ def missingForDose(parameters) -> str:
         return _("Give the calibration factor of the counts.")
     if unit != COUNTS_UNIT and parameters.calibrationFactor > 0:
         return _("A calibration factor belongs to the unit 'counts'; choose it, or set the factor to zero.")
-    if isLearned(parameters.method.value):
-        missing = missingForModel(parameters.method.value, parameters.modelFile)
-        if missing:
-            return missing
+    missing = _unusableFiles(parameters)
+    if missing:
+        return missing
     segmentation = parameters.segmentation
     if parameters.bed and segmentation is None:
         return _("Select the regions whose BED and EUD are wanted, or leave them out.")
@@ -95,6 +95,16 @@ def isDose(node) -> bool:
 def _firstVolume(isWanted):
     volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     return next((node for node in volumes if node.GetImageData() is not None and isWanted(node)), None)
+
+
+def _unusableFiles(parameters) -> str:
+    """Why one of the files that will be read cannot be; empty if all can."""
+    missing = unusableFile(parameters.ctCalibrationFile, _("CT calibration"))
+    if not missing and isLearned(parameters.method.value):
+        missing = missingForModel(parameters.method.value, parameters.modelFile)
+    if not missing and parameters.bed:
+        missing = unusableFile(parameters.radiobiologyFile, _("table of radiobiology"))
+    return missing
 
 
 def _wrongOutput(parameters) -> str:

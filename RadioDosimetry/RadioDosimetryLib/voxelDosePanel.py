@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import slicer
@@ -10,6 +9,7 @@ from slicer.i18n import tr as _
 
 from .display import arrangeSideBySide, showDifference, showDose, showSideBySide, showUncertainty
 from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
+from .pathFields import PathFields, hear
 from .plots import showInPlotView
 from .regionEditor import RegionEditor, newSegmentation, requireEditor, shownScan
 from .runningPanel import RunningPanel, Work
@@ -49,6 +49,14 @@ class VoxelDosePanel(RunningPanel):
         super().__init__(ui, logic, ui.statusLabel)
         self._regions = RegionsTable(ui.regionsTable, self._onSegmentsChanged)
         self._editor = RegionEditor(ui.regionsWidget.layout(), "VoxelDoseSegmentEditor", self._guarded)
+        self._paths = PathFields(
+            (
+                (ui.ctCalibrationPathLineEdit, "ctCalibrationFile"),
+                (ui.modelPathLineEdit, "modelFile"),
+                (ui.radiobiologyPathLineEdit, "radiobiologyFile"),
+            ),
+            self._onPath,
+        )
         for selector in (ui.shownDoseSelector, ui.referenceDoseSelector, ui.testDoseSelector):
             selector.addAttribute("vtkMRMLScalarVolumeNode", "DicomRtImport.DoseVolume", "1")
 
@@ -70,9 +78,8 @@ class VoxelDosePanel(RunningPanel):
             (ui.editRegionsButton, self.onEditRegions),
         ):
             button.connect("clicked(bool)", slot)
-        ui.exportPathLineEdit.connect("currentPathChanged(QString)", self.onPathChanged)
-        for edit, name in self._paths():
-            edit.connect("currentPathChanged(QString)", partial(self._onPath, name))
+        hear(ui.exportPathLineEdit, self.onExportPathChanged)
+        self._paths.connect()
         ui.regionsTable.connect("itemChanged(QTableWidgetItem*)", self.onRegionChecked)
 
     def setParameterNode(self, parameters) -> None:
@@ -84,18 +91,7 @@ class VoxelDosePanel(RunningPanel):
             self._showTable(None)
             self._ui.applyButton.enabled = False
             return
-        for edit, name in self._paths():
-            edit.currentPath = getattr(parameters, name)
         self.update()
-
-    def _paths(self):
-        """Fields of files, which have no connector in Slicer, and the parameters they show."""
-        ui = self._ui
-        return (
-            (ui.ctCalibrationPathLineEdit, "ctCalibrationFile"),
-            (ui.modelPathLineEdit, "modelFile"),
-            (ui.radiobiologyPathLineEdit, "radiobiologyFile"),
-        )
 
     def update(self) -> None:
         """Bring the panel up to date with the choices."""
@@ -103,6 +99,7 @@ class VoxelDosePanel(RunningPanel):
         if parameters is None:
             return
         ui = self._ui
+        self._paths.show(parameters)
         monteCarlo = parameters.method.value == "monte-carlo"
         convolution = parameters.method.value in ("single-vsv", "density-scaled", "multiple-vsv")
         ui.calibrationSpinBox.enabled = parameters.activityUnit.value == "counts"
@@ -152,7 +149,7 @@ class VoxelDosePanel(RunningPanel):
         ui.isodoseButton.enabled = ui.sideBySideButton.enabled = hasDose
         ui.showUncertaintyButton.enabled = hasDose and doseNode.GetNodeReference(UNCERTAINTY_ROLE) is not None
         ui.showHistogramButton.enabled = hasDose and doseNode.GetNodeReference(CHART_ROLE) is not None
-        ui.exportButton.enabled = hasDose and bool(ui.exportPathLineEdit.currentPath)
+        ui.exportButton.enabled = hasDose and bool(ui.exportPathLineEdit.currentPath.strip())
         ui.exportButton.toolTip = (
             _("Write the dose volume as a DICOM RT Dose file.")
             if ui.exportButton.enabled
@@ -174,10 +171,16 @@ class VoxelDosePanel(RunningPanel):
 
     def _doseWork(self) -> Work:
         """What the choices ask for, read from the nodes."""
+        from radiodosimetry.errors import InputError
+
         from .requirements import ensureLearning
         from .voxelDoseWork import computeRequest, doseRequest
 
+        self._paths.take()
         parameters = self._parameters
+        missing = missingForDose(parameters)
+        if missing:
+            raise InputError(missing)
         targets = _targets(parameters)
         targets.requireDistinct()
         method = parameters.method.value
@@ -296,14 +299,14 @@ class VoxelDosePanel(RunningPanel):
         self._guarded(self._export)
 
     def _export(self) -> None:
-        path = Path(self._ui.exportPathLineEdit.currentPath)
+        path = Path(self._ui.exportPathLineEdit.currentPath.strip())
         if not path.suffix:
             path = path.with_suffix(".dcm")
         self._logic.exportRtDose(self._parameters.shownDose, path)
         self._say(_("Written: {path}").format(path=path))
 
-    def onPathChanged(self) -> None:
-        """Allow the export once a file is chosen."""
+    def onExportPathChanged(self) -> None:
+        """Allow the export while a file is chosen."""
         if self._parameters is not None:
             self._updateResults(self._parameters.shownDose)
 

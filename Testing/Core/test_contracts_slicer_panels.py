@@ -119,6 +119,16 @@ def _other_dynamic_properties(module: ModuleSources) -> list[str]:
     ]
 
 
+def _filtered_paths(module: ModuleSources) -> list[str]:
+    """Fields of files with name filters: CTK's widget is silent where one text that they refuse follows another."""
+    return [
+        f"{name} has name filters"
+        for name, element in module.widgets.items()
+        if element.get("class") == "ctkPathLineEdit"
+        and any(entry.get("name") == "nameFilters" for entry in element.findall("property"))
+    ]
+
+
 def _silent_widgets(module: ModuleSources) -> list[str]:
     """Widgets that a user handles and that say nothing when pointed at.
 
@@ -153,6 +163,7 @@ _CONTRACTS: dict[str, Callable[[ModuleSources], list[str]]] = {
     "scene": _unconnected_widgets,
     "parameters": _unbound_parameters,
     "dynamic properties": _other_dynamic_properties,
+    "path fields": _filtered_paths,
     "tooltips": _silent_widgets,
     "units": _numbers_without_unit,
 }
@@ -213,6 +224,9 @@ def test_every_module_keeps_the_contract(project_root: Path, contract: str) -> N
 _UNIT_IN_LABELS = {"units": " [h]"}
 """What is taken out of the panel too, so that the contract has nothing else to find."""
 
+_FILTERED = 'class="ctkPathLineEdit" name="edit"><property name="nameFilters"/></widget><widget class="QLineEdit"'
+"""What makes a field with name filters of the panel's line edit, and leaves that there."""
+
 _SELECTOR = '<string notr="true">earlyVolume</string>'
 
 _BREAKS = [
@@ -234,6 +248,7 @@ _BREAKS = [
     ("parameters", "py", '"nuclide")', '"nuclide", "oneSequence")', "oneSequence is bound and also"),
     ("parameters", "py", '"nuclide")', '"nuclide", "tracer")', "tracer is wired by hand but no parameter"),
     ("dynamic properties", "ui", '"SlicerParameterName"', '"invertThreshold"', "property 'invertThreshold'"),
+    ("path fields", "ui", 'class="QLineEdit"', _FILTERED, "edit has name filters"),
     ("tooltips", "ui", "Hours from the injection to the early scan.", "", "earlyTimeSpinBox has no"),
     ("units", "ui", "<string> h</string>", "<string></string>", "has no unit (label 'Early scan after injection:')"),
 ]

@@ -48,6 +48,13 @@ def choose(box: Any, text: str) -> None:
     box.currentIndex = index
 
 
+def type_path(edit: Any, text: str) -> None:
+    """Put another text into a field of a file, as a person does who empties it and pastes."""
+    line = edit.comboBox().lineEdit()
+    line.clear()
+    line.setText(text)
+
+
 def wait(panel: SimpleNamespace, until: Callable[[], bool] | None = None) -> None:
     """Let the window live until the run ends, or something else comes true."""
     import slicer

@@ -67,6 +67,13 @@ def choose(box: Any, text: str) -> None:
     box.currentIndex = next(number for number in range(box.count) if text in box.itemText(number))
 
 
+def type_path(edit: Any, text: str) -> None:
+    """Put another text into a field of a file, as a person does who empties it and pastes."""
+    line = edit.comboBox().lineEdit()
+    line.clear()
+    line.setText(text)
+
+
 def row_of(panel: SimpleNamespace, region: str) -> int:
     """Row of a region in the table."""
     table = panel.ui.regionsTable

@@ -376,6 +376,33 @@ def test_pairs_without_a_connector_in_slicer_are_refused() -> None:
             createGuiConnector(widget, datatype)
 
 
+@pytest.mark.parametrize(
+    ("filters", "typed", "told"),
+    [
+        ([], ["a", "", "a.txt", "a.txt"], ["a", True, False, "a.txt", True]),
+        (["Tables (*.csv)"], ["a.txt", "b.txt", ""], []),  # from refused to refused: nothing at all
+        (["Tables (*.csv)"], ["a.csv", "a.CSV", "a.cs"], ["a.csv", True, False, "a.cs", True]),
+        (["Models (*.h5 *.pt)", "All files (*)"], ["a.pt", "a.pth"], ["a.pt", True, False]),
+    ],
+)
+def test_a_path_line_edit_tells_a_path_only_where_its_validator_accepts_it(
+    filters: list[str], typed: list[str], told: list[Any]
+) -> None:
+    """As read in CTK's ctkPathLineEdit::updateHasValidInput and ctk::nameFiltersToRegularExpression."""
+    import ctk
+
+    edit = ctk.ctkPathLineEdit()
+    edit.nameFilters = filters
+    heard: list[Any] = []
+    edit.connect("currentPathChanged(QString)", heard.append)
+    edit.connect("validInputChanged(bool)", heard.append)
+    line = edit.comboBox().lineEdit()
+    for text in typed:
+        line.setText(text)
+        assert edit.currentPath == text
+    assert heard == told
+
+
 def test_a_table_view_shows_titles_and_cells_of_its_node() -> None:
     import slicer
 

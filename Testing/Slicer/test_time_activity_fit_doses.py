@@ -13,7 +13,19 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 pytest.importorskip("PySide6", reason="PySide6 is not installed: no widgets")
 
-from fit_panel import GIVEN_MBQ, ORGAN, REGION, choose, click, columns, loaded_torso, node_ids, opened_panel, parameters
+from fit_panel import (
+    GIVEN_MBQ,
+    ORGAN,
+    REGION,
+    choose,
+    click,
+    columns,
+    loaded_torso,
+    node_ids,
+    opened_panel,
+    parameters,
+    type_path,
+)
 
 from radiodosimetry.organ_dose import ResidenceTime
 
@@ -139,6 +151,46 @@ def test_s_values_of_a_file_bring_their_own_organs(
     shown = [[ui.organDosesTable.item(row, column).text() for column in (0, 1, 3)] for row in (0, 1)]
     assert shown == [["salivary glands", f"{expected[1]:.3g}", ""], ["kidneys", f"{expected[0]:.3g}", ""]]
     assert ui.effectiveDoseLabel.text == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "what", "button"),
+    [
+        ("recoveryPathLineEdit", "recoveryFile", "table of recovery coefficients", "applyButton"),
+        ("massesPathLineEdit", "massesFile", "table of organ masses", "organDosesButton"),
+        ("sValuesPathLineEdit", "sValuesFile", "file of S-values", "organDosesButton"),
+        ("radiobiologyPathLineEdit", "radiobiologyFile", "table of radiobiology", "organDosesButton"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_on_the_button_and_none_is_kept_in_secret(
+    panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path, field: str, name: str, what: str, button: str
+) -> None:
+    ui = panel.ui
+    click(panel, ui.applyButton)
+    if name == "sValuesFile":
+        choose(ui.sValuesComboBox, "A file of yours")
+    if name == "radiobiologyFile":
+        ui.bedCheckBox.click()
+    edit, pressed = getattr(ui, field), getattr(ui, button)
+    (tmp_path / "table.csv").write_text(PAIRS, encoding="utf-8")
+    type_path(edit, str(tmp_path / "table.csv"))
+    assert pressed.enabled, pressed.toolTip
+    type_path(edit, str(tmp_path / "tabel.csv"))
+    assert not pressed.enabled
+    reason = f"tabel.csv' is no file that can be read: choose another {what}, or empty the field."
+    assert pressed.toolTip.endswith(reason)
+    edit.comboBox().lineEdit().clear()
+    ui.wholeBodyCheckBox.click()  # something else that brings the panel up to date
+    assert getattr(parameters(panel), name) == edit.currentPath == ""
+    assert pressed.enabled or pressed.toolTip == "Choose the file of S-values."
+
+
+def test_a_path_is_typed_in_the_middle_without_the_cursor_jumping(panel: SimpleNamespace) -> None:
+    line = panel.ui.recoveryPathLineEdit.comboBox().lineEdit()
+    line.setText("/data/recvery.csv")
+    line.cursorPosition = len("/data/rec")
+    panel.ui.wholeBodyCheckBox.click()
+    assert line.cursorPosition == len("/data/rec")
 
 
 def test_s_values_of_another_nuclide_are_refused(

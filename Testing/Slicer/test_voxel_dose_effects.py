@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 pytest.importorskip("PySide6", reason="PySide6 is not installed: no widgets")
 
-from dose_panel import apply, choose, columns, loaded_torso, node_ids, opened_panel
+from dose_panel import apply, choose, columns, loaded_torso, node_ids, opened_panel, type_path
 
 HOUR_S = 3600.0
 
@@ -118,12 +118,18 @@ def test_a_table_of_radiobiology_takes_the_place_of_the_panels_values(
 def test_a_table_of_radiobiology_that_cannot_be_read_is_a_message(
     panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path
 ) -> None:
+    (tmp_path / "other.csv").write_text("region,alpha\nliver,1\n", encoding="utf-8")
     panel.ui.bedCheckBox.click()
-    panel.ui.radiobiologyPathLineEdit.currentPath = str(tmp_path / "absent.csv")
+    type_path(panel.ui.radiobiologyPathLineEdit, str(tmp_path / "other.csv"))
     before = node_ids()
     apply(panel)
-    assert "absent.csv' cannot be read" in panel.ui.statusLabel.text
+    assert "other.csv" in panel.ui.statusLabel.text
     assert node_ids() == before
+    type_path(panel.ui.radiobiologyPathLineEdit, str(tmp_path / "absent.csv"))
+    assert not panel.ui.applyButton.enabled
+    assert "absent.csv' is no file that can be read: choose another table of" in panel.ui.applyButton.toolTip
+    panel.ui.bedCheckBox.click()  # then the table is not needed
+    assert panel.ui.applyButton.enabled
 
 
 def test_effects_need_regions(panel: SimpleNamespace, torso: SimpleNamespace) -> None:

@@ -13,7 +13,18 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 pytest.importorskip("PySide6", reason="PySide6 is not installed: no widgets")
 
-from dose_panel import VOXEL_MM, apply, choose, columns, core_dose, loaded_torso, node_ids, opened_panel, wait
+from dose_panel import (
+    VOXEL_MM,
+    apply,
+    choose,
+    columns,
+    core_dose,
+    loaded_torso,
+    node_ids,
+    opened_panel,
+    type_path,
+    wait,
+)
 
 ENDLESS_HISTORIES = 2_000_000_000
 """Nobody waits for so many."""
@@ -123,6 +134,53 @@ def test_settings_can_be_set_where_the_method_uses_them(panel: SimpleNamespace, 
     assert ui.historiesSpinBox.enabled
     ui.targetUncertaintySpinBox.value = 5.0
     assert not ui.historiesSpinBox.enabled
+
+
+CALIBRATION = "hu,density_g_per_cm3\n-1000,0.0012\n0,0.5\n3000,2.5\n"
+"""Soft tissue at half its density: nobody's scanner, and twice the dose."""
+
+
+@pytest.mark.parametrize("text", ["", "scanner", "no/such/scanner.csv", "no/such/scanner.txt"])
+def test_a_dose_never_follows_a_calibration_that_the_field_no_longer_shows(
+    panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path, text: str
+) -> None:
+    import slicer
+
+    ui = panel.ui
+    (tmp_path / "curve.csv").write_text(CALIBRATION, encoding="utf-8")
+    type_path(ui.ctCalibrationPathLineEdit, str(tmp_path / "curve.csv"))
+    assert ui.applyButton.enabled
+    ui.ctCalibrationPathLineEdit.comboBox().lineEdit().setText(text)
+    assert panel.logic.getParameterNode().ctCalibrationFile == text
+    assert ui.applyButton.enabled == (text == "")
+    if text:
+        assert f"'{text}' is no file that can be read: choose another CT calibration" in ui.applyButton.toolTip
+        before = node_ids()
+        panel.run.onApply()  # a click that came before the button was disabled
+        assert "is no file that can be read" in ui.statusLabel.text
+        assert node_ids() == before
+        return
+    apply(panel)
+    dose = slicer.util.arrayFromVolume(ui.shownDoseSelector.currentNode())
+    np.testing.assert_array_equal(dose, core_dose(torso, "local").dose.array_kji)
+
+
+def test_what_a_field_shows_is_read_again_at_apply(
+    panel: SimpleNamespace, torso: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Whatever a field of another host keeps to itself."""
+    import slicer
+
+    (tmp_path / "curve.csv").write_text(CALIBRATION, encoding="utf-8")
+    choose(panel.ui.methodComboBox, "Local")
+    type_path(panel.ui.ctCalibrationPathLineEdit, str(tmp_path / "curve.csv"))
+    panel.ui.ctCalibrationPathLineEdit.blockSignals(True)
+    type_path(panel.ui.ctCalibrationPathLineEdit, "")
+    panel.ui.ctCalibrationPathLineEdit.blockSignals(False)
+    panel.ui.applyButton.click()
+    wait(panel)
+    dose = slicer.util.arrayFromVolume(panel.ui.shownDoseSelector.currentNode())
+    np.testing.assert_array_equal(dose, core_dose(torso, "local").dose.array_kji)
 
 
 def test_segments_without_a_check_mark_get_no_row(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
@@ -321,10 +379,13 @@ def test_the_dose_is_exported_and_a_folder_that_takes_no_file_gives_a_message(
 ) -> None:
     apply(panel)
     assert not panel.ui.exportButton.enabled
-    panel.ui.exportPathLineEdit.currentPath = str(tmp_path / "dose.dcm")
-    assert panel.ui.exportButton.enabled
-    panel.ui.exportButton.click()
-    assert (tmp_path / "dose.dcm").is_file()
+    for name in ("dose.dcm", "other", "third.DCM"):
+        type_path(panel.ui.exportPathLineEdit, "")
+        assert not panel.ui.exportButton.enabled
+        type_path(panel.ui.exportPathLineEdit, str(tmp_path / name))
+        assert panel.ui.exportButton.enabled
+        panel.ui.exportButton.click()
+    assert all((tmp_path / name).is_file() for name in ("dose.dcm", "other.dcm", "third.DCM"))
     (tmp_path / "taken").write_text("a file, not a folder")
     before = node_ids()
     panel.ui.exportPathLineEdit.currentPath = str(tmp_path / "taken" / "dose.dcm")

@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QStyleOption,
     QStyleOptionButton,
     QStylePainter,
-    QToolButton,
     QWidget,
 )
 
@@ -291,76 +290,3 @@ class ctkMenuButton(QPushButton):
 
 class ctkMessageBox(QMessageBox):
     """A message box that can be told not to come again."""
-
-
-class ctkPathLineEdit(QWidget):
-    """A path with a history and a browse button."""
-
-    currentPathChanged = Signal(str)
-    validInputChanged = Signal(bool)
-
-    class Filter(enum.IntFlag):
-        """What the path may lead to."""
-
-        Dirs = 0x001
-        Files = 0x002
-        Drives = 0x004
-        NoSymLinks = 0x008
-        Readable = 0x010
-        Writable = 0x020
-        Executable = 0x040
-        Modified = 0x080
-        Hidden = 0x100
-        System = 0x200
-        AllDirs = 0x400
-        CaseSensitive = 0x800
-        NoDotAndDotDot = 0x1000
-        NoDot = 0x2000
-        NoDotDot = 0x4000
-
-    Dirs, Files, Readable, Writable, Hidden = (
-        Filter.Dirs, Filter.Files, Filter.Readable, Filter.Writable, Filter.Hidden
-    )  # fmt: skip
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._combo = QComboBox(self)
-        self._combo.setEditable(True)
-        self._browse = QToolButton(self)
-        self._browse.setText("…")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._combo, 1)
-        layout.addWidget(self._browse)
-        self._texts: dict[str, Any] = {"label": "", "settingKey": "", "nameFilters": []}
-        self._filters = self.Filter.Dirs | self.Filter.Files | self.Filter.Drives
-        self._combo.editTextChanged.connect(self.currentPathChanged)
-
-    def setCurrentPath(self, path: str) -> None:
-        """Set the path."""
-        self._combo.setEditText(path)
-
-    def addCurrentPathToHistory(self) -> None:
-        """Keep the path for the next time."""
-        self._combo.addItem(self._combo.currentText())
-
-    def comboBox(self) -> QComboBox:
-        """The combo box inside."""
-        return self._combo
-
-    def _setFilters(self, filters: int) -> None:
-        self._filters = self.Filter(int(filters))
-
-    currentPath = Property(str, lambda self: self._combo.currentText(), setCurrentPath)
-    filters = Property(int, lambda self: int(self._filters), _setFilters)
-    label = Property(str, lambda self: self._texts["label"], lambda self, v: self._texts.update(label=v))
-    settingKey = Property(
-        str, lambda self: self._texts["settingKey"], lambda self, v: self._texts.update(settingKey=v)
-    )
-    nameFilters = Property(
-        "QStringList", lambda self: self._texts["nameFilters"], lambda self, v: self._texts.update(nameFilters=list(v))
-    )
-    showBrowseButton = Property(
-        bool, lambda self: not self._browse.isHidden(), lambda self, visible: self._browse.setVisible(visible)
-    )
-    showHistoryButton = Property(bool, lambda self: False, lambda self, visible: None)

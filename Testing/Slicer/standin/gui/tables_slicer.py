@@ -13,6 +13,7 @@ from . import (
     ctk_widgets,
     module_widget,
     node_combo_box,
+    path_line_edit,
     plot_widget,
     segment_editor,
     segment_effects,
@@ -52,7 +53,7 @@ def defineCtk(module: ModuleType) -> None:
     define("ctkMenuButton", ctk_widgets.ctkMenuButton, "QPushButton")
     define("ctkMessageBox", ctk_widgets.ctkMessageBox, "QMessageBox")
     define(
-        "ctkPathLineEdit", ctk_widgets.ctkPathLineEdit, "QWidget",
+        "ctkPathLineEdit", path_line_edit.ctkPathLineEdit, "QWidget",
         "currentPath:str filters:enum label:str settingKey:str nameFilters:strings showBrowseButton:bool "
         "showHistoryButton:bool",
         "comboBox() setCurrentPath(str) browse() retrieveHistory() addCurrentPathToHistory()",
