@@ -21,7 +21,7 @@ from radiodosimetry.virtual_patients.pytomography_import import pytomography_mod
 from radiodosimetry.virtual_patients.rotating_camera import CameraGrid
 from radiodosimetry.virtual_patients.scatter import _towards_detector, scatter_kernel
 from radiodosimetry.virtual_patients.shapes import Ellipsoid, EllipticCylinder
-from radiodosimetry.virtual_patients.spect import SpectSettings, simulate_spect
+from radiodosimetry.virtual_patients.spect import SpectSettings, calibration_factor, simulate_spect
 
 GRID = centred_geometry((20, 32, 32), (8.0, 8.0, 8.0))
 BODY = EllipticCylinder((0, 0, 0), (100.0, 90.0), 120.0)
@@ -71,12 +71,20 @@ def test_spect_of_a_uniform_cylinder_returns_its_activity() -> None:
     assert image.array_kji.sum() == pytest.approx(truth.array_kji.sum(), rel=0.01)
 
 
-def test_scatter_that_three_windows_estimate_leaves_a_small_bias() -> None:
+def test_a_calibrated_camera_is_right_in_a_body_that_is_not_its_phantom() -> None:
     truth = activity()
     image = simulate_spect(truth, water_ct(), QUICK, seed=1)
     assert 0.08 < image.record.parameters["scatter_share"] < 0.3
-    # Triple windows under-estimate scatter that peaks at small angles; without them the bias is that of all scatter.
-    assert 1.0 < mean_ratio(image, truth, INNER) < 1.08
+    # Triple windows under-estimate scatter that peaks at small angles: uncalibrated, the image would be too bright.
+    factor = image.record.parameters["calibration_factor"]
+    assert 1.03 < factor < 1.08
+    assert mean_ratio(image, truth, INNER) == pytest.approx(1.0, abs=0.02)
+
+
+def test_calibration_knows_the_settings_but_not_the_counts() -> None:
+    assert calibration_factor(QUICK) == calibration_factor(replace(QUICK, counts=2e6))
+    assert calibration_factor(replace(QUICK, scatter=False)) == pytest.approx(1.0, abs=0.005)
+    assert calibration_factor(replace(QUICK, nuclide="Tc-99m", subsets=8)) > calibration_factor(QUICK) + 0.01
 
 
 def test_counts_are_those_asked_for() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from ..errors import InputError, UnitError
-from ..images.geometry import require_same_grid
+from ..images.geometry import VolumeGeometry, require_same_grid
 from ..images.volume import QuantitativeVolume
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record
@@ -37,6 +38,16 @@ SCAN_NODE_STEP_MM = 5.0
 
 BODY_SHARE_OF_WATER = 0.3
 """Voxels that attenuate at least this share of water's are body, around which the camera turns."""
+
+
+PHANTOM_RADIUS_MM, PHANTOM_HEIGHT_MM = 108.0, 186.0
+"""Inner size of the cylinder of water that a camera is calibrated with (a Jaszczak phantom's)."""
+
+PHANTOM_VOXEL_MM = 4.8
+"""Voxel side on which it is scanned; what it measures, triple-window scatter, does not depend on it."""
+
+PHANTOM_CORE = 0.5
+"""Share of radius and height that is measured: away from the edges, which resolution blurs."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +146,8 @@ def simulate_spect(
 ) -> QuantitativeVolume:
     """The image that a SPECT/CT would show of an activity.
 
-    The camera turns around the k axis. Duration times sensitivity is such that `settings.counts` are counted; as in a
-    calibrated camera it is known when counts are turned into Bq/mL. CT and activity are perfectly aligned, nothing
+    The camera turns around the k axis. Duration times sensitivity is such that `settings.counts` are counted; counts
+    are turned into Bq/mL by `calibration_factor`. CT and activity are perfectly aligned, nothing
     decays or moves during the scan, and dead time and septal penetration are left out.
 
     Parameters
@@ -170,6 +181,56 @@ def simulate_spect(
     """
     require_scannable(activity, ct)
     pytomography_module()
+    report_progress(progress, 0.0, "Calibration")
+    factor = calibration_factor(settings)
+    image, acquired, radii_mm = _reconstructed(activity, ct, settings, seed, progress)
+    record = _record(activity, ct, settings, seed, acquired, radii_mm, factor)
+    return activity.with_array((image / factor).astype(np.float32), record=record)
+
+
+def calibration_factor(settings: SpectSettings) -> float:
+    """What the scan of a cylinder of water shows over what is in it, before any calibration.
+
+    A clinic divides by this number, measured with the settings of its patients: triple windows leave part of the
+    scatter in the image. The cylinder is scanned until its counts have no noise.
+
+    Parameters
+    ----------
+    settings
+        As for the patient; `counts` makes no difference.
+
+    References
+    ----------
+    .. [1] Dewaraja et al., MIRD Pamphlet No. 23, J Nucl Med 53 (2012) 1310, DOI 10.2967/jnumed.111.100123.
+    """
+    return _calibration_factor(replace(settings, counts=SpectSettings.counts))
+
+
+@lru_cache(maxsize=32)
+def _calibration_factor(settings: SpectSettings) -> float:
+    slices = round(PHANTOM_HEIGHT_MM / PHANTOM_VOXEL_MM) + 8
+    across = round(2 * PHANTOM_RADIUS_MM / PHANTOM_VOXEL_MM) + 8
+    k, j, i = (
+        PHANTOM_VOXEL_MM * (index - (count - 1) / 2)
+        for index, count in zip(np.indices((slices, across, across)), (slices, across, across), strict=True)
+    )
+    filled = (np.hypot(i, j) < PHANTOM_RADIUS_MM) & (2 * np.abs(k) < PHANTOM_HEIGHT_MM)
+    core = (np.hypot(i, j) < PHANTOM_CORE * PHANTOM_RADIUS_MM) & (2 * np.abs(k) < PHANTOM_CORE * PHANTOM_HEIGHT_MM)
+    grid = VolumeGeometry((slices, across, across), (PHANTOM_VOXEL_MM,) * 3)
+    water = QuantitativeVolume(np.where(filled, 0, -1000).astype(np.int16), grid, Quantity.CT_NUMBER)
+    one = QuantitativeVolume(filled.astype(np.float32), grid, Quantity.ACTIVITY_CONCENTRATION)
+    image, _, _ = _reconstructed(one, water, settings, None)
+    return float(image[core].mean(dtype=np.float64))
+
+
+def _reconstructed(
+    activity: QuantitativeVolume,
+    ct: QuantitativeVolume,
+    settings: SpectSettings,
+    seed: int | None,
+    progress: Progress | None = None,
+) -> tuple[Floats, Acquisition, NDArray[np.float64]]:
+    """Image of an activity before calibration, counts, and orbit; without a seed the counts have no noise."""
     report_progress(progress, 0.0, "Attenuation of the patient")
     photons = photon_map(ct, settings.photopeak.energy_kev)
     water_per_mm = float(photons.attenuation_per_mm_kji.max(initial=0)) or 1.0
@@ -189,12 +250,11 @@ def simulate_spect(
             camera, acquired.photopeak, additive, settings.iterations, settings.subsets,
             PartialProgress(progress, 0.2, 1.0),
         )  # fmt: skip
-    image = view.put_back(found) / acquired.counts_per_photon
+    image = view.put_back(found) / np.float32(acquired.counts_per_photon)
     if settings.post_filter_fwhm_mm > 0:
         sigma = [settings.post_filter_fwhm_mm / FWHM_PER_SIGMA / step for step in activity.geometry.spacing_mm[::-1]]
         image = gaussian_filter(image, sigma, mode="constant")
-    record = _record(activity, ct, settings, seed, acquired, radii_mm)
-    return activity.with_array(image.astype(np.float32), record=record)
+    return np.asarray(image, dtype=np.float32), acquired, radii_mm
 
 
 def acquire(
@@ -205,7 +265,7 @@ def acquire(
     angles_rad: NDArray[np.float64],
     radii_mm: NDArray[np.float64],
     settings: SpectSettings,
-    seed: int,
+    seed: int | None,
 ) -> Acquisition:
     """Count photons in three windows.
 
@@ -218,7 +278,7 @@ def acquire(
     grid, angles_rad, radii_mm
         The orbit; radii are from the axis to the collimator's face.
     settings, seed
-        As for `simulate_spect`.
+        As for `simulate_spect`; without a seed the expected counts are counted.
     """
     peak = settings.photopeak
     windows = (peak.window_kev, peak.lower_kev, peak.upper_kev)
@@ -238,8 +298,9 @@ def acquire(
     if total <= 0:
         raise InputError("No photon of the activity reaches the camera; check activity and CT.")
     scale = settings.counts / total
-    rng = np.random.default_rng(seed)
-    counted = [rng.poisson(one.astype(np.float64) * scale).astype(np.float32) for one in expected]
+    means = [one.astype(np.float64) * scale for one in expected]
+    rng = None if seed is None else np.random.default_rng(seed)
+    counted = [(one if rng is None else rng.poisson(one)).astype(np.float32) for one in means]
     return Acquisition(counted[0], counted[1], counted[2], scale * kept[0], scattered / total)
 
 
@@ -291,6 +352,7 @@ def _record(
     seed: int,
     acquired: Acquisition,
     radii_mm: NDArray[np.float64],
+    factor: float,
 ) -> Record:
     used = replace(settings, collimator=settings.used_collimator.name)
     return Record(
@@ -301,6 +363,7 @@ def _record(
             "photopeak_window_kev": list(settings.photopeak.window_kev),
             "counted": float(acquired.photopeak.sum(dtype=np.float64)),
             "scatter_share": acquired.scatter_share,
+            "calibration_factor": factor,
             "counts_per_emitted_photon_and_view": acquired.counts_per_photon / activity.geometry.voxel_volume_ml,
             "mean_radius_mm": float(np.mean(radii_mm)),
         },
