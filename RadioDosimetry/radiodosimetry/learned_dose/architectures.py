@@ -7,13 +7,15 @@ from typing import Any
 
 from ..errors import InputError
 
-UNET_CHANNELS = ("hu", "density", "activity", "base", "photon", "log-activity", "log-base", "nuclide")
+UNET_CHANNELS = (
+    "hu", "density", "activity", "base", "photon", "log-activity", "log-base", "photon-share", "local-share", "nuclide"
+)  # fmt: skip
 """What a `ResidualUNet3D` can be shown, see `patient_maps.PatientMaps.channel`."""
 
-DBLUR_CHANNELS = ("activity", "density", "base")
+DBLUR_CHANNELS = ("activity", "density", "base", "log-activity", "log-base")
 """What a `DblurDoseNet` can be shown of each slice."""
 
-HEADS = ("add", "scale", "log-ratio", "kernel")
+HEADS = ("add", "scale", "log-ratio", "kernel", "transport")
 """How output and base become dose; `add` is the published way."""
 
 
@@ -33,7 +35,7 @@ class UNetArchitecture:
     head
         One of `HEADS`.
     neighbours
-        `kernel`: voxels on either side whose electron energy counts (1 is 3³ voxels).
+        `kernel`, `transport`: voxels on either side whose electron energy counts (1 is 3³ voxels).
     decoder_norm
         Batch normalisation in the decoder as well; the paper names it for the encoder alone.
 
@@ -68,8 +70,14 @@ class UNetArchitecture:
 
     @property
     def outputs(self) -> int:
-        """Feature maps that the head takes: one, or a factor and one share per neighbour."""
-        return 1 + (2 * self.neighbours + 1) ** 3 if self.head == "kernel" else 1
+        """Feature maps that the head takes: one, or one or two factors and one share per neighbour."""
+        factors = {"kernel": 1, "transport": 2}.get(self.head)
+        return 1 if factors is None else factors + (2 * self.neighbours + 1) ** 3
+
+    @property
+    def needs_photons(self) -> bool:
+        """Whether an input or the head takes the photons' part of the base."""
+        return self.head == "transport" or any(name.startswith("photon") for name in self.inputs)
 
     @property
     def divisor(self) -> int:
@@ -83,6 +91,9 @@ class UNetArchitecture:
 
 SLICES = 11
 """Slices the network sees at once; the middle one gets its dose."""
+
+DBLUR_HEADS = ("add", "scale", "log-ratio")
+"""How output and base of a `DblurDoseNet` become dose; `add` is the published way."""
 
 DEPTH_EXTRACTORS = ("3d", "2d")
 """Three 3-D convolutions that bring eleven slices to one (published), or the slices taken as channels (ablation)."""
@@ -103,7 +114,7 @@ class DblurArchitecture:
     extractor
         One of `DEPTH_EXTRACTORS`.
     head
-        `add`: base + output (published). `scale`: base × (1 + output).
+        `add`: base + output (published). `scale`: base × (1 + output). `log-ratio`: base × exp(output).
 
     Raises
     ------
@@ -129,12 +140,17 @@ class DblurArchitecture:
             raise InputError(
                 f"The extractor '{self.extractor}' is unknown; expected one of {', '.join(DEPTH_EXTRACTORS)}."
             )
-        if self.head not in ("add", "scale"):
-            raise InputError(f"The head '{self.head}' is unknown; expected one of add, scale.")
+        if self.head not in DBLUR_HEADS:
+            raise InputError(f"The head '{self.head}' is unknown; expected one of {', '.join(DBLUR_HEADS)}.")
         if self.features < 2 or self.features % 2:
             raise InputError(f"DblurDoseNet needs an even number of features of at least 2, found {self.features}.")
-        if self.head == "scale" and not self.residual:
-            raise InputError("The head 'scale' multiplies the base; it needs residual = true.")
+        if self.head != "add" and not self.residual:
+            raise InputError(f"The head '{self.head}' multiplies the base; it needs residual = true.")
+
+    @property
+    def needs_photons(self) -> bool:
+        """False: the base is taken as one."""
+        return False
 
     @property
     def divisor(self) -> int:

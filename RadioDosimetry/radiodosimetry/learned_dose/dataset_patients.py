@@ -60,7 +60,7 @@ def dataset_patients(
     patients = []
     for number, folder in enumerate(folders):
         part = PartialProgress(progress, number / len(folders), (number + 1) / len(folders))
-        tia, label = _input_and_label(folder, kind, nuclide)
+        tia, label = input_and_label(folder, kind, nuclide)
         noise = "dose_uncertainty" if kind == unet_dose.KIND else "scan_dose_uncertainty"
         patients.append(
             dose_patient(
@@ -72,7 +72,7 @@ def dataset_patients(
     return patients
 
 
-def _input_and_label(folder: PatientFolder, kind: str, nuclide: str) -> tuple[QuantitativeVolume, QuantitativeVolume]:
+def input_and_label(folder: PatientFolder, kind: str, nuclide: str) -> tuple[QuantitativeVolume, QuantitativeVolume]:
     """Time-integrated activity that the network sees, and the dose it shall give."""
     missing = [name for name in NEEDED[kind] if not folder.has(name)]
     if missing:
@@ -83,14 +83,17 @@ def _input_and_label(folder: PatientFolder, kind: str, nuclide: str) -> tuple[Qu
     if kind == unet_dose.KIND:
         return folder.volume("tia"), folder.volume("dose")
     label = folder.volume("scan_dose")
-    scan = folder.volume(_scan_of_dose(folder))
-    decay_per_s = Radionuclide(nuclide).decay_constant_per_s
-    integrated = scan.array_kji.astype(np.float64) / decay_per_s
-    return scan.with_array(integrated, Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION), label
+    return decaying_in_place(folder.volume(scan_of_dose(folder)), Radionuclide(nuclide)), label
 
 
-def _scan_of_dose(folder: PatientFolder) -> str:
-    """Name of the reconstruction whose truth `scan_dose` is of.
+def decaying_in_place(scan: QuantitativeVolume, nuclide: Radionuclide) -> QuantitativeVolume:
+    """Time-integrated activity [Bq s/mL] of an activity [Bq/mL] that stays where it is from its time on."""
+    integrated = scan.array_kji.astype(np.float64) / nuclide.decay_constant_per_s
+    return scan.with_array(integrated, Quantity.TIME_INTEGRATED_ACTIVITY_CONCENTRATION)
+
+
+def scan_of_dose(folder: PatientFolder, kind: str = "scan") -> str:
+    """Name of the reconstruction whose truth `scan_dose` is of, or of the truth itself (`kind` "truth").
 
     Raises
     ------
@@ -102,10 +105,11 @@ def _scan_of_dose(folder: PatientFolder) -> str:
     hour = folder.entry.get("scan_dose_hour")
     if hour is None and len(folder.scan_hours) == 1:
         hour = folder.scan_hours[0]
-    name = "" if hour is None else scan_name("scan", float(hour))
+    name = "" if hour is None else scan_name(kind, float(hour))
     if not folder.has(name):
+        what = "reconstruction" if kind == "scan" else "activity"
         raise InputError(
-            f"{folder.id} has no reconstruction {name or 'of which scan_dose would be known (scan_dose_hour)'}; a "
+            f"{folder.id} has no {what} {name or 'of which scan_dose would be known (scan_dose_hour)'}; a "
             f"{dblur_dose.KIND} learns from it. Simulate the dataset with reconstructions and doses."
         )
     return name

@@ -56,6 +56,11 @@ def padded_channels(
     return np.pad(np.pad(channels, ends, mode="edge"), around)
 
 
+def in_air(maps: PatientMaps, names: tuple[str, ...]) -> NDArray[np.float32]:
+    """What each channel is in air without activity."""
+    return np.array([float(maps.density_kji.min()) if name == "density" else 0.0 for name in names], dtype=np.float32)
+
+
 def without_padding(dose_ji: NDArray[np.float32], shape_ji: tuple[int, int]) -> NDArray[np.float32]:
     """A slice of dose without the air that `padded_channels` put around it."""
     rows, columns = ((-count % DIVISOR) // 2 for count in shape_ji)

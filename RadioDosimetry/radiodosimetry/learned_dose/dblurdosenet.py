@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .architectures import SLICES, DblurArchitecture
+from .heads import soft_exponential
 from .initialisation import initialise
 
 PUBLISHED_PARAMETER_COUNT = 1_143_233
@@ -114,4 +115,8 @@ class DblurDoseNet(nn.Module):
         output: Tensor = self.last(features)
         if not self.architecture.residual:
             return output
-        return base * (1.0 + output) if self.architecture.head == "scale" else base + output
+        if self.architecture.head == "add":
+            return base + output
+        if self.architecture.head == "scale":
+            return base * (1.0 + output)
+        return base * soft_exponential(output)

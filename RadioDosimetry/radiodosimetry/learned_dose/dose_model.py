@@ -65,8 +65,8 @@ class DoseModel:
 
     @property
     def needs_photons(self) -> bool:
-        """Whether the photons' part of the base is an input."""
-        return any("photon" in name for network in self.networks for name in network.architecture.inputs)
+        """Whether an input or the head takes the photons' part of the base."""
+        return any(network.architecture.needs_photons for network in self.networks)
 
     @property
     def calibration_factor(self) -> float | None:
@@ -210,7 +210,7 @@ def _predict_patches(
     dose = np.zeros(maps.geometry.shape_kji, dtype=np.float32)
     if box is None:
         return dose
-    channels = unet_dose.inputs_and_carried(maps, network.architecture.inputs)[(slice(None), *box)]
+    channels = unet_dose.inputs_and_carried(maps, network.architecture)[(slice(None), *box)]
     network.to(torch_device(device))
 
     def dose_of(windows: Tensor) -> Tensor:
@@ -218,14 +218,14 @@ def _predict_patches(
 
     divisor = network.architecture.divisor
     window = [min(WINDOW, -(-size // divisor) * divisor) for size in channels.shape[1:]]
-    padded, inner = _padded_to_air(channels, window, network.architecture.inputs)
+    padded, inner = _padded_to_air(channels, window, unet_dose.in_air(maps, network.architecture))
     predicted = predict_windows(dose_of, padded, window, OVERLAP, device, progress, multiple=divisor, warnings=warnings)
     dose[box] = predicted[inner]
     return dose
 
 
 def _padded_to_air(
-    channels: NDArray[np.float32], window: Sequence[int], inputs: tuple[str, ...]
+    channels: NDArray[np.float32], window: Sequence[int], air: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
     """The channels with air around them where they are smaller than a window, and where they lie in it."""
     sizes = channels.shape[1:]
@@ -234,13 +234,7 @@ def _padded_to_air(
     if not any(more):
         return channels, inner
     padded = np.empty((channels.shape[0], *(size + extra for size, extra in zip(sizes, more, strict=True))), np.float32)
-    outside = dict.fromkeys(inputs, 0.0) | {"hu": -1.0}
-    behind = dict.fromkeys(unet_dose.CARRIED, 0.0) | {"density": float(channels[-1].min())}
-    for number, name in enumerate((*inputs, *unet_dose.CARRIED)):
-        fill = outside[name] if number < len(inputs) else behind[name]
-        if number < len(inputs) and name in ("nuclide", "density"):
-            fill = float(channels[number].min())
-        padded[number] = fill
+    padded[:] = air[:, None, None, None]
     padded[(slice(None), *inner)] = channels
     return padded, inner
 

@@ -96,7 +96,9 @@ class PatientMaps:
         """An input channel by its name, float32 (k, j, i).
 
         `hu`: CT number / 1000; `density` [g/cm³]; `activity`, `base`, `photon`: normalised; `log-activity`, `log-base`:
-        log10(1 + value / `LOG_UNIT`); `nuclide`: log10(mean electron energy / 100 keV) everywhere.
+        log10(1 + value / `LOG_UNIT`); `photon-share`: the photons' part over the base; `local-share`: l / (l + base)
+        with l the dose that electrons of the voxel itself would give if none left it; `nuclide`: log10(mean electron
+        energy / 100 keV) everywhere. The two shares lie between 0 and 1 and do not change with the amount of activity.
 
         Raises
         ------
@@ -108,6 +110,11 @@ class PatientMaps:
         if name == "nuclide":
             value = np.log10(self.electron_energy_kev / REFERENCE_ENERGY_KEV)
             return np.full(self.geometry.shape_kji, value, dtype=np.float32)
+        if name == "photon-share":
+            return _share(self.channel("photon"), self.base_kji)
+        if name == "local-share":
+            local = np.divide(self.activity_kji, np.maximum(self.density_kji, AIR_DENSITY_G_PER_CM3), dtype=np.float32)
+            return _share(local, local + self.base_kji)
         if name.startswith("log-"):
             values = self.channel(name.removeprefix("log-"))
             return np.log10(1 + values / np.float32(LOG_UNIT), dtype=np.float32)
@@ -176,6 +183,21 @@ def patient_maps(
         electron_energy_kev=mean_electron_energy_kev(source),
         geometry=tia.geometry,
     )
+
+
+def scaled_channel(name: str, values: NDArray[np.float32], factor: np.float32) -> NDArray[np.float32]:
+    """An input channel as it would be with so many times the activity."""
+    if name in ("activity", "base", "photon"):
+        return values * factor
+    if name.startswith("log-"):
+        before = np.power(np.float32(10.0), values) - np.float32(1.0)
+        return np.log10(np.float32(1.0) + before * factor)
+    return values
+
+
+def _share(part_kji: NDArray[np.float32], whole_kji: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A part over the whole, zero where there is nothing."""
+    return np.divide(part_kji, whole_kji, out=np.zeros_like(whole_kji), where=whole_kji > 0)
 
 
 def mean_electron_energy_kev(source: EmissionSource) -> float:

@@ -1,7 +1,7 @@
 """The residual 3-D U-Net of Kim et al. 2022, and what may be put at its end instead of a plain sum.
 
 The published network adds its output to the multiple-VSV dose. Dose is linear in activity and the error of
-multiple-VSV lies where the density changes within an electron's reach, so three further heads say more of the physics
+multiple-VSV lies where the density changes within an electron's reach, so further heads say more of the physics
 and less of the training set:
 
 - `scale`: base × (1 + output); no dose where the base has none, whatever the level of activity nearby.
@@ -9,6 +9,9 @@ and less of the training set:
 - `kernel`: the network sees the density alone and gives for every voxel the share of its neighbours' electron energy
   that the base put there too little, and a factor for the rest: base × (1 + output) + Σ output × neighbour's
   energy / ρ. The result is exactly linear in the activity, so that one anatomy teaches every distribution in it.
+- `transport`: as `kernel`, with a factor of its own for the photons' part of the base, since the two parts err for
+  different reasons: electrons by what lies within a voxel or two, photons by using the kernel of one medium for the
+  whole way from source to target. Whatever the activity, its scale changes nothing if the inputs do not hold it.
 """
 
 from __future__ import annotations
@@ -19,14 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from .architectures import UNetArchitecture
+from .heads import soft_exponential
 from .initialisation import initialise
-
-LARGEST_LOG_RATIO = 3.0
-"""`log-ratio`: the base is changed by a factor of at most e³ either way, softly."""
 
 SHARE_UNIT = 0.05
 """`kernel`: shares of energy are the output times this. They meet energies of ten or more in hot voxels, so that steps
 of the size that suits the other heads would overshoot."""
+
+PHOTON_UNIT = 0.2
+"""`transport`: the change of the photons' part is the output times this. Multiple-VSV is about a fifth low in bone."""
 
 
 class _DoubleConvolution(nn.Sequential):
@@ -91,7 +95,9 @@ class ResidualUNet3D(nn.Module):
         self.last = nn.Conv3d(widths[0], self.architecture.outputs, 1)
         initialise(self, seed, self.last)
 
-    def forward(self, inputs: Tensor, base: Tensor, energy: Tensor, density: Tensor) -> Tensor:
+    def forward(
+        self, inputs: Tensor, base: Tensor, energy: Tensor, density: Tensor, photon: Tensor | None = None
+    ) -> Tensor:
         """Corrected dose in the unit of the base.
 
         Parameters
@@ -101,16 +107,19 @@ class ResidualUNet3D(nn.Module):
         base
             Base dose (n, 1, k, j, i).
         energy
-            Electron energy per millilitre in the unit of the base times g/cm³, same shape; used by `kernel`.
+            Electron energy per millilitre in the unit of the base times g/cm³, same shape; used by `kernel` and
+            `transport`.
         density
-            Mass density [g/cm³], same shape, at least that of air; used by `kernel`.
+            Mass density [g/cm³], same shape, at least that of air; used by both as well.
+        photon
+            The photons' part of the base, same shape; `transport` needs it.
 
         Returns
         -------
         Tensor
-            Dose (n, 1, k, j, i); `add`, `scale` and `kernel` may fall below zero.
+            Dose (n, 1, k, j, i); all heads but `log-ratio` may fall below zero.
         """
-        return self.combine(self.correction(inputs), base, energy, density)
+        return self.combine(self.correction(inputs), base, energy, density, photon)
 
     def correction(self, inputs: Tensor) -> Tensor:
         """Output of the last convolution, (n, outputs, k, j, i)."""
@@ -124,7 +133,9 @@ class ResidualUNet3D(nn.Module):
         output: Tensor = self.last(features)
         return output
 
-    def combine(self, output: Tensor, base: Tensor, energy: Tensor, density: Tensor) -> Tensor:
+    def combine(
+        self, output: Tensor, base: Tensor, energy: Tensor, density: Tensor, photon: Tensor | None = None
+    ) -> Tensor:
         """Dose of output and base by the head."""
         head = self.architecture.head
         if head == "add":
@@ -132,9 +143,14 @@ class ResidualUNet3D(nn.Module):
         if head == "scale":
             return base * (1.0 + output)
         if head == "log-ratio":
-            return base * torch.exp(LARGEST_LOG_RATIO * torch.tanh(output / LARGEST_LOG_RATIO))
-        moved = self._moved_energy(SHARE_UNIT * output[:, 1:], energy)
-        return base * (1.0 + SHARE_UNIT * output[:, :1]) + moved / density
+            return base * soft_exponential(output)
+        changed = SHARE_UNIT * output[:, :1] * base
+        shares = output[:, 1:]
+        if head == "transport":
+            assert photon is not None, "the head 'transport' takes the photons' part of the base"
+            changed = SHARE_UNIT * output[:, :1] * (base - photon) + PHOTON_UNIT * output[:, 1:2] * photon
+            shares = output[:, 2:]
+        return base + changed + self._moved_energy(SHARE_UNIT * shares, energy) / density
 
     def _moved_energy(self, shares: Tensor, energy: Tensor) -> Tensor:
         """Sum over the neighbours of share times energy, (n, 1, k, j, i); there is none beyond the border."""

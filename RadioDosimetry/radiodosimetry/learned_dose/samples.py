@@ -1,8 +1,8 @@
 """Training samples: patches or packs of slices of patients.
 
 Both kinds are a `learning.samples.SampleSource`. A sample is a mapping of float32 arrays, channels first: `channels`
-(what `unet_dose.network_dose` or `dblur_dose.network_dose` takes), `label` (normalised Monte Carlo dose, one channel)
-and `weight` (how much each of its voxels counts).
+(what `unet_dose.network_dose` or `dblur_dose.network_dose` takes), `label` (normalised Monte Carlo dose, one channel),
+`weight` (how much each of its voxels counts) and `reference` (what relative errors are relative to).
 """
 
 from __future__ import annotations
@@ -12,13 +12,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from ..errors import InputError
+from ..images.geometry import SPACING_TOLERANCE_MM
 from ..learning.patches import lattice_variant
 from . import dblur_dose, unet_dose
 from .architectures import SLICES, DblurArchitecture, UNetArchitecture
-from .patient_maps import PatientMaps
+from .patient_maps import scaled_channel
 from .patients import DosePatient
 from .training_config import LossSettings, PatchSampling, SliceSampling
+
+Stack = NDArray[np.float32]
+
+LEAST_DOSE = 0.01
+"""Slices are centred where there is at least this share of a patient's 99th percentile of base dose."""
+
+MOST_DOSE_PERCENTILE = 99.9
+"""Centres that are drawn by dose are not drawn more often above this percentile of a patient's base dose."""
+
+WITHOUT_INPUT = ("label", "weight", "reference")
+"""What follows the channels of a network in an array of samples."""
 
 
 class UNetSamples:
@@ -31,8 +45,8 @@ class UNetSamples:
     architecture, sampling, loss
         Of the training.
     training
-        Whether patches are mirrored and turned and `samples_per_patient` of them make an epoch; else
-        `validation_per_patient`, every other one near an edge.
+        Whether patches are varied and `samples_per_patient` of them make an epoch; else `validation_per_patient`, by
+        turns near an edge, anywhere, and by dose if the training draws so.
     """
 
     def __init__(
@@ -44,21 +58,18 @@ class UNetSamples:
         training: bool,
     ) -> None:
         self._sampling, self._training = sampling, training
-        edge = sampling.patch
-        self._stacks: list[NDArray[np.float32]] = []
-        self._centres: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        self._channels = len(architecture.inputs) + len(unet_dose.CARRIED)
+        edge = (sampling.patch,) * 3
+        names = (*architecture.inputs, *unet_dose.carried(architecture))
+        self._variants = _Variants(patients, names, sampling.activity_scale, sampling.augment)
+        self._stacks: list[Stack] = []
+        self._centres: list[_Centres] = []
         for patient in patients:
-            stack = _stack(unet_dose.inputs_and_carried(patient.maps, architecture.inputs), patient, loss)
-            air = _air(patient.maps, architecture.inputs)
-            stack = _padded(stack, (edge, edge, edge), air)
+            stack = _stack(unet_dose.inputs_and_carried(patient.maps, architecture), patient, loss)
+            stack = _padded(stack, edge, _air(unet_dose.in_air(patient.maps, architecture)))
             self._stacks.append(stack)
-            base = stack[len(architecture.inputs)]
-            dosed = base > sampling.least_dose * np.percentile(base[base > 0], 99)
-            near = _padded(patient.edges_kji[None], (edge, edge, edge), np.zeros(1, bool))[0]
-            everywhere = np.flatnonzero(dosed)
-            edges = np.flatnonzero(dosed & near)
-            self._centres.append((everywhere, edges if edges.size else everywhere))
+            near = _padded(patient.edges_kji[None], edge, np.zeros(1, bool))[0]
+            base, counts = stack[len(architecture.inputs)], stack[_place("weight")] > 0
+            self._centres.append(_Centres(base, counts, sampling.least_dose, near))
         self._per_patient = sampling.samples_per_patient if training else sampling.validation_per_patient
 
     def __len__(self) -> int:
@@ -67,13 +78,15 @@ class UNetSamples:
 
     def sample(self, index: int, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Sample `index` of an epoch, everything else drawn from `rng`."""
-        number = index % len(self._stacks)
-        stack, (everywhere, edges) = self._stacks[number], self._centres[number]
-        share = self._sampling.edge_share if self._training else (index // len(self._stacks)) % 2
-        centres = edges if rng.random() < share else everywhere
-        centre = np.unravel_index(int(centres[rng.integers(centres.size)]), stack.shape[1:])
+        number, shares = index % len(self._stacks), (self._sampling.edge_share, self._sampling.dose_share)
+        if not self._training:
+            turn = index // len(self._stacks) % (3 if shares[1] else 2)
+            shares = (float(turn == 0), float(turn == 2))
+        stack = self._stacks[number]
+        centre = self._centres[number].draw(rng, *shares)
         window = _window(centre, stack.shape[1:], (self._sampling.patch,) * 3)
-        return _sample(stack[(slice(None), *window)], self._channels, rng, self._training and self._sampling.augment)
+        part = stack[(slice(None), *window)]
+        return self._variants.sample(part, rng) if self._training else _named(part)
 
 
 class SliceSamples:
@@ -91,25 +104,31 @@ class SliceSamples:
         training: bool,
     ) -> None:
         self._sampling, self._training = sampling, training
-        boxes = [_body_rows_and_columns(patient.maps) for patient in patients]
+        boxes = [_rows_and_columns(patient.maps.matter_kji) for patient in patients]
         sizes = [max(box[axis].stop - box[axis].start for box in boxes) for axis in (0, 1)]
         sides = [-(-size // dblur_dose.DIVISOR) * dblur_dose.DIVISOR for size in sizes]
-        self._crop = (sampling.crop, sampling.crop) if sampling.crop else (sides[0], sides[1])
-        self._channels = len(architecture.inputs) + 1
-        self._stacks: list[NDArray[np.float32]] = []
+        self._cropped = bool(sampling.crop) and training
+        self._crop = (sampling.crop, sampling.crop) if self._cropped else (sides[0], sides[1])
+        names = (*architecture.inputs, "base")
+        self._variants = _Variants(patients, names, sampling.activity_scale, sampling.augment, turns=False)
+        self._stacks: list[Stack] = []
+        self._boxes: list[tuple[slice, slice]] = []
         self._bodies: list[NDArray[np.int64]] = []
-        self._dosed: list[NDArray[np.bool_]] = []
+        self._centres: list[_Centres] = []
         for patient in patients:
             maps = patient.maps
-            channels = np.stack([*(maps.channel(name) for name in architecture.inputs), maps.base_kji])
-            stack = _stack(channels, patient, loss)
-            self._bodies.append(np.flatnonzero(maps.matter_kji.any(axis=(1, 2))))
+            stack = _stack(np.stack([maps.channel(name) for name in names]), patient, loss)
+            counts = stack[_place("weight")] > 0
+            self._bodies.append(np.flatnonzero((maps.matter_kji & counts).any(axis=(1, 2))))
             ends = [(0, 0), (dblur_dose.HALF_DEPTH, dblur_dose.HALF_DEPTH), (0, 0), (0, 0)]
-            stack = np.pad(stack, ends, mode="edge")
-            stack = _padded(stack, (SLICES, *self._crop), _air(maps, architecture.inputs, carried=False))
+            counts = np.pad(counts, ends[1:])
+            air = _air(dblur_dose.in_air(maps, names))
+            stack = _padded(np.pad(stack, ends, mode="edge"), (SLICES, *self._crop), air)
             self._stacks.append(stack)
-            base = stack[self._channels - 1]
-            self._dosed.append(base > 0.01 * np.percentile(base[base > 0], 99))
+            body = _padded(maps.matter_kji[None], (SLICES, *self._crop), np.zeros(1, bool))[0]
+            self._boxes.append(_rows_and_columns(body))
+            counts = _padded(counts[None], (SLICES, *self._crop), np.zeros(1, bool))[0]
+            self._centres.append(_Centres(stack[len(names) - 1], counts, LEAST_DOSE))
         self._lengths = self._numbers()
 
     def _numbers(self) -> list[int]:
@@ -126,46 +145,166 @@ class SliceSamples:
         """Sample `index` of an epoch, everything else drawn from `rng`."""
         number = int(np.searchsorted(np.cumsum(self._lengths), index, side="right"))
         within = index - sum(self._lengths[:number])
-        body, stack = self._bodies[number], self._stacks[number]
+        stack = self._stacks[number]
+        middle, row, column = self._centre(number, within, rng)
+        rows, columns = _window((row, column), stack.shape[2:], self._crop)
+        part = stack[:, middle : middle + SLICES, rows, columns]
+        found = self._variants.sample(part, rng) if self._training else _named(part)
+        half = dblur_dose.HALF_DEPTH
+        return {name: values if name == "channels" else values[:, half] for name, values in found.items()}
+
+    def _centre(self, number: int, within: int, rng: np.random.Generator) -> tuple[int, int, int]:
+        """The slice of the volume, row and column of a sample's middle."""
+        body, half = self._bodies[number], dblur_dose.HALF_DEPTH
+        centre = None
         if not self._training:
             middle = int(body[round(within * (body.size - 1) / max(1, self._lengths[number] - 1))])
+        elif rng.random() < self._sampling.dose_share:
+            centre = self._centres[number].draw(rng, 0.0, 1.0)
+            middle = centre[0] - half
         elif self._sampling.samples_per_patient:
             middle = int(body[rng.integers(body.size)])
         else:
             middle = int(body[within])
-        places = np.argwhere(self._dosed[number][middle + dblur_dose.HALF_DEPTH])
-        if places.size == 0 or (not self._training) or not self._sampling.crop:
-            centre = (stack.shape[2] // 2, stack.shape[3] // 2)
-            if places.size:
-                low, high = places.min(axis=0), places.max(axis=0)
-                centre = (int(low[0] + high[0]) // 2, int(low[1] + high[1]) // 2)
+        if self._cropped:
+            centre = centre or self._centres[number].in_slice(middle + half, rng)
+            if centre is not None:
+                return middle, centre[1], centre[2]
+        rows, columns = self._boxes[number]
+        return middle, (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
+
+
+class _Centres:
+    """Voxels of a patient around which samples lie.
+
+    Parameters
+    ----------
+    base_kji, counts_kji
+        Base dose, and where it is judged.
+    least_dose
+        Share of the 99th percentile of the base dose that a centre has at least.
+    edges_kji
+        Voxels near surfaces of lung and bone.
+    """
+
+    def __init__(
+        self,
+        base_kji: NDArray[np.float32],
+        counts_kji: NDArray[np.bool_],
+        least_dose: float,
+        edges_kji: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._shape = base_kji.shape
+        dosed = counts_kji & (base_kji > least_dose * np.percentile(base_kji[base_kji > 0], 99))
+        self._everywhere = np.flatnonzero(dosed)
+        edges = self._everywhere[:0] if edges_kji is None else np.flatnonzero(dosed & edges_kji)
+        self._edges = edges if edges.size else self._everywhere
+        dose = base_kji.ravel()[self._everywhere].astype(np.float64)
+        self._summed = np.cumsum(np.minimum(dose, np.percentile(dose, MOST_DOSE_PERCENTILE)))
+        per_slice = int(np.prod(self._shape[1:]))
+        self._starts = np.searchsorted(self._everywhere, per_slice * np.arange(self._shape[0] + 1))
+
+    def draw(self, rng: np.random.Generator, edge_share: float, dose_share: float) -> tuple[int, int, int]:
+        """A voxel near an edge, by dose, or anywhere; two numbers are drawn whatever comes out."""
+        which, place = rng.random(2)
+        if edge_share <= which < edge_share + dose_share:
+            found = self._everywhere[np.searchsorted(self._summed, place * self._summed[-1], side="right")]
         else:
-            row, column = places[rng.integers(len(places))]
-            centre = (int(row), int(column))
-        rows, columns = _window(centre, stack.shape[2:], self._crop)
-        pack = stack[:, middle : middle + SLICES, rows, columns]
-        sample = _sample(pack, self._channels, rng, self._training and self._sampling.augment)
-        half = dblur_dose.HALF_DEPTH
-        return {"channels": sample["channels"], "label": sample["label"][:, half], "weight": sample["weight"][:, half]}
+            among = self._edges if which < edge_share else self._everywhere
+            found = among[int(place * among.size)]
+        return self._index(found)
+
+    def in_slice(self, k: int, rng: np.random.Generator) -> tuple[int, int, int] | None:
+        """A voxel with dose of a slice, None where there is none."""
+        among = self._everywhere[self._starts[k] : self._starts[k + 1]]
+        return self._index(among[rng.integers(among.size)]) if among.size else None
+
+    def _index(self, flat: int) -> tuple[int, int, int]:
+        k, j, i = (int(one) for one in np.unravel_index(int(flat), self._shape))
+        return k, j, i
+
+
+class _Variants:
+    """Mirrored, turned and scaled versions of samples that are as likely as the original.
+
+    Parameters
+    ----------
+    patients
+        Whose samples.
+    names
+        Of the channels.
+    activity_scale
+        Of the sampling.
+    augment
+        Whether samples are mirrored and turned.
+    turns
+        Whether quarter turns about k are allowed where rows and columns are alike.
+    """
+
+    def __init__(
+        self,
+        patients: Sequence[DosePatient],
+        names: tuple[str, ...],
+        activity_scale: float,
+        augment: bool,
+        turns: bool = True,
+    ) -> None:
+        self._names, self._scale, self._augment = names, activity_scale, augment
+        steps = [patient.maps.geometry.spacing_mm for patient in patients]
+        self._turns = turns and all(abs(step[0] - step[1]) <= SPACING_TOLERANCE_MM for step in steps)
+
+    def sample(self, part: Stack, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """One of them, by name."""
+        if self._augment:
+            (part,) = lattice_variant([part], rng, turns=self._turns and part.shape[-1] == part.shape[-2])
+        if self._scale > 1.0:
+            factor = np.float32(self._scale ** rng.uniform(-1.0, 1.0))
+            part = part.copy()
+            for number, name in enumerate(self._names):
+                part[number] = scaled_channel(name, part[number], factor)
+            for name in ("label", "reference"):
+                part[_place(name)] *= factor
+        return _named(part)
 
 
 def voxel_weights(patient: DosePatient, loss: LossSettings) -> NDArray[np.float32]:
     """How much each voxel counts, before the error itself is weighed."""
-    matter = patient.maps.matter_kji
-    weight = np.where(matter, loss.body_weight, loss.outside_weight)
-    return np.asarray(np.where(patient.edges_kji, weight * loss.edge_weight, weight), dtype=np.float32)
+    maps = patient.maps
+    weight = np.where(maps.matter_kji, loss.body_weight, loss.outside_weight)
+    weight = np.where(patient.edges_kji, weight * loss.edge_weight, weight)
+    if loss.density_weight:
+        weight = weight * maps.density_kji
+    if loss.end_slices:
+        if 2 * loss.end_slices >= weight.shape[0]:
+            raise InputError(
+                f"{patient.id} has {weight.shape[0]} slices; none is left without {loss.end_slices} at either end."
+            )
+        weight[: loss.end_slices] = weight[-loss.end_slices :] = 0.0
+    return np.asarray(weight, dtype=np.float32)
 
 
-def _stack(channels: NDArray[np.float32], patient: DosePatient, loss: LossSettings) -> NDArray[np.float32]:
-    """Channels, label and weight in one array, so that they are cut and mirrored together."""
-    return np.concatenate([channels, patient.label_kji[None], voxel_weights(patient, loss)[None]])
+def _stack(channels: Stack, patient: DosePatient, loss: LossSettings) -> Stack:
+    """Channels, label, weight and reference in one array, so that they are cut and mirrored together."""
+    base = patient.maps.base_kji
+    reference = ndimage.gaussian_filter(base, loss.base_smoothing) if loss.base_smoothing else base
+    return np.concatenate([channels, patient.label_kji[None], voxel_weights(patient, loss)[None], reference[None]])
 
 
-def _air(maps: PatientMaps, inputs: tuple[str, ...], carried: bool = True) -> NDArray[np.float32]:
-    """What each channel of `_stack` is in air without activity, which counts for nothing."""
-    values = {"hu": -1.0, "density": float(maps.density_kji.min()), "nuclide": float(maps.channel("nuclide").flat[0])}
-    behind = [0.0, 0.0, 1.0] if carried else [0.0]
-    return np.array([*(values.get(name, 0.0) for name in inputs), *behind, 0.0, 0.0], dtype=np.float32)
+def _place(name: str) -> int:
+    """Where a map of `WITHOUT_INPUT` lies in a stack."""
+    return WITHOUT_INPUT.index(name) - len(WITHOUT_INPUT)
+
+
+def _air(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What each map of a stack is in air without activity, which counts for nothing."""
+    return np.append(channels, np.zeros(len(WITHOUT_INPUT), dtype=np.float32))
+
+
+def _named(part: Stack) -> dict[str, NDArray[np.float32]]:
+    """The maps of a sample by name."""
+    part = np.ascontiguousarray(part)
+    last = {name: part[_place(name), None] for name in WITHOUT_INPUT}
+    return {"channels": part[: -len(WITHOUT_INPUT)], **last}
 
 
 def _padded(stack: NDArray[Any], least: tuple[int, int, int], air: NDArray[Any]) -> NDArray[Any]:
@@ -191,17 +330,8 @@ def _window(centre: Sequence[Any], shape: Sequence[int], edges: Sequence[int]) -
     return tuple(slice(start, start + edge) for start, edge in zip(starts, edges, strict=True))
 
 
-def _sample(
-    part: NDArray[np.float32], channels: int, rng: np.random.Generator, augment: bool
-) -> dict[str, NDArray[np.float32]]:
-    if augment:
-        (part,) = lattice_variant([part], rng, turns=part.shape[-1] == part.shape[-2])
-    part = np.ascontiguousarray(part)
-    return {"channels": part[:channels], "label": part[channels : channels + 1], "weight": part[channels + 1 :]}
-
-
-def _body_rows_and_columns(maps: PatientMaps) -> tuple[slice, slice]:
-    """The smallest rectangle that holds the body in every slice."""
-    rows = np.flatnonzero(maps.matter_kji.any(axis=(0, 2)))
-    columns = np.flatnonzero(maps.matter_kji.any(axis=(0, 1)))
+def _rows_and_columns(mask_kji: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The smallest rectangle that holds a mask in every slice."""
+    rows = np.flatnonzero(mask_kji.any(axis=(0, 2)))
+    columns = np.flatnonzero(mask_kji.any(axis=(0, 1)))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -32,6 +32,7 @@ from .residual_unet import ResidualUNet3D
 from .samples import SliceSamples, UNetSamples
 from .shipped import KINDS
 from .training_config import DblurTrainingConfig, UNetTrainingConfig
+from .training_patients import further_patients
 
 if TYPE_CHECKING:
     from ..virtual_patients.dataset import Dataset
@@ -116,15 +117,22 @@ def train_dose_network(
     if kind not in KINDS:
         raise InputError(f"The network '{kind}' is unknown; expected one of {', '.join(KINDS)}.")
     settings = _settings(kind, config, device)
-    division = fold_of(dataset.patients, fold, settings.training.seed, settings.validation_fraction)
+    division = fold_of(dataset.patients, fold, settings.split_seed, settings.validation_fraction)
     folders = (*division.training, *division.validation, *division.held_out)
+    cache = Path(output).parent / CACHE_NAME
     patients = dataset_patients(
-        dataset, folders, KINDS[kind], with_photons=_asks_for_photons(settings), cache=Path(output).parent / CACHE_NAME,
-        progress=PartialProgress(progress, 0.0, 0.1),
+        dataset, folders, KINDS[kind], with_photons=settings.network.needs_photons, cache=cache,
+        progress=PartialProgress(progress, 0.0, 0.07),
     )  # fmt: skip
-    by_id = {patient.id: patient for patient in patients}
-    training, validation, held_out = (
-        [by_id[folder.id] for folder in part] for part in (division.training, division.validation, division.held_out)
+    learning = len(division.training)
+    training = [
+        replace(patient, regions={}, noise_kji=None) for patient in patients[:learning]
+    ]  # only judges need them
+    validation = patients[learning : learning + len(division.validation)]
+    held_out = patients[learning + len(validation) :]
+    del patients
+    training += further_patients(
+        dataset, division.training, training, settings, cache=cache, progress=PartialProgress(progress, 0.07, 0.1)
     )
     trained = train_on_patients(
         training, validation, settings, Path(output), resume=resume, identity=_identity(dataset, division),
@@ -189,7 +197,12 @@ def train_on_patients(
         config.training,
         run,
         resume=resume,
-        identity={"network": config.network.as_dict(), "loss": vars(config.loss), **(identity or {})},
+        identity={
+            "network": config.network.as_dict(),
+            "loss": vars(config.loss),
+            "sampling": vars(config.sampling),
+            **(identity or {}),
+        },  # fmt: skip
         configuration=config_text(config),
         progress=progress,
         time_limit_s=60.0 * config.time_limit_minutes or None,
@@ -247,13 +260,13 @@ def _losses(config: Config) -> Any:
     base_at = len(config.network.inputs)
 
     def losses(network: torch.nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        channels, label, weight = batch["channels"], batch["label"], batch["weight"]
+        channels, label, weight, reference = (batch[name] for name in ("channels", "label", "weight", "reference"))
         base = channels[:, base_at : base_at + 1]
         if base.ndim > label.ndim:
             base = base[:, :, dblur_dose.HALF_DEPTH]
         return {
-            "loss": dose_loss(dose_of(network, channels), label, weight, config.loss),
-            "base_loss": dose_loss(base, label, weight, config.loss).detach(),
+            "loss": dose_loss(dose_of(network, channels), label, weight, reference, config.loss),
+            "base_loss": dose_loss(base, label, weight, reference, config.loss).detach(),
         }
 
     return losses
@@ -280,7 +293,7 @@ def _card(config: Config, patients: Sequence[DosePatient], result: TrainingResul
             "loop": result.as_dict(),
             "loss": vars(config.loss),
             "sampling": vars(config.sampling),
-            "patients": len(patients),
+            "patients": len({patient.source for patient in patients}),
             "sources": sorted({patient.source for patient in patients}),
         },
         (
@@ -297,10 +310,6 @@ def _settings(kind: str, path: Path | None, device: str) -> Config:
         return unet if device == "cpu" else replace(unet, training=replace(unet.training, device=device))
     dblur = read_config(path, DblurTrainingConfig)
     return dblur if device == "cpu" else replace(dblur, training=replace(dblur.training, device=device))
-
-
-def _asks_for_photons(config: Config) -> bool:
-    return any("photon" in name for name in config.network.inputs)
 
 
 def _data(dataset: Dataset) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ..learning.training_settings import Schedule, TrainingSettings
 from .architectures import DblurArchitecture, UNetArchitecture
 from .dblur_dose import DIVISOR
 
-Loss = Literal["l1", "mse", "relative-l1"]
+Loss = Literal["l1", "mse", "relative-l1", "relative-mse", "relative-huber"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,20 @@ class LossSettings:
     Attributes
     ----------
     kind
-        "l1" (Kim et al. 2022) or "mse" (Li et al. 2022) of the normalised dose, or "relative-l1": the absolute error
-        over the label plus `relative_floor`, which lets voxels of low dose count.
+        "l1" (Kim et al. 2022) or "mse" (Li et al. 2022) of the normalised dose. "relative-…": of the error over the
+        base plus `relative_floor`, which lets voxels of low dose count; over the base and not the label, whose noise
+        would pull the network below the truth. "relative-huber" is square up to `huber_width` and linear beyond: a
+        median of noisy doses, which are skew, would lie below their mean.
     relative_floor
         Normalised dose below which errors count less and less.
+    huber_width
+        Relative error where "relative-huber" turns from square to linear.
+    base_smoothing
+        Width (σ) of the Gaussian that the base is smoothed with before errors are divided by it [voxels].
+    density_weight
+        Whether voxels count by their density too, so that energy and not dose is judged.
+    end_slices
+        Slices at either end of the volume that neither train nor judge: what lies beyond them is missing in labels.
     body_weight, outside_weight
         Weights of voxels of the body and of the air around it; 0.7 and 0.3 in the code released with Li et al. 2022.
     edge_weight
@@ -34,16 +44,20 @@ class LossSettings:
 
     kind: Loss = "l1"
     relative_floor: float = 0.05
+    huber_width: float = 0.5
+    base_smoothing: float = 0.0
+    density_weight: bool = False
+    end_slices: int = 0
     body_weight: float = 1.0
     outside_weight: float = 1.0
     edge_weight: float = 1.0
     margin: int = 0
 
     def __post_init__(self) -> None:
-        if self.relative_floor <= 0 or self.edge_weight <= 0 or self.body_weight <= 0:
-            raise InputError("'relative_floor', 'body_weight' and 'edge_weight' must be above 0.")
-        if self.outside_weight < 0 or self.margin < 0:
-            raise InputError("'outside_weight' and 'margin' must be at least 0.")
+        if min(self.relative_floor, self.huber_width, self.edge_weight, self.body_weight) <= 0:
+            raise InputError("'relative_floor', 'huber_width', 'body_weight' and 'edge_weight' must be above 0.")
+        if min(self.outside_weight, self.margin, self.base_smoothing, self.end_slices) < 0:
+            raise InputError("'outside_weight', 'margin', 'base_smoothing' and 'end_slices' must be at least 0.")
 
 
 @dataclass(frozen=True)
@@ -58,26 +72,37 @@ class PatchSampling:
         Patches of each patient in an epoch (Kim et al. 2022: 125).
     validation_per_patient
         Patches of each validation patient, the same in every epoch.
-    edge_share
-        Share of patches centred near lung and bone surfaces; the others lie anywhere with dose.
+    edge_share, dose_share
+        Shares of patches centred near lung and bone surfaces, and where the base dose says how often; the others lie
+        anywhere with dose.
     least_dose
         Centres have at least this share of the patient's 99th percentile of base dose.
     augment
         Mirror patches and turn them: dose does not know left from right.
+    activity_scale
+        Activity and dose of a patch are multiplied by anything between one over this and this, every factor as likely
+        on a logarithmic scale; 1 leaves them.
+    scan_pairs
+        Whether the activity at the scan that `scan_dose` is of, decaying where it is, gives each patient of the
+        training a second distribution.
     """
 
     patch: int = 64
     samples_per_patient: int = 125
     validation_per_patient: int = 8
     edge_share: float = 0.0
+    dose_share: float = 0.0
     least_dose: float = 0.01
     augment: bool = True
+    activity_scale: float = 1.0
+    scan_pairs: bool = False
 
     def __post_init__(self) -> None:
+        _check_shares(self.activity_scale, self.edge_share, self.dose_share)
         if min(self.patch, self.samples_per_patient, self.validation_per_patient) < 1:
             raise InputError("'patch', 'samples_per_patient' and 'validation_per_patient' must be at least 1.")
-        if not 0 <= self.edge_share <= 1 or not 0 <= self.least_dose < 1:
-            raise InputError("'edge_share' and 'least_dose' are shares between 0 and 1.")
+        if not 0 <= self.least_dose < 1:
+            raise InputError("'least_dose' is a share between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -87,26 +112,49 @@ class SliceSampling:
     Attributes
     ----------
     crop
-        Rows and columns of a sample, a multiple of 16, centred where there is dose; 0: the smallest rectangle that
-        holds the body of every patient.
+        Rows and columns of a training sample, a multiple of 16, centred where there is dose; 0: the smallest rectangle
+        that holds the body of every patient, which validation always sees.
     samples_per_patient
         Slices of each patient in an epoch; 0: as many as hold body.
     validation_per_patient
         Slices of each validation patient, evenly spread over the body.
+    dose_share
+        Share of samples whose slice and centre are drawn where the base dose says how often.
     augment
-        Mirror slices and packs, and turn square ones.
+        Mirror slices and packs. They are not turned: a camera turns about one axis.
+    activity_scale
+        As of `PatchSampling`.
+    shifted_share, shift_mm
+        So many of the training's patients are seen a second time with their scan moved against the CT by a normal
+        distance of this standard deviation along each axis [mm], since real patients breathe and move; base and inputs
+        are those of the moved scan, the label stays.
     """
 
     crop: int = 0
     samples_per_patient: int = 0
     validation_per_patient: int = 16
+    dose_share: float = 0.0
     augment: bool = True
+    activity_scale: float = 1.0
+    shifted_share: float = 0.0
+    shift_mm: float = 2.5
 
     def __post_init__(self) -> None:
+        _check_shares(self.activity_scale, self.dose_share)
+        if not 0 <= self.shifted_share <= 1 or self.shift_mm < 0:
+            raise InputError("'shifted_share' is a share between 0 and 1, 'shift_mm' at least 0.")
         if self.crop < 0 or self.crop % DIVISOR:
             raise InputError(f"'crop' must be a multiple of {DIVISOR}, found {self.crop}.")
         if self.samples_per_patient < 0 or self.validation_per_patient < 1:
             raise InputError("'samples_per_patient' must be at least 0, 'validation_per_patient' at least 1.")
+
+
+def _check_shares(activity_scale: float, *shares: float) -> None:
+    """Refuse shares of samples that do not add up, and a range of activity that is none."""
+    if min(shares) < 0 or sum(shares) > 1:
+        raise InputError("'edge_share' and 'dose_share' are shares that together are at most 1.")
+    if activity_scale < 1:
+        raise InputError(f"'activity_scale' must be at least 1, found {activity_scale:g}.")
 
 
 @dataclass(frozen=True)
@@ -144,6 +192,8 @@ class UNetTrainingConfig:
         Its tables.
     validation_fraction
         Share of the training's patients that say when to stop.
+    split_seed
+        Of the division of patients, apart from the seed of the training: seeds that differ judge on the same patients.
     time_limit_minutes
         Stop after so long with the best weights so far; 0: no limit. A run stopped so can be resumed.
     """
@@ -153,6 +203,7 @@ class UNetTrainingConfig:
     loss: LossSettings = field(default_factory=LossSettings)
     training: UNetLoop = field(default_factory=UNetLoop)
     validation_fraction: float = 0.2
+    split_seed: int = 0
     time_limit_minutes: float = 0.0
 
     def __post_init__(self) -> None:
@@ -173,6 +224,8 @@ class DblurTrainingConfig:
         Its tables.
     validation_fraction
         Share of the training's patients that say when to stop.
+    split_seed
+        Of the division of patients, apart from the seed of the training: seeds that differ judge on the same patients.
     time_limit_minutes
         Stop after so long with the best weights so far; 0: no limit. A run stopped so can be resumed.
     """
@@ -182,4 +235,5 @@ class DblurTrainingConfig:
     loss: DblurLoss = field(default_factory=DblurLoss)
     training: DblurLoop = field(default_factory=DblurLoop)
     validation_fraction: float = 0.2
+    split_seed: int = 0
     time_limit_minutes: float = 0.0

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..voxel_dose.convolution_settings import AIR_DENSITY_G_PER_CM3
+from .architectures import UNetArchitecture
 from .patient_maps import HU_LIMITS, HU_UNIT, LOG_UNIT, REFERENCE_ENERGY_KEV, REFERENCE_VOLUME_ML, PatientMaps
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ BASE = "multiple-vsv"
 """The dose it corrects (Kim et al. 2022)."""
 
 CARRIED = ("base", "activity", "density")
-"""What the head takes besides the network's output; these follow the input channels."""
+"""What the head takes besides the network's output; these follow the input channels. `transport` takes `photon` too."""
 
 
 def preprocessing(spacing_mm: tuple[float, float, float]) -> dict[str, Any]:
@@ -39,15 +40,34 @@ def preprocessing(spacing_mm: tuple[float, float, float]) -> dict[str, Any]:
     }
 
 
-def inputs_and_carried(maps: PatientMaps, inputs: tuple[str, ...]) -> NDArray[np.float32]:
+def carried(architecture: UNetArchitecture) -> tuple[str, ...]:
+    """Names of the channels that the head of this architecture takes."""
+    return (*CARRIED, "photon") if architecture.head == "transport" else CARRIED
+
+
+def inputs_and_carried(maps: PatientMaps, architecture: UNetArchitecture) -> NDArray[np.float32]:
     """Input channels and then what the head takes, float32 (c, k, j, i)."""
-    density = np.maximum(maps.density_kji, np.float32(AIR_DENSITY_G_PER_CM3))
-    return np.stack([*(maps.channel(name) for name in inputs), maps.base_kji, maps.activity_kji, density])
+    behind = {name: maps.channel(name) for name in carried(architecture)}
+    behind["density"] = np.maximum(behind["density"], np.float32(AIR_DENSITY_G_PER_CM3))
+    return np.stack([*(maps.channel(name) for name in architecture.inputs), *behind.values()])
+
+
+def in_air(maps: PatientMaps, architecture: UNetArchitecture) -> NDArray[np.float32]:
+    """What each channel of `inputs_and_carried` is in air without activity."""
+    air = float(maps.density_kji.min())
+    values = {"hu": -1.0, "density": air, "nuclide": float(maps.channel("nuclide").flat[0])}
+    behind = {"density": max(air, AIR_DENSITY_G_PER_CM3)}
+    return np.array(
+        [
+            *(values.get(name, 0.0) for name in architecture.inputs),
+            *(behind.get(name, 0.0) for name in carried(architecture)),
+        ],
+        dtype=np.float32,
+    )
 
 
 def network_dose(network: ResidualUNet3D, channels: Tensor) -> Tensor:
     """Normalised dose (n, 1, k, j, i) of stacked channels (n, c, k, j, i) as `inputs_and_carried` orders them."""
     count = len(network.architecture.inputs)
-    base, energy, density = (channels[:, count + number : count + number + 1] for number in range(len(CARRIED)))
-    dose: Tensor = network(channels[:, :count], base, energy, density)
+    dose: Tensor = network(channels[:, :count], *channels[:, count:].split(1, dim=1))
     return dose

@@ -17,7 +17,7 @@ from .torch_import import library_module, torch_module
 if TYPE_CHECKING:
     import torch
 
-ORDER, TRAINING, VALIDATION, NETWORK = range(4)
+ORDER, TRAINING, VALIDATION, NETWORK, STATISTICS = range(5)
 """What random numbers are drawn for; each purpose has its own, whatever the others draw."""
 
 

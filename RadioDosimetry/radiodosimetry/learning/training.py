@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +17,21 @@ from ..errors import CancelledError, DeviceError, InputError, OutputError
 from ..images.atomic import write_text_atomically
 from ..progress import Progress, report_progress
 from ..provenance import to_json
+from .averaging import WeightAverage, kept_state, reestimate_batch_statistics
 from .checkpoints import read_checkpoint, remove_partial_files, replace_file, write_checkpoint
 from .configuration import config_text, nearest_names
 from .devices import is_out_of_memory, repeatable_kernels, torch_device, torch_seed, torch_threads
 from .distributed import Processes, joined_processes
 from .learners import Learner
-from .samples import NETWORK, ORDER, TRAINING, VALIDATION, SampleSource, batches, generator_for, shares
+from .samples import NETWORK, ORDER, STATISTICS, TRAINING, VALIDATION, SampleSource, batches, generator_for, shares
+from .schedules import advance, schedules_of
 from .torch_import import torch_module
 from .training_errors import ShareDoneError, TrainingStoppedError
 from .training_log import Row, learning_curve_png, log_csv
 from .training_settings import TrainingSettings
 from .training_state import (
     Advance,
+    Weights,
     copied_weights,
     learner_content,
     random_state,
@@ -195,7 +198,8 @@ class _Loop:
         self._learner, self._training, self._validation = learner, training, validation
         self._settings, self._run, self._processes, self._device = settings, run, processes, device
         self._threads, self._identity = threads, json.loads(to_json(identity))
-        self._schedulers = _schedulers(learner, settings)
+        self._schedulers = schedules_of(learner, settings)
+        self._average = WeightAverage(learner.networks, settings.average_decay)
         self._now = Advance()
         self._figure_drawn_at = -math.inf
 
@@ -206,10 +210,17 @@ class _Loop:
         deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
         reason = self._reason_to_stop()
         while reason is None:
-            if not self._train_epoch(progress, deadline):
+            try:
+                over = self._train_epoch(progress, deadline)
+                row_and_weights = self._judge(progress) if over else None
+            except CancelledError:
+                if self._processes.count == 1:
+                    self._save()
+                raise
+            if row_and_weights is None:
                 reason = _TIME_LIMIT
                 break
-            self._finish_epoch(self._judge(progress))
+            self._finish_epoch(*row_and_weights)
             reason = self._reason_to_stop()
             if reason is None and self._time_is_up(deadline):
                 reason = _TIME_LIMIT
@@ -245,6 +256,7 @@ class _Loop:
             self._report(progress, now.step / len(cut), f"step {now.step + 1} of {len(cut)}")
             self._processes.weight = share.weight
             values = self._checked(self._step_on(batch), f"batch {now.step + 1}")
+            self._average.add(self._learner.networks)
             self._add(now.sums, values, share.count)
             now.sample_count += share.count
             now.step += 1
@@ -258,26 +270,57 @@ class _Loop:
                 self._save()
         return True
 
-    def _judge(self, progress: Progress | None) -> dict[str, float]:
-        """The row of the epoch that is over: means of training, and of validation without any variation."""
+    def _judge(self, progress: Progress | None) -> tuple[dict[str, float], Weights]:
+        """The row of the epoch that is over, and the weights that it judges, which may be averaged."""
         means = self._means(self._now.sums, self._now.sample_count)
         row = {f"train_{name}": value for name, value in means.items()}
-        self._processes.share_buffers(self._learner.networks)
-        if self._validation is None:
-            return row
+        networks = self._learner.networks
+        others = self._settings.average_decay or self._settings.statistics_batches
+        with kept_state(networks) if others else contextlib.nullcontext():
+            self._average.put_into(networks)
+            self._reestimate_statistics(progress)
+            self._processes.share_buffers(networks)
+            if self._validation is not None:
+                row |= self._validation_row(self._validation, progress)
+            return row, copied_weights(self._learner)
+
+    def _reestimate_statistics(self, progress: Progress | None) -> None:
+        """Batch statistics of the weights about to be judged, over training samples of an epoch that never trains."""
+        count, settings = self._settings.statistics_batches, self._settings
+        if not count:
+            return
+        torch, epoch = torch_module(), len(self._now.history)
+        order = generator_for(settings.seed, STATISTICS, epoch)
+        indices = order.integers(len(self._training), size=count * settings.batch_size).tolist()
+        cut = shares(indices, settings.batch_size, self._processes.rank, self._processes.count)
+        self._set_mode(training=False)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(torch_seed(settings.seed, STATISTICS, epoch, self._processes.rank))
+            source = batches(
+                self._training, cut, settings.seed, STATISTICS, epoch, settings.loader_workers, self._device
+            )
+
+            def forward(batch: Any) -> None:
+                self._report(progress, 1.0, "batch statistics")
+                self._validated(batch)
+
+            reestimate_batch_statistics(self._learner.networks, forward, source)
+
+    def _validation_row(self, validation: SampleSource, progress: Progress | None) -> dict[str, float]:
+        """Means of validation without any variation."""
         self._set_mode(training=False)
         settings, sums, count = self._settings, dict[str, float](), 0
-        cut = shares(range(len(self._validation)), settings.batch_size, self._processes.rank, self._processes.count)
-        source = batches(self._validation, cut, settings.seed, VALIDATION, 0, settings.loader_workers, self._device)
+        cut = shares(range(len(validation)), settings.batch_size, self._processes.rank, self._processes.count)
+        source = batches(validation, cut, settings.seed, VALIDATION, 0, settings.loader_workers, self._device)
         with torch_module().no_grad():
             for number, (share, batch) in enumerate(zip(cut, source, strict=True), start=1):
                 self._report(progress, 1.0, f"validation {number} of {len(cut)}")
                 values = self._checked(self._validated(batch), f"validation batch {number}")
                 self._add(sums, values, share.count)
                 count += share.count
-        return row | {f"validation_{name}": value for name, value in self._means(sums, count).items()}
+        return {f"validation_{name}": value for name, value in self._means(sums, count).items()}
 
-    def _finish_epoch(self, row: dict[str, float]) -> None:
+    def _finish_epoch(self, row: dict[str, float], weights: Weights) -> None:
         """Enter the epoch into the log, keep its weights if they are the best, and write the checkpoint."""
         now = self._now
         epoch = len(now.history) + 1
@@ -293,9 +336,8 @@ class _Loop:
         now.history.append({"epoch": float(epoch), "learning_rate": float(rate), "seconds": now.seconds} | row)
         if monitored < now.best_value - self._settings.smallest_gain * _size(now.best_value):
             now.best_epoch, now.best_value = epoch, monitored
-            now.best_weights = copied_weights(self._learner)
-        for scheduler in self._schedulers:
-            scheduler.step(*((monitored,) if self._settings.schedule == "plateau" else ()))
+            now.best_weights = weights
+        advance(self._schedulers, self._settings.schedule, monitored)
         now.step = 0
         self._save()
         if self._processes.leads:
@@ -367,7 +409,7 @@ class _Loop:
             network.train(training)
 
     def _report(self, progress: Progress | None, done: float, what: str) -> None:
-        """Say how far the training is; where the user cancelled, keep a checkpoint of the moment."""
+        """Say how far the training is."""
         if not self._processes.leads:
             return
         now, epochs, name = self._now, self._settings.epochs, self._settings.monitor
@@ -380,8 +422,6 @@ class _Loop:
         try:
             report_progress(progress, min((epoch - 1 + done) / epochs, 1.0), message)
         except CancelledError as error:
-            if self._processes.count == 1:
-                self._save()
             raise CancelledError(f"{error} The run can go on from its checkpoint with --resume.") from error
 
     def _time_is_up(self, deadline: float | None) -> bool:
@@ -430,6 +470,7 @@ class _Loop:
             "threads": self._threads,
             "processes": self._processes.count,
             "random": states,
+            "average": self._average.as_content(),
         }
         content |= learner_content(self._learner, self._schedulers)
         done = f"the checkpoint in {self._run} is intact" if (self._run / CHECKPOINT).exists() else "nothing was kept"
@@ -440,6 +481,7 @@ class _Loop:
         content = read_checkpoint(path)
         require_same_run(content, self._settings, self._identity, path)
         restore_learner(self._learner, self._schedulers, content, path)
+        self._average.restore(content["average"])
         self._now = Advance.from_content(content)
         if len(content["random"]) == self._processes.count:
             set_random_state(content["random"][self._processes.rank], self._device)
@@ -454,19 +496,6 @@ class _Loop:
             png = learning_curve_png(self._now.history, self._settings.monitor, self._now.best_epoch)
             replace_file(self._run / CURVE, png, f"{CHECKPOINT} is whole")
             self._figure_drawn_at = time.monotonic()
-
-
-def _schedulers(learner: Learner, settings: TrainingSettings) -> Sequence[Any]:
-    """One schedule of the learning rate per optimiser."""
-    module = torch_module().optim.lr_scheduler
-    made: list[Any] = []
-    for optimiser in learner.optimisers.values():
-        if settings.schedule == "plateau":
-            factor, patience = settings.plateau_factor, settings.plateau_patience
-            made.append(module.ReduceLROnPlateau(optimiser, factor=factor, patience=patience))
-        elif settings.schedule == "cosine":
-            made.append(module.CosineAnnealingLR(optimiser, T_max=settings.epochs))
-    return made
 
 
 def _size(value: float) -> float:

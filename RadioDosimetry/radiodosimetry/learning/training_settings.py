@@ -47,6 +47,12 @@ class TrainingSettings:
         Write a checkpoint also every so many steps within an epoch; 0 at the end of epochs only.
     largest_gradient_norm
         Gradients of one network are scaled down to this norm; 0 never.
+    average_decay
+        Judge and keep an exponential average of the weights that keeps this share of itself at every step (0.999 looks
+        back a thousand steps); 0 judges the weights themselves.
+    statistics_batches
+        Before judging, take the statistics of batch normalisation anew over so many training batches; 0 keeps those
+        that ran along.
     """
 
     epochs: int = 100
@@ -65,6 +71,8 @@ class TrainingSettings:
     loader_workers: int = 0
     checkpoint_steps: int = 0
     largest_gradient_norm: float = 0.0
+    average_decay: float = 0.0
+    statistics_batches: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "plateau_patience"):
@@ -72,11 +80,13 @@ class TrainingSettings:
                 raise InputError(f"'{name}' must be at least 1, found {getattr(self, name)}.")
         for name in (
             "patience", "smallest_gain", "seed", "threads", "loader_workers", "checkpoint_steps",
-            "largest_gradient_norm",
+            "largest_gradient_norm", "statistics_batches",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise InputError(f"'{name}' must be at least 0, found {getattr(self, name)}.")
         if not self.learning_rate > 0.0:
             raise InputError(f"'learning_rate' must be above 0, found {self.learning_rate:g}.")
+        if not 0.0 <= self.average_decay < 1.0:
+            raise InputError(f"'average_decay' must be at least 0 and below 1, found {self.average_decay:g}.")
         if not 0.0 < self.plateau_factor < 1.0:
             raise InputError(f"'plateau_factor' must lie between 0 and 1, found {self.plateau_factor:g}.")

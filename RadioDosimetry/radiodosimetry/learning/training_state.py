@@ -18,7 +18,7 @@ from .training_settings import TrainingSettings
 if TYPE_CHECKING:
     import torch
 
-_CHECKPOINT_FORMAT = 1
+_CHECKPOINT_FORMAT = 2
 
 _FREE_TO_CHANGE = ("epochs", "patience", "device", "threads", "loader_workers", "checkpoint_steps")
 """Settings that a resumed run may have other than before."""
@@ -117,7 +117,11 @@ def require_same_run(
                 )
 
 
-def copied_weights(learner: Learner) -> dict[str, dict[str, torch.Tensor]]:
+Weights = dict[str, dict[str, "torch.Tensor"]]
+"""Name of each network to its weights."""
+
+
+def copied_weights(learner: Learner) -> Weights:
     """Name of each network to a copy of its weights on the CPU."""
     return {
         name: {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}

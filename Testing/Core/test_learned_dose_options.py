@@ -1,0 +1,176 @@
+"""Options of the learned dose that go beyond the publications keep what must hold: linearity, fair samples, no leak."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="networks need PyTorch")
+pytest.importorskip("monai", reason="networks need MONAI")
+
+import torch
+
+from radiodosimetry.errors import InputError
+from radiodosimetry.images.geometry import VolumeGeometry
+from radiodosimetry.learned_dose import unet_dose
+from radiodosimetry.learned_dose.architectures import SLICES, DblurArchitecture, UNetArchitecture
+from radiodosimetry.learned_dose.patient_maps import PatientMaps, scaled_channel
+from radiodosimetry.learned_dose.patients import DosePatient
+from radiodosimetry.learned_dose.residual_unet import PHOTON_UNIT, ResidualUNet3D
+from radiodosimetry.learned_dose.samples import SliceSamples, UNetSamples, voxel_weights
+from radiodosimetry.learned_dose.training_config import LossSettings, PatchSampling, SliceSampling
+
+TRANSPORT = UNetArchitecture(("density", "photon-share", "local-share"), features=4, levels=2, head="transport")
+SHAPE = (30, 24, 32)
+
+
+def maps_of(seed: int = 1, activity: float = 1.0, spacing_mm: tuple[float, float, float] = (4.0,) * 3) -> PatientMaps:
+    """A block of tissue in air with a hot spot; `activity` multiplies what is in it."""
+    rng = np.random.default_rng(seed)
+    inside = np.zeros(SHAPE, dtype=bool)
+    inside[:, 3:-3, 4:-4] = True
+    density = np.where(inside, rng.uniform(0.3, 1.5, SHAPE), 0.0012).astype(np.float32)
+    dose = np.where(inside, rng.uniform(0.1, 1.0, SHAPE), 0.001).astype(np.float32)
+    dose[15, 10, 12] = 200.0
+    base, energy = activity * dose, activity * dose * density
+    hu = np.where(inside, 0.0, -1000.0).astype(np.float32)
+    grid = VolumeGeometry(SHAPE, spacing_mm)
+    return PatientMaps(hu, density, energy, base, 0.2 * base, 1.0, 1.0, 100.0, grid)
+
+
+def patient_of(seed: int = 1, **options: object) -> DosePatient:
+    maps = maps_of(seed, **options)  # type: ignore[arg-type]
+    edges = maps.density_kji > 1.4
+    return DosePatient(f"toy_{seed}", f"toy:{seed}", "Lu-177", maps, 1.1 * maps.base_kji, edges, {})
+
+
+def dose_of(network: ResidualUNet3D, maps: PatientMaps) -> torch.Tensor:
+    channels = unet_dose.inputs_and_carried(maps, network.architecture)
+    with torch.inference_mode():
+        return unet_dose.network_dose(network, torch.from_numpy(channels[None, :, :24]))[0, 0]
+
+
+def trained_somehow(architecture: UNetArchitecture) -> ResidualUNet3D:
+    network = ResidualUNet3D(architecture).eval()
+    torch.nn.init.normal_(network.last.weight, generator=torch.Generator().manual_seed(1))
+    return network
+
+
+def test_the_transport_head_gives_ten_times_the_dose_for_ten_times_the_activity_in_view() -> None:
+    network = trained_somehow(TRANSPORT)
+    once, tenfold = (dose_of(network, maps_of(activity=factor)) for factor in (1.0, 10.0))
+    torch.testing.assert_close(tenfold, 10 * once, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(once, torch.from_numpy(maps_of().base_kji[:24]), rtol=0.01)
+
+
+def test_the_transport_head_that_sees_density_alone_adds_what_two_activities_give() -> None:
+    network = trained_somehow(replace(TRANSPORT, inputs=("density",)))
+    first = maps_of()
+    second = replace(first, **{name: np.flip(getattr(first, name), 2) for name in ("activity_kji", "base_kji")})
+    names = ("activity_kji", "base_kji", "photon_kji")
+    both = replace(first, **{name: getattr(first, name) + getattr(second, name) for name in names})
+    together = dose_of(network, both)
+    torch.testing.assert_close(together, dose_of(network, first) + dose_of(network, second), rtol=1e-4, atol=1e-4)
+
+
+def test_the_transport_head_changes_electrons_photons_and_neighbours_apart() -> None:
+    network = ResidualUNet3D(TRANSPORT)
+    output = torch.zeros(1, TRANSPORT.outputs, 3, 3, 3)
+    output[:, 1] = 1.0
+    base, photon = torch.full((2, 1, 1, 3, 3, 3), 2.0)
+    dose = network.combine(output, base, torch.zeros_like(base), torch.ones_like(base), 0.5 * photon)
+    torch.testing.assert_close(dose, base + PHOTON_UNIT * 1.0)
+    assert TRANSPORT.needs_photons
+    assert UNetArchitecture(("density", "photon-share")).needs_photons
+    assert not UNetArchitecture().needs_photons
+
+
+def test_shares_do_not_change_with_the_activity_and_scaled_channels_are_those_of_scaled_maps() -> None:
+    once, threefold = maps_of(), maps_of(activity=3.0)
+    for name in ("activity", "base", "photon", "log-activity", "log-base", "density", "photon-share", "local-share"):
+        scaled = scaled_channel(name, once.channel(name), np.float32(3.0))
+        np.testing.assert_allclose(scaled, threefold.channel(name), rtol=2e-3, atol=1e-5)
+    assert 0 < once.channel("local-share").max() < 1
+    np.testing.assert_allclose(once.channel("photon-share"), 0.2, rtol=1e-5)
+
+
+def test_slices_at_the_ends_neither_train_nor_judge() -> None:
+    loss = LossSettings(end_slices=10)
+    weight = voxel_weights(patient_of(), loss)
+    assert not weight[:10].any()
+    assert not weight[-10:].any()
+    assert weight[10:-10].all()
+    with pytest.raises(InputError, match="toy_1 has 30 slices; none is left without 15 at either end"):
+        voxel_weights(patient_of(), LossSettings(end_slices=15))
+    samples = SliceSamples([patient_of()], DblurArchitecture(), SliceSampling(), loss, training=True)
+    assert len(samples) == 10
+    assert all(samples.sample(index, np.random.default_rng(index))["weight"].any() for index in range(10))
+
+
+def test_weights_can_be_those_of_energy_and_of_edges() -> None:
+    patient = patient_of()
+    weight = voxel_weights(patient, LossSettings(density_weight=True, edge_weight=3.0))
+    np.testing.assert_allclose(weight[patient.edges_kji], 3 * patient.maps.density_kji[patient.edges_kji], rtol=1e-6)
+    np.testing.assert_allclose(weight[~patient.edges_kji], patient.maps.density_kji[~patient.edges_kji], rtol=1e-6)
+
+
+def test_a_hot_voxel_is_in_most_patches_that_are_drawn_by_dose() -> None:
+    def share_with_the_spot(dose_share: float) -> float:
+        sampling = PatchSampling(patch=8, samples_per_patient=60, dose_share=dose_share, augment=False)
+        samples = UNetSamples([patient_of()], TRANSPORT, sampling, LossSettings(), training=True)
+        found = [samples.sample(index, np.random.default_rng(index))["label"].max() > 100 for index in range(60)]
+        return float(np.mean(found))
+
+    assert share_with_the_spot(0.0) < 0.15
+    assert share_with_the_spot(1.0) > share_with_the_spot(0.0)
+
+
+def test_scaled_samples_keep_the_ratio_of_label_and_base_and_validation_is_left_alone() -> None:
+    architecture = UNetArchitecture(("activity", "log-base"), levels=2)
+    sampling = PatchSampling(patch=8, samples_per_patient=40, activity_scale=3.0)
+    training = UNetSamples([patient_of()], architecture, sampling, LossSettings(), training=True)
+    factors = []
+    for index in range(40):
+        one = training.sample(index, np.random.default_rng(index))
+        base, energy, density = one["channels"][2:5]
+        np.testing.assert_allclose(one["label"][0], 1.1 * base, rtol=1e-4)
+        np.testing.assert_allclose(one["reference"][0], base, rtol=1e-4)
+        np.testing.assert_allclose(energy, one["channels"][0], rtol=1e-4)
+        inside = density > 0.2
+        factors.append(float((energy[inside] / density[inside]).min()))
+    assert 0.03 < min(factors) < 0.05
+    assert 0.2 < max(factors) < 0.7
+    judged = UNetSamples([patient_of()], architecture, sampling, LossSettings(), training=False)
+    for index in range(len(judged)):
+        found = judged.sample(index, np.random.default_rng(index))["label"]
+        assert np.isin(found, 1.1 * maps_of().base_kji).all()
+
+
+def test_validation_of_slices_sees_the_whole_slice_and_training_a_crop_that_is_not_turned() -> None:
+    sampling = SliceSampling(crop=16, samples_per_patient=20, validation_per_patient=5, dose_share=0.5)
+    patients = [patient_of(1), patient_of(2)]
+    judged = SliceSamples(patients, DblurArchitecture(), sampling, LossSettings(), training=False)
+    assert judged.sample(7, np.random.default_rng(0))["channels"].shape == (3, SLICES, 32, 32)
+    row = np.broadcast_to(np.arange(SHAPE[1])[:, None], SHAPE).astype(np.float32)
+    marked = replace(patients[0], maps=replace(patients[0].maps, activity_kji=row))
+    training = SliceSamples([marked], DblurArchitecture(), sampling, LossSettings(), training=True)
+    for index in range(20):
+        rows = training.sample(index, np.random.default_rng(index))["channels"][0, 5]
+        assert rows.shape == (16, 16)
+        assert not np.diff(rows, axis=1).any()
+
+
+def test_patches_are_turned_only_where_rows_and_columns_have_one_size() -> None:
+    def turned(spacing_mm: tuple[float, float, float]) -> bool:
+        patient = patient_of(spacing_mm=spacing_mm)
+        row = np.broadcast_to(np.arange(SHAPE[1])[:, None], SHAPE).astype(np.float32)
+        patient = replace(patient, maps=replace(patient.maps, hu_kji=row))
+        sampling = PatchSampling(patch=8, samples_per_patient=20)
+        samples = UNetSamples([patient], UNetArchitecture(levels=2), sampling, LossSettings(), training=True)
+        found = [samples.sample(index, np.random.default_rng(index))["channels"][0] for index in range(20)]
+        return any(np.diff(one, axis=2).any() for one in found)
+
+    assert turned((4.0, 4.0, 4.0))
+    assert not turned((4.0, 2.0, 4.0))
