@@ -21,7 +21,6 @@ from radiodosimetry.learned_dose.bootstrap import bootstrap, mean, reduction_per
 from radiodosimetry.learned_dose.dblurdosenet import PUBLISHED_PARAMETER_COUNT, DblurDoseNet
 from radiodosimetry.learned_dose.declared import grid_of_spacing
 from radiodosimetry.learned_dose.dose_model import load_dose_model
-from radiodosimetry.voxel_dose.edges import edge_mask
 from radiodosimetry.learned_dose.initialisation import parameter_count
 from radiodosimetry.learned_dose.losses import dose_loss
 from radiodosimetry.learned_dose.measures import ensemble_noise_percent, group_of
@@ -37,6 +36,7 @@ from radiodosimetry.learned_dose.training_config import (
 )
 from radiodosimetry.learning.configuration import read_config
 from radiodosimetry.learning.model_files import ModelCard, save_model
+from radiodosimetry.voxel_dose.edges import edge_mask
 
 CONFIGS = Path(__file__).resolve().parents[2] / "Resources" / "Docs" / "training"
 
