@@ -216,12 +216,15 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
     def store(self, results, request, earlyNode, withUncertainty=True, oneSequence=False, sequenceNode=None) -> list:
         """Leave synthetic volumes in the scene, as volumes or as one sequence, and remember them there."""
         from RadioDosimetryLib.delayedPetNodes import nodesFromResults, rememberResults, sequenceFromResults
+        from RadioDosimetryLib.outputs import allOrNothing, inScene
 
-        if oneSequence:
-            nodes = [sequenceFromResults(results, request, earlyNode, withUncertainty, sequenceNode)]
-        else:
-            nodes = nodesFromResults(results, earlyNode, withUncertainty)
-        rememberResults(super().getParameterNode(), nodes)
+        sequenceNode = inScene(sequenceNode) if oneSequence else None
+        with allOrNothing((sequenceNode,)):
+            if oneSequence:
+                nodes = [sequenceFromResults(results, request, earlyNode, withUncertainty, sequenceNode)]
+            else:
+                nodes = nodesFromResults(results, earlyNode, withUncertainty)
+            rememberResults(super().getParameterNode(), nodes)
         return nodes
 
     def results(self) -> list:
@@ -239,9 +242,11 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
             There are no results, none is near in time, or a node cannot be used.
         """
         from RadioDosimetryLib.delayedPetNodes import comparisonOf, comparisonTable
+        from RadioDosimetryLib.outputs import allOrNothing, inScene
 
         _synthetic, rows = comparisonOf(self.results(), acquiredNode, acquiredHours, nuclide, segmentationNode)
-        return comparisonTable(rows, node=tableNode)
+        with allOrNothing((inScene(tableNode),)):
+            return comparisonTable(rows, node=inScene(tableNode))
 
     def handOver(self, nuclide: str, earlyHours: float, segmentationNode=None) -> None:
         """Put the early scan and the last results into TimeActivityFit's table of scans, in the order of their times.

@@ -272,19 +272,26 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         progress=None,
     ):  # fmt: skip
         """Table node of the fits of a table of `measureCurves`; `models`: region to its own model."""
+        from RadioDosimetryLib.outputs import allOrNothing, inScene, refuseInputAsOutput
         from RadioDosimetryLib.timeActivityKept import curvesFromTable, fitsTable
         from RadioDosimetryLib.timeActivityWork import FitOptions, fittedCurves
 
         curves, nuclide, administeredBq = curvesFromTable(curvesTableNode)
         options = FitOptions(model, dict(models or {}), effectiveHalfLifeHours, tail)
-        return fitsTable(fittedCurves(curves, nuclide, options, administeredBq, progress), tableNode)
+        refuseInputAsOutput(tableNode, (curvesTableNode,))
+        fits = fittedCurves(curves, nuclide, options, administeredBq, progress)
+        with allOrNothing((inScene(tableNode),)):
+            return fitsTable(fits, inScene(tableNode))
 
     def residenceTimes(self, fitsTableNode, tableNode=None):
         """Table node of the residence times of a table of `fitCurves` [h]."""
+        from RadioDosimetryLib.outputs import allOrNothing, inScene, refuseInputAsOutput
         from RadioDosimetryLib.timeActivityKept import fitsFromTable
         from RadioDosimetryLib.timeActivityResults import residenceTimeTable
 
-        return residenceTimeTable(fitsFromTable(fitsTableNode), tableNode)
+        refuseInputAsOutput(tableNode, (fitsTableNode,))
+        with allOrNothing((inScene(tableNode),)):
+            return residenceTimeTable(fitsFromTable(fitsTableNode), inScene(tableNode))
 
     def charts(self, curvesTableNode, fitsTableNode, region, chartNode=None, residualChartNode=None, logScale=False):
         """Chart nodes of one region: points with its fit, and residuals."""
@@ -320,11 +327,11 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
         tableNode
             Output table; a new one if None.
         """
+        from RadioDosimetryLib.outputs import refuseInputAsOutput
         from RadioDosimetryLib.timeActivityDoses import DoseOptions
         from RadioDosimetryLib.timeActivityKept import fitsFromTable
         from RadioDosimetryLib.timeActivityResults import organsByName
         from RadioDosimetryLib.timeActivityTasks import organDoseTask, patientInput
-        from RadioDosimetryLib.volumes import refuseInputAsOutput
 
         fits = fitsFromTable(fitsTableNode)
         isPatient, isFile = phantom == SValueSource.PATIENT.value, phantom == SValueSource.FILE.value

@@ -10,6 +10,7 @@ import slicer
 from .delayedPet import DelayedPetModel, SyntheticVolume
 from .delayedPetWork import ScanComparison, SynthesisRequest, compareWithAcquired, nearestInTime
 from .hierarchy import placeUnderStudyOf
+from .outputs import inScene
 from .segmentations import regionsFromSegmentation
 from .sequences import browserOf, sequenceFromVolumes, volumesFromSequence
 from .tables import tableNode
@@ -231,6 +232,8 @@ def _mark(node, time_s: float | None, earlyNode) -> None:
     node.SetAttribute(SYNTHETIC_ATTRIBUTE, "1")
     if time_s is not None:
         node.SetAttribute(HOURS_ATTRIBUTE, f"{time_s / 3600:.10g}")
+    if inScene(earlyNode) is None:
+        return
     node.SetNodeReferenceID(EARLY_REFERENCE, earlyNode.GetID())
     colours = earlyNode.GetDisplayNode()
     if time_s is not None and colours is not None and colours.GetColorNodeID():

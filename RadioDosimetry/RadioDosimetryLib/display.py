@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 
 from .colorNodes import colorNode
+from .translation import tr as _
 
 DOSE_OPACITY = 0.55
 """Opacity of a dose over the CT."""
@@ -27,13 +28,6 @@ _COLOURED = {
     "absorbed_dose": "dose",
     "activity_concentration": "activity",
     "time_integrated_activity_concentration": "activity",
-}
-_TITLES = {
-    "absorbed_dose": "Absorbed dose\nGy",
-    "absorbed_dose_rate": "Absorbed dose rate\nGy/s",
-    "activity_concentration": "Activity\nBq/mL",
-    "time_integrated_activity_concentration": "Time-integrated activity\nBq s/mL",
-    "relative_uncertainty": "Relative standard\nuncertainty",
 }
 
 
@@ -111,7 +105,7 @@ def showLegend(node, title: str | None = None, labelFormat: str | None = None) -
     quantity = quantityOf(node)
     name = quantity.value if quantity is not None else ""
     legend.SetVisibility(False)  # views take a new size from the moment on that it is shown
-    legend.SetTitleText(title or _TITLES.get(name, node.GetName()))
+    legend.SetTitleText(title or _legendTitle(name) or node.GetName())
     legend.SetLabelFormat(labelFormat or ("%.0f" if 1e4 <= node.GetDisplayNode().GetWindowLevelMax() < 1e7 else "%.3g"))
     legend.SetNumberOfLabels(5)
     legend.SetSize(*_LEGEND_SIZE)
@@ -120,6 +114,17 @@ def showLegend(node, title: str | None = None, labelFormat: str | None = None) -
         words.SetFontSize(_LEGEND_FONT_SIZE)
         words.SetFontFamilyToArial()
     legend.SetVisibility(True)
+
+
+def _legendTitle(quantity: str) -> str:
+    """Words and unit of a quantity over its colours; empty of others."""
+    return {
+        "absorbed_dose": _("Absorbed dose") + "\nGy",
+        "absorbed_dose_rate": _("Absorbed dose rate") + "\nGy/s",
+        "activity_concentration": _("Activity") + "\nBq/mL",
+        "time_integrated_activity_concentration": _("Time-integrated activity") + "\nBq s/mL",
+        "relative_uncertainty": _("Relative standard\nuncertainty"),
+    }.get(quantity, "")
 
 
 def hideLegendsOfOthers(shownNodes: Sequence) -> None:
@@ -287,7 +292,7 @@ def _colour(node, kind: str, low: float, high: float, lowestShown: float | None)
     if lowestShown is None:
         display.SetApplyThreshold(False)
         return
-    _, top = node.GetImageData().GetScalarRange()
+    top = node.GetImageData().GetScalarRange()[1]
     display.SetAutoThreshold(False)
     display.SetThreshold(lowestShown, max(top, high) * 1.001)
     display.SetApplyThreshold(True)

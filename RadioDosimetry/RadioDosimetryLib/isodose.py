@@ -12,6 +12,7 @@ from .colorNodes import colorAt
 from .display import niceCeiling
 from .geometries import ijkToRasMatrix
 from .hierarchy import placeInFolder
+from .outputs import allOrNothing, removeOnceStored
 from .volumes import volumeFromNode
 
 LEVEL_SHARES = (0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
@@ -51,10 +52,12 @@ def isodoseLines(doseNode, levelsGy: Sequence[float] | None = None, lineWidth: i
     levels = sorted(set(levelsGy)) if levelsGy is not None else defaultLevelsGy(highest)
     if any(not np.isfinite(level) or level <= 0 for level in levels):
         raise InputError(f"Isodose levels must be above zero, found {', '.join(f'{level:g}' for level in levels)} Gy.")
-    removeIsodoseLines(doseNode)
-    models = [_model(doseNode, dose, level, niceCeiling(highest), lineWidth) for level in levels if level <= highest]
-    if models:
-        placeInFolder(models, f"{doseNode.GetName()} isodose lines", doseNode)
+    reached = [level for level in levels if level <= highest]
+    with allOrNothing():
+        removeIsodoseLines(doseNode)
+        models = [_model(doseNode, dose, level, niceCeiling(highest), lineWidth) for level in reached]
+        if models:
+            placeInFolder(models, f"{doseNode.GetName()} isodose lines", doseNode)
     return models
 
 
@@ -67,13 +70,9 @@ def defaultLevelsGy(highestGy: float) -> list[float]:
 
 def removeIsodoseLines(doseNode) -> None:
     """Take the isodose lines of a dose out of the scene."""
-    for index in reversed(range(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode"))):
-        model = slicer.mrmlScene.GetNthNodeByClass(index, "vtkMRMLModelNode")
+    for model in slicer.util.getNodesByClass("vtkMRMLModelNode"):
         if model.GetAttribute(LEVEL_ATTRIBUTE) and model.GetNodeReferenceID("doseVolumeRef") == doseNode.GetID():
-            display = model.GetDisplayNode()
-            slicer.mrmlScene.RemoveNode(model)
-            if display is not None:
-                slicer.mrmlScene.RemoveNode(display)
+            removeOnceStored((model, model.GetDisplayNode()))
 
 
 def _model(doseNode, dose, levelGy: float, topGy: float, lineWidth: int):

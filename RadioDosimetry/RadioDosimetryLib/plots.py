@@ -8,8 +8,10 @@ import numpy as np
 import slicer
 
 from .display import niceCeiling
+from .outputs import removeOnceStored
 from .segmentations import COLORS
 from .tables import LOWEST_SHARE, columnsOf, tableNode
+from .translation import tr as _
 
 BAND_COLOR_SHARE = 0.5
 """How far the lines of a band are faded towards white."""
@@ -41,7 +43,7 @@ def dvhChart(tableNodes: Sequence, name: str = "Dose-volume histogram", node=Non
         One line per table.
     """
     tables = list(tableNodes) if isinstance(tableNodes, Sequence) else [tableNodes]
-    chart = _chart(name, "Absorbed dose (Gy)", "Volume (%)", node)
+    chart = _chart(name, _("Absorbed dose (Gy)"), _("Volume (%)"), node)
     for number, table in enumerate(tables):
         label = table.GetAttribute("RadioDosimetry.Region") or table.GetName()
         color = colors[number] if colors is not None else COLORS[number % len(COLORS)]
@@ -72,7 +74,7 @@ def curveChart(
     logScale
         Whether the activity axis is logarithmic.
     """
-    chart = _chart(name, "Time after administration (h)", "Activity (MBq)", node)
+    chart = _chart(name, _("Time after administration (h)"), _("Activity (MBq)"), node)
     colorOf = _colorsOf(pointTables, lineTables)
     for table in lineTables:
         region = table.GetAttribute("RadioDosimetry.Region") or table.GetName()
@@ -96,7 +98,8 @@ def residualChart(pointTables: Sequence, name: str = "Residuals", node=None):
     """Chart of measured minus fitted, in standard uncertainties where every table knows them, else in MBq."""
     known = [columnsOf(table) for table in pointTables]
     column = "Residual (SD)" if known and all("Residual (SD)" in columns for columns in known) else "Residual (MBq)"
-    chart = _chart(name, "Time after administration (h)", column.replace("Residual", "Measured − fitted"), node)
+    yTitle = _("Measured − fitted (SD)") if column == "Residual (SD)" else _("Measured − fitted (MBq)")
+    chart = _chart(name, _("Time after administration (h)"), yTitle, node)
     colorOf = _colorsOf(pointTables, ())
     for table, columns in zip(pointTables, known, strict=True):
         if column in columns:
@@ -116,11 +119,11 @@ def showInPlotView(chart) -> None:
 
 
 def _chart(title: str, xTitle: str, yTitle: str, node):
-    """A chart without series; those that an earlier call made leave the scene."""
+    """A chart without series; those that an earlier call made leave the scene once the new ones are stored."""
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", slicer.mrmlScene.GenerateUniqueName(title))
     else:
-        _removeParts(node)
+        _replaceParts(node)
     node.SetTitle(title)
     node.SetXAxisTitle(xTitle)
     node.SetYAxisTitle(yTitle)
@@ -128,14 +131,12 @@ def _chart(title: str, xTitle: str, yTitle: str, node):
     return node
 
 
-def _removeParts(chart) -> None:
+def _replaceParts(chart) -> None:
     series = [chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
     helpers = [chart.GetNthNodeReference(_OWNED, index) for index in range(chart.GetNumberOfNodeReferences(_OWNED))]
     chart.RemoveAllPlotSeriesNodeIDs()
     chart.RemoveNodeReferenceIDs(_OWNED)
-    for part in (*series, *helpers):
-        if part is not None and part.GetAttribute(_OWNED) == "1":
-            slicer.mrmlScene.RemoveNode(part)
+    removeOnceStored(part for part in (*series, *helpers) if part is not None and part.GetAttribute(_OWNED) == "1")
 
 
 def _addLine(chart, table, xColumn: str, yColumn: str, name: str, color: Sequence[float], dashed: bool = False):

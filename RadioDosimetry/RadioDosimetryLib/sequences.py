@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import slicer
 
+from .outputs import allOrNothing
 from .volumes import nodeFromVolume
 
 if TYPE_CHECKING:
@@ -85,17 +86,18 @@ def sequenceFromVolumes(scans: Sequence[tuple[float, QuantitativeVolume]], name:
     vtkMRMLSequenceNode
         Index "time" [h]; each item keeps quantity, unit and record.
     """
-    if node is None:
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", slicer.mrmlScene.GenerateUniqueName(name))
-    node.RemoveAllDataNodes()
-    node.SetIndexName("time")
-    node.SetIndexUnit("h")
-    node.SetIndexType(slicer.vtkMRMLSequenceNode.NumericIndex)
-    node.SetNumericIndexValueTolerance(TIME_PRECISION_H)
-    for hours, volume in scans:
-        item = nodeFromVolume(volume, f"{name} {hours:g} h")
-        node.SetDataNodeAtValue(item, f"{hours:.10g}")
-        _removeWithDisplay(item)
+    with allOrNothing((node,)):
+        if node is None:
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", slicer.mrmlScene.GenerateUniqueName(name))
+        node.RemoveAllDataNodes()
+        node.SetIndexName("time")
+        node.SetIndexUnit("h")
+        node.SetIndexType(slicer.vtkMRMLSequenceNode.NumericIndex)
+        node.SetNumericIndexValueTolerance(TIME_PRECISION_H)
+        for hours, volume in scans:
+            item = nodeFromVolume(volume, f"{name} {hours:g} h")
+            node.SetDataNodeAtValue(item, f"{hours:.10g}")
+            _removeWithDisplay(item)
     return node
 
 

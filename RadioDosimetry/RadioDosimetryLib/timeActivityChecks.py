@@ -9,6 +9,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from .outputChecks import inputAsOutput
 from .pathFields import unusableFile
 from .segmentations import segmentNames
 from .timeActivityKept import FITS_ATTRIBUTE
@@ -87,12 +88,18 @@ def missingForFit(parameters) -> str:
 
 def missingForMap(parameters) -> str:
     """What a map of time-integrated activity lacks."""
-    missing = missingScans(scanRows(parameters))
-    if missing or parameters.tiaMethod.value != "organ-shape":
+    rows = scanRows(parameters)
+    missing = missingScans(rows)
+    if missing:
         return missing
-    if leadingSegmentation(parameters) is None or not hasFits(parameters.fitsTable):
+    if parameters.tiaMethod.value == "organ-shape" and (
+        leadingSegmentation(parameters) is None or not hasFits(parameters.fitsTable)
+    ):
         return _("The shape of the organs' curves needs regions and their fits: measure and fit first.")
-    return ""
+    outputs = (parameters.tiaVolume, parameters.tiaUncertaintyVolume)
+    if outputs[0] is not None and outputs[0] is outputs[1]:
+        return _("Select different volumes for the map and its uncertainty.")
+    return inputAsOutput(outputs, (*Series(tuple(rows)).inputs(), parameters.patientCT))
 
 
 def missingForOrganDoses(parameters) -> str:
@@ -101,9 +108,15 @@ def missingForOrganDoses(parameters) -> str:
         return _("Measure and fit first.")
     if parameters.residenceTimeTable is None:
         return _("Give the administered activity, and measure and fit anew.")
-    return _missingSValues(parameters) or (
-        unusableFile(parameters.radiobiologyFile, _("table of radiobiology")) if parameters.bed else ""
-    )
+    missing = _missingSValues(parameters)
+    if not missing and parameters.bed:
+        missing = unusableFile(parameters.radiobiologyFile, _("table of radiobiology"))
+    return missing or inputAsOutput((parameters.organDoseTable,), organDoseInputs(parameters))
+
+
+def organDoseInputs(parameters) -> tuple[Any, ...]:
+    """Tables that organ doses are computed from, or stand beside; none is written."""
+    return parameters.fitsTable, parameters.curvesTable, parameters.residenceTimeTable
 
 
 def _missingSValues(parameters) -> str:

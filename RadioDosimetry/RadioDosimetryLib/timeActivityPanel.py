@@ -27,7 +27,7 @@ from .timeActivityChecks import (
 from .timeActivityDoses import FILE, LESION, PATIENT
 from .timeActivityRegistration import displacementWords
 from .timeActivityRequests import fitTask, mapTask, organTask, registerTask
-from .timeActivityResults import effectiveDoseWords, organsByName
+from .timeActivityResults import EFFECTIVE_DOSE_ATTRIBUTE, organsByName
 from .timeActivityScanPart import ScanPart
 from .timeActivityTables import DoseTable, RegionTable
 from .timeActivityViews import (
@@ -42,9 +42,6 @@ from .timeActivityViews import (
 )
 
 _HINT_STYLE = "color: gray;"
-
-EFFECTIVE_DOSE_ATTRIBUTE = "RadioDosimetry.EffectiveDose"
-"""Node attribute of a table of organ doses with the effective dose in words; empty where there is none."""
 
 
 class TimeActivityPanel(ScanPart, RunningPanel):
@@ -319,7 +316,6 @@ class TimeActivityPanel(ScanPart, RunningPanel):
 
     def _onOrganDoses(self, made: tuple[Any, Any]) -> None:
         node, result = made
-        node.SetAttribute(EFFECTIVE_DOSE_ATTRIBUTE, effectiveDoseWords(result))
         self._storeResult(organDoseTable=node)
         showTable(node)
         self._sayDone(_("Organ doses done."), result.doses.record.warnings)

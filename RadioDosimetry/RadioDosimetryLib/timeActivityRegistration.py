@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .outputs import allOrNothing
 from .timeActivityScans import isSequence
 from .timeActivitySeries import Series
 from .timeActivityTasks import Task
@@ -77,10 +78,11 @@ def registrationTask(series: Series, kind: str = RIGID) -> Task:
         reference = rows[series.referenceScan].node.GetName()
         words = "" if kind == RIGID else " (deforming)"
         nodes: list[Any] = [None] * len(rows)
-        for number, registration in found.items():
-            name = f"{rows[number].node.GetName()} to {reference}{words}"
-            nodes[number] = transformFromRegistration(registration, name)
-            setRecord(nodes[number], registration.record.with_parameters(quality=dict(registration.quality)))
+        with allOrNothing():
+            for number, registration in found.items():
+                name = f"{rows[number].node.GetName()} to {reference}{words}"
+                nodes[number] = transformFromRegistration(registration, name)
+                setRecord(nodes[number], registration.record.with_parameters(quality=dict(registration.quality)))
         return nodes
 
     return Task(work, finish)

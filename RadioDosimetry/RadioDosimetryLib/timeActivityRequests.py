@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .outputs import refuseInputAsOutput
 from .segmentations import segmentNames
-from .timeActivityChecks import leadingSegmentation, scanRows
+from .timeActivityChecks import leadingSegmentation, organDoseInputs, scanRows
 from .timeActivityDoses import FILE, LESION, PATIENT, DoseOptions, lesionMasses
 from .timeActivityKept import curvesFromTable, fitsFromTable
 from .timeActivityRadiobiology import BedOptions, Tissue
@@ -15,7 +16,6 @@ from .timeActivityScans import ImageUnits
 from .timeActivitySeries import Series
 from .timeActivityTasks import Task, measurementTask, organDoseTask, patientInput, tiaTask
 from .timeActivityWork import FitOptions, MeasurementOptions
-from .volumes import refuseInputAsOutput
 
 
 def seriesOf(parameters) -> Series:
@@ -109,7 +109,7 @@ def organTask(parameters) -> Task:
         bedOf(parameters) if parameters.bed else None,
     )
     beside = parameters.scanNodes[0] if len(parameters.scanNodes) else None
-    refuseInputAsOutput(parameters.organDoseTable, (parameters.fitsTable, parameters.curvesTable))
+    refuseInputAsOutput(parameters.organDoseTable, organDoseInputs(parameters))
     return organDoseTask(fits, options, parameters.organDoseTable, beside)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .outputs import allOrNothing, inScene
 from .plots import curveChart, residualChart
 from .tables import curveTable, fitLineTable, tableNode
 from .timeActivityDoses import LESION
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 LESION_NAME = re.compile(r"tumou?r|lesion|metasta", re.IGNORECASE)
 """Regions that are lesions by their name."""
+
+EFFECTIVE_DOSE_ATTRIBUTE = "RadioDosimetry.EffectiveDose"
+"""Node attribute of a table of organ doses with the effective dose in words; empty where there is none."""
 
 _POINTS_ROLE, _LINE_ROLE = "RadioDosimetry.Points", "RadioDosimetry.Line"
 """Node references from a chart to the tables of its region."""
@@ -70,12 +74,14 @@ def regionCharts(curves, fits, region: str, chartNode=None, residualNode=None, l
     curve = next((curve for curve in curves if curve.region == region), None)
     if curve is None or region not in fits:
         raise InputError(f"There is no fit of region '{region}'; found {', '.join(fits)}.")
+    chartNode, residualNode = inScene(chartNode), inScene(residualNode)
     old = [None if chartNode is None else chartNode.GetNodeReference(role) for role in (_POINTS_ROLE, _LINE_ROLE)]
-    points, line = curveTable(curve, fits[region], old[0]), fitLineTable(curve, fits[region], node=old[1])
-    chart = curveChart([points], [line], f"{region}: {fits[region].model}", chartNode, logScale)
-    residuals = residualChart([points], f"{region}: residuals", residualNode)
-    for role, table in ((_POINTS_ROLE, points), (_LINE_ROLE, line)):
-        chart.SetNodeReferenceID(role, table.GetID())
+    with allOrNothing((chartNode, residualNode, *old)):
+        points, line = curveTable(curve, fits[region], old[0]), fitLineTable(curve, fits[region], node=old[1])
+        chart = curveChart([points], [line], f"{region}: {fits[region].model}", chartNode, logScale)
+        residuals = residualChart([points], f"{region}: residuals", residualNode)
+        for role, table in ((_POINTS_ROLE, points), (_LINE_ROLE, line)):
+            chart.SetNodeReferenceID(role, table.GetID())
     return chart, residuals
 
 

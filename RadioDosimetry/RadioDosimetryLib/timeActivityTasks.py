@@ -1,7 +1,7 @@
 """Each step of TimeActivityFit in three parts: nodes to core values, work on core values, core values to nodes.
 
 The first and the last belong to the thread of the scene; the work touches no node and may run in another. A step that
-fails or is cancelled leaves the scene as it was.
+fails or is cancelled leaves the scene as it was, chosen outputs included; outputs that have left it are made anew.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import slicer
-
+from .outputs import allOrNothing, inScene, refuseInputAsOutput
 from .segmentations import regionsFromSegmentation, segmentNames
 from .timeActivityDoses import DoseOptions, PatientInput, organDosesOf
 from .timeActivityRegions import scansWithRegions
@@ -90,13 +89,15 @@ def measurementTask(
         from .timeActivityResults import residenceTimeTable
 
         curves, fits = made
-        curvesNode = curvesTable(curves, options.nuclide, options.administeredBq, given.get("curves"))
-        found = {"curves": curvesNode, "curvesMeasured": curves, "fitsMade": fits}
-        if fits is not None:
-            found["fits"] = fitsTable(fits, given.get("fits"))
-            if fits.administered_bq is not None:
-                found["residenceTimes"] = residenceTimeTable(fits, given.get("residenceTimes"))
-        _placeBeside([found.get(name) for name in ("curves", "fits", "residenceTimes")], series.rows[0].node)
+        into = {name: inScene(given.get(name)) for name in ("curves", "fits", "residenceTimes")}
+        with allOrNothing(into.values()):
+            curvesNode = curvesTable(curves, options.nuclide, options.administeredBq, into["curves"])
+            found = {"curves": curvesNode, "curvesMeasured": curves, "fitsMade": fits}
+            if fits is not None:
+                found["fits"] = fitsTable(fits, into["fits"])
+                if fits.administered_bq is not None:
+                    found["residenceTimes"] = residenceTimeTable(fits, into["residenceTimes"])
+            _placeBeside([found.get(name) for name in into], series.rows[0].node)
         return found
 
     return Task(work, finish)
@@ -136,7 +137,7 @@ def tiaTask(
     """
     from radiodosimetry.errors import InputError
 
-    from .volumes import nodeFromVolume, refuseInputAsOutput
+    from .volumes import nodeFromVolume
 
     for output in (volumeNode, uncertaintyNode):
         refuseInputAsOutput(output, series.inputs())
@@ -156,12 +157,13 @@ def tiaTask(
         return tiaMapOf(scans, options, method, series.referenceScan, noisePercent, regions, fits, progress)
 
     def finish(made: Any) -> Any:
-        node = nodeFromVolume(made.tia, "Time-integrated activity", volumeNode, series.inputs())
-        created = [node]
-        if uncertaintyNode is not None and made.uncertainty is not None:
-            created.append(nodeFromVolume(made.uncertainty, "Uncertainty", uncertaintyNode, series.inputs()))
-        _placeBeside(created, series.rows[0].node)
-        return node
+        into, uncertain = inScene(volumeNode), inScene(uncertaintyNode)
+        with allOrNothing((into, uncertain)):
+            created = [nodeFromVolume(made.tia, "Time-integrated activity", into, series.inputs())]
+            if uncertain is not None and made.uncertainty is not None:
+                created.append(nodeFromVolume(made.uncertainty, "Uncertainty", uncertain, series.inputs()))
+            _placeBeside(created, series.rows[0].node)
+        return created[0]
 
     return Task(work, finish)
 
@@ -174,9 +176,13 @@ def organDoseTask(fits, options: DoseOptions, tableNode=None, besideNode=None) -
 
     def finish(result: Any) -> Any:
         from .tables import organDoseTable
+        from .timeActivityResults import EFFECTIVE_DOSE_ATTRIBUTE, effectiveDoseWords
 
-        node = organDoseTable(result.doses, result.bed_gy, node=tableNode)
-        _placeBeside([node], besideNode)
+        into = inScene(tableNode)
+        with allOrNothing((into,)):
+            node = organDoseTable(result.doses, result.bed_gy, node=into)
+            node.SetAttribute(EFFECTIVE_DOSE_ATTRIBUTE, effectiveDoseWords(result))
+            _placeBeside([node], besideNode)
         return node, result
 
     return Task(work, finish)
@@ -211,7 +217,7 @@ def _placeBeside(nodes: Sequence[Any], inputNode) -> None:
     """Outputs under the study of an input, where it is in one."""
     from .hierarchy import placeUnderStudyOf
 
-    if inputNode is None or not slicer.mrmlScene.IsNodePresent(inputNode):
+    if inScene(inputNode) is None:
         return
     for node in nodes:
         if node is not None:

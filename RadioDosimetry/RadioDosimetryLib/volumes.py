@@ -13,6 +13,7 @@ import numpy as np
 import slicer
 
 from .geometries import FRAME_ATTRIBUTE, geometryOfVolume, ijkToRasMatrix
+from .outputs import refuseInputAsOutput
 from .quantities import describeQuantity, hasCodedQuantity, quantityOf, setQuantity, unitOf
 
 if TYPE_CHECKING:
@@ -99,9 +100,11 @@ def nodeFromVolume(volume: QuantitativeVolume, name: str, node=None, inputs: Seq
         isLabel = volume.quantity is Quantity.LABEL
         className = "vtkMRMLLabelMapVolumeNode" if isLabel else "vtkMRMLScalarVolumeNode"
         node = slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
+    filled = slicer.vtkMRMLScalarVolumeNode()
+    slicer.util.updateVolumeFromArray(filled, _storable(volume.array_kji))
     with slicer.util.NodeModify(node):
         node.SetAndObserveTransformNodeID(None)
-        slicer.util.updateVolumeFromArray(node, _storable(volume.array_kji))
+        node.SetAndObserveImageData(filled.GetImageData())  # the old image stays as it is for whoever holds it
         node.SetIJKToRASMatrix(ijkToRasMatrix(volume.geometry))
         setQuantity(node, volume.quantity)
         setRecord(node, volume.record)
@@ -110,22 +113,6 @@ def nodeFromVolume(volume: QuantitativeVolume, name: str, node=None, inputs: Seq
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     return node
-
-
-def refuseInputAsOutput(output, inputs: Sequence) -> None:
-    """Refuse to write a result into a node that it was made from.
-
-    Raises
-    ------
-    InputError
-        `output` is one of `inputs`.
-    """
-    from radiodosimetry.errors import InputError
-
-    if output is not None and any(output is node for node in inputs):
-        raise InputError(
-            f"'{output.GetName()}' is an input and is not overwritten; choose another output, or let a new one be made."
-        )
 
 
 def setRecord(node, record: Record) -> None:

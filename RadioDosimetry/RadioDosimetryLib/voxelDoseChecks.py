@@ -5,6 +5,7 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
+from .outputChecks import inputAsOutput
 from .pathFields import unusableFile
 from .quantities import quantityOf
 from .voxelDoseModels import isLearned, missingForModel
@@ -108,13 +109,11 @@ def _unusableFiles(parameters) -> str:
 
 
 def _wrongOutput(parameters) -> str:
-    inputs = (parameters.ctVolume, parameters.activityVolume)
-    for output in (parameters.doseVolume, parameters.uncertaintyVolume):
-        if output is not None and output in inputs:
-            return _("'{name}' is an input and is not overwritten; select another output.").format(
-                name=output.GetName()
-            )
-    if parameters.doseVolume is not None and parameters.doseVolume is parameters.uncertaintyVolume:
+    outputs = (parameters.doseVolume, parameters.uncertaintyVolume)
+    wrong = inputAsOutput(outputs, (parameters.ctVolume, parameters.activityVolume))
+    if wrong:
+        return wrong
+    if outputs[0] is not None and outputs[0] is outputs[1]:
         return _("Select different volumes for the dose and its uncertainty.")
     return ""
 

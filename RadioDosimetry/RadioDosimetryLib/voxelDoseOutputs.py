@@ -1,12 +1,10 @@
 """What VoxelDose leaves in the scene: dose, uncertainty, region table, histograms, differences; and RT Dose files.
 
-All nodes of a result appear, or none does: what a failure leaves half made is taken out of the scene again.
+All nodes of a result appear, or none does (`outputs.allOrNothing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from .hierarchy import placeInFolder, placeUnderStudyOf
+from .outputs import allOrNothing, inScene, refuseInputAsOutput, removeOnceStored
 from .plots import dvhChart
 from .quantities import DOSE_VOLUME_ATTRIBUTE
 from .segmentations import segmentNames
 from .tables import doseTable, dvhTable
-from .volumes import nodeFromVolume, refuseInputAsOutput, volumeFromNode
+from .translation import tr as _
+from .volumes import nodeFromVolume, volumeFromNode
 
 if TYPE_CHECKING:
     from radiodosimetry.workflows.dose import DoseResult
@@ -84,7 +84,7 @@ class DoseTargets:
     table: Any = None
 
     def requireDistinct(self) -> None:
-        """Refuse an output that is an input, or is wanted twice.
+        """Refuse an output that is an input, shows a scan of the input sequence, or is wanted twice.
 
         Raises
         ------
@@ -102,10 +102,8 @@ class DoseTargets:
 
     def withNodesOfScene(self) -> DoseTargets:
         """The same without nodes that have left the scene."""
-        scene = slicer.mrmlScene
         names = ("ct", "activity", "segmentation", "dose", "uncertainty", "table")
-        nodes = {name: getattr(self, name) for name in names}
-        return replace(self, **{n: x if x is not None and scene.IsNodePresent(x) else None for n, x in nodes.items()})
+        return replace(self, **{name: inScene(getattr(self, name)) for name in names})
 
 
 def storeDose(result: DoseResult, targets: DoseTargets, title: str) -> DoseNodes:
@@ -127,18 +125,18 @@ def storeDose(result: DoseResult, targets: DoseTargets, title: str) -> DoseNodes
     """
     targets.requireDistinct()
     targets = targets.withNodesOfScene()
-    with _allOrNothing():
+    with allOrNothing((targets.dose, targets.uncertainty, targets.table)):
         dose = nodeFromVolume(result.dose, title, targets.dose or _newDoseNode(title))
         uncertainty = None
         if result.uncertainty is not None:
             uncertainty = nodeFromVolume(result.uncertainty, f"{title} uncertainty", targets.uncertainty)
-        _forgetHistograms(dose)
+        removeOnceStored(_histogramsOf(dose))
         table, histograms, chart = None, (), None
         if result.table:
             table = doseTable(result.table, f"{title} table", targets.table, result.record)
             histograms = _histogramTables(result, dose, targets.segmentation)
             chart = dvhChart(histograms, f"{title} histogram", colors=_colors(result, targets.segmentation))
-            chart.SetTitle("Dose-volume histogram")
+            chart.SetTitle(_("Dose-volume histogram"))
         nodes = DoseNodes(dose, uncertainty, table, histograms, chart)
         _connect(nodes, targets)
     return nodes
@@ -170,7 +168,8 @@ def storeDifference(referenceNode, testNode, title: str, node=None):
         inputs={"reference": reference.record.as_dict(), "test": test.record.as_dict()},
     )
     difference = test.with_array(test.array_kji - reference.array_kji, record=record)
-    with _allOrNothing():
+    node = inScene(node)
+    with allOrNothing((node,)):
         made = nodeFromVolume(difference, title, node)
         made.RemoveAttribute(DOSE_VOLUME_ATTRIBUTE)  # below zero, so that no histogram is to be made of it
         placeUnderStudyOf(made, referenceNode)
@@ -246,29 +245,25 @@ def _connect(nodes: DoseNodes, targets: DoseTargets) -> None:
     made = ((UNCERTAINTY_ROLE, nodes.uncertainty), (TABLE_ROLE, nodes.table), (CHART_ROLE, nodes.chart))
     for role, node in made:
         nodes.dose.SetNodeReferenceID(role, node.GetID() if node is not None else None)
+    nodes.dose.RemoveNodeReferenceIDs(HISTOGRAM_ROLE)
     for number, histogram in enumerate(nodes.histograms):
         nodes.dose.SetNthNodeReferenceID(HISTOGRAM_ROLE, number, histogram.GetID())
     for node in (nodes.dose, nodes.uncertainty, nodes.table, nodes.chart):
         if node is not None:
             placeUnderStudyOf(node, targets.activity)
     if nodes.histograms:
-        placeInFolder(nodes.histograms, f"{nodes.chart.GetName()} tables", nodes.dose)
+        placeInFolder(nodes.histograms, f"{nodes.dose.GetName()} histogram tables", nodes.dose)
 
 
-def _forgetHistograms(doseNode) -> None:
-    """Take the histograms of an earlier run into the same dose node out of the scene."""
+def _histogramsOf(doseNode) -> list[Any]:
+    """Chart, lines and tables of the histograms of an earlier run into the same dose node."""
     chart = doseNode.GetNodeReference(CHART_ROLE)
-    histograms = [
-        doseNode.GetNthNodeReference(HISTOGRAM_ROLE, number)
-        for number in range(doseNode.GetNumberOfNodeReferences(HISTOGRAM_ROLE))
-    ]
-    series = []
-    if chart is not None:
-        series = [chart.GetNthPlotSeriesNode(number) for number in range(chart.GetNumberOfPlotSeriesNodes())]
-    doseNode.RemoveNodeReferenceIDs(HISTOGRAM_ROLE)
-    for node in (chart, *series, *histograms):
-        if node is not None:
-            slicer.mrmlScene.RemoveNode(node)
+    count = doseNode.GetNumberOfNodeReferences(HISTOGRAM_ROLE)
+    histograms = [doseNode.GetNthNodeReference(HISTOGRAM_ROLE, number) for number in range(count)]
+    if chart is None:
+        return histograms
+    series = [chart.GetNthPlotSeriesNode(number) for number in range(chart.GetNumberOfPlotSeriesNodes())]
+    return [chart, *series, *histograms]
 
 
 def _fileOfCt(doseNode) -> Path | None:
@@ -278,18 +273,3 @@ def _fileOfCt(doseNode) -> Path | None:
     database = getattr(slicer, "dicomDatabase", None)
     name = database.fileForInstance(uids[0]) if uids and database is not None else ""
     return Path(name) if name and Path(name).is_file() else None
-
-
-@contextmanager
-def _allOrNothing() -> Iterator[None]:
-    """On an error, take out of the scene what was added to it meanwhile."""
-    scene = slicer.mrmlScene
-    before = {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
-    try:
-        yield
-    except Exception:
-        after = [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]
-        for node in after:
-            if node is not None and node.GetID() not in before:
-                scene.RemoveNode(node)
-        raise

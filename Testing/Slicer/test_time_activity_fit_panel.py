@@ -139,6 +139,28 @@ def test_the_shape_of_organs_is_offered_once_there_are_fits(panel: SimpleNamespa
     assert "Time-integrated activity done." in ui.messageLabel.text
 
 
+def test_outputs_that_are_inputs_are_named_on_the_button(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
+    ui = panel.ui
+    reason = "'{}' is an input and is not overwritten; select another output."
+    for selector in (ui.tiaVolumeSelector, ui.uncertaintyVolumeSelector):
+        assert ui.tiaButton.enabled
+        selector.setCurrentNode(torso.scans[2])
+        assert not ui.tiaButton.enabled
+        assert ui.tiaButton.toolTip == reason.format(torso.scans[2].GetName())
+        selector.setCurrentNode(None)
+    node = ui.tiaVolumeSelector.addNode()
+    ui.uncertaintyVolumeSelector.setCurrentNode(node)
+    assert ui.tiaButton.toolTip == "Select different volumes for the map and its uncertainty."
+    click(panel, ui.applyButton)
+    chosen = parameters(panel)
+    for table in (chosen.curvesTable, chosen.fitsTable, chosen.residenceTimeTable):
+        ui.organDoseTableSelector.setCurrentNode(table)
+        assert not ui.organDosesButton.enabled
+        assert ui.organDosesButton.toolTip == reason.format(table.GetName())
+    ui.organDoseTableSelector.setCurrentNode(None)
+    assert ui.organDosesButton.enabled
+
+
 def test_voxel_dose_opens_with_the_map(
     panel: SimpleNamespace, torso: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

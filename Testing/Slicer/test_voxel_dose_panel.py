@@ -136,6 +136,25 @@ def test_settings_can_be_set_where_the_method_uses_them(panel: SimpleNamespace, 
     assert not ui.historiesSpinBox.enabled
 
 
+def test_the_volume_that_shows_a_scan_of_the_sequence_is_no_output(
+    panel: SimpleNamespace, torso: SimpleNamespace
+) -> None:
+    from RadioDosimetryLib.sequences import browserOf, sequenceFromVolumes
+    from RadioDosimetryLib.volumes import volumeFromNode
+
+    volume = volumeFromNode(torso.activity)
+    sequence = sequenceFromVolumes([(4.0, volume), (24.0, volume)], "Series")
+    proxy = browserOf(sequence).GetProxyNode(sequence)
+    ui = panel.ui
+    ui.activitySelector.setCurrentNode(sequence)
+    for selector in (ui.doseSelector, ui.uncertaintySelector):
+        assert ui.applyButton.enabled
+        selector.setCurrentNode(proxy)
+        assert not ui.applyButton.enabled
+        assert f"'{proxy.GetName()}' shows a scan of the input '{sequence.GetName()}'" in ui.applyButton.toolTip
+        selector.setCurrentNode(None)
+
+
 CALIBRATION = "hu,density_g_per_cm3\n-1000,0.0012\n0,0.5\n3000,2.5\n"
 """Soft tissue at half its density: nobody's scanner, and twice the dose."""
 
