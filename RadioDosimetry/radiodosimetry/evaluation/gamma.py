@@ -61,6 +61,7 @@ def gamma_index(
     cutoff_percent: float = DEFAULT_CUTOFF_PERCENT,
     largest: float = 2.0,
     progress: Progress | None = None,
+    normalisation: float | None = None,
 ) -> GammaMap:
     """Global three-dimensional gamma index of a test dose against a reference.
 
@@ -84,6 +85,8 @@ def gamma_index(
         Values of gamma beyond this are not told apart; the search takes time with its cube.
     progress
         Told how much of the search is done.
+    normalisation
+        Dose that percentages refer to instead of the maximum of the reference, whose noise a Monte Carlo dose has.
 
     Returns
     -------
@@ -112,8 +115,8 @@ def gamma_index(
             f"Gamma needs positive criteria, found {dose_percent} % and {distance_mm} mm with a cutoff of "
             f"{cutoff_percent} %."
         )
-    highest = float(reference.max())
-    if highest <= 0:
+    highest = float(reference.max()) if normalisation is None else float(normalisation)
+    if highest <= 0 or float(reference.max()) <= 0:
         raise InputError("The reference dose is zero everywhere; a gamma index needs a reference with dose.")
     judged = (reference >= highest * cutoff_percent / 100.0) & (reference > 0)
     search = _Search(

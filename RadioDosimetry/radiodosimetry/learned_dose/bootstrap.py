@@ -98,3 +98,14 @@ def reduction_percent(before: NDArray[np.floating], after: NDArray[np.floating])
     """By how much the mean over patients falls from one method to another, in percent of the first."""
     first = np.mean(before, axis=-1)
     return np.asarray(100.0 * (first - np.mean(after, axis=-1)) / first)
+
+
+def root_reduction_percent(before: NDArray[np.floating], after: NDArray[np.floating]) -> NDArray[np.floating]:
+    """By how much the root of the mean over patients falls, in percent, of squares that may have lost their noise.
+
+    A mean that noise has pushed below zero counts as zero; NaN where that of the first method is.
+    """
+    first = np.sqrt(np.maximum(np.mean(before, axis=-1), 0.0))
+    second = np.sqrt(np.maximum(np.mean(after, axis=-1), 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(first > 0, 100.0 * (first - second) / first, np.nan))

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.bool_]
 
+WHOLE_BODY_REGIONS = ("remainder", "body")
+"""Where a region has one of these names, the regions together are the patient's body."""
+
 
 @dataclass(frozen=True, eq=False)
 class DosePatient:
@@ -63,6 +66,18 @@ class DosePatient:
     edges_kji: Mask
     regions: Mapping[str, Mask]
     noise_kji: NDArray[np.float32] | None = None
+
+    @property
+    def noise_gy(self) -> NDArray[np.float32] | None:
+        """Standard uncertainty of the label [Gy], None where it is not stated."""
+        return None if self.noise_kji is None else np.asarray(self.noise_kji * self.label_gy, dtype=np.float32)
+
+    @property
+    def body_kji(self) -> Mask:
+        """Matter of the patient: couch and clothes are left out where regions fill the body."""
+        if not any(name in self.regions for name in WHOLE_BODY_REGIONS):
+            return self.maps.matter_kji
+        return np.asarray(np.logical_or.reduce(list(self.regions.values())) & self.maps.matter_kji)
 
     @property
     def label_gy(self) -> NDArray[np.float32]:

@@ -56,16 +56,26 @@ def edge_mask(
     ndarray
         bool (k, j, i). The surface between the body and the air around it does not count.
     """
+    parts = edge_parts(density_kji, regions, reach)
+    return np.asarray(parts["lung"] | parts["bone"])
+
+
+def edge_parts(
+    density_kji: NDArray[np.floating],
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
+    reach: int = EDGE_VOXELS,
+) -> dict[str, NDArray[np.bool_]]:
+    """As `edge_mask`, the surfaces of "lung" and of "bone" apart; a voxel may be near both."""
     matter = density_kji >= AIR_DENSITY_G_PER_CM3
-    found = np.zeros(matter.shape, dtype=bool)
-    for words, by_density in (
-        (_LUNG_WORDS, matter & (density_kji < LUNG_BELOW_G_PER_CM3)),
-        (_BONE_WORDS, density_kji >= BONE_FROM_G_PER_CM3),
+    found = {}
+    for tissue, words, by_density in (
+        ("lung", _LUNG_WORDS, matter & (density_kji < LUNG_BELOW_G_PER_CM3)),
+        ("bone", _BONE_WORDS, density_kji >= BONE_FROM_G_PER_CM3),
     ):
         named = [mask for name, mask in (regions or {}).items() if any(word in name.lower() for word in words)]
         inside = np.logical_or.reduce(named) & matter if named else by_density
-        found |= _near(inside, reach) & _near(matter & ~inside, reach)
-    return np.asarray(found & matter)
+        found[tissue] = np.asarray(_near(inside, reach) & _near(matter & ~inside, reach) & matter)
+    return found
 
 
 def _near(mask_kji: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
