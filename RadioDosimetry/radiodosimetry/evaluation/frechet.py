@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, ndimage
 
-from ..errors import FileFormatError, InputError, MissingDependencyError
+from ..errors import FileFormatError, InputError, MissingDependencyError, extra_advice
 from ..provenance import file_identity
 
 PYRAMID_LEVELS = 4
@@ -210,9 +210,7 @@ def inception_extractor(path: Path, device: str = "cpu") -> tuple[FeatureExtract
     try:
         import torch
     except ImportError as error:
-        raise MissingDependencyError(
-            "FID needs torch; install it with pip install 'radiodosimetry[learning]'."
-        ) from error
+        raise MissingDependencyError(f"FID needs PyTorch; {extra_advice('learning')}.") from error
     path = Path(path)
     if not path.is_file():
         raise FileFormatError(f"There is no file {path}; expected Inception v3 as TorchScript.")

@@ -6,10 +6,7 @@ import importlib
 import warnings
 from types import ModuleType
 
-from ..errors import InputError, MissingDependencyError
-
-LEARNING_EXTRA = 'pip install "radiodosimetry[learning]"'
-"""What installs everything that the learned methods need, outside of Slicer."""
+from ..errors import InputError, MissingDependencyError, extra_advice
 
 
 class LearningLibraryError(MissingDependencyError, InputError):
@@ -53,7 +50,7 @@ _TITLES = {"torch": "PyTorch", "monai": "MONAI"}
 def _advice(library: str) -> str:
     if library == "torch":
         return (
-            "learned methods run on it; install the PyTorch extension in 3D Slicer, or torch>=2.8,<2.14 elsewhere: "
-            f"{LEARNING_EXTRA}."
+            "learned methods run on it; install the PyTorch extension in 3D Slicer, or torch>=2.8,<2.14 elsewhere "
+            f"({extra_advice('learning')})."
         )
-    return f"learned methods need it; install it beside PyTorch: {LEARNING_EXTRA}."
+    return f"learned methods need it; beside PyTorch {extra_advice('learning')}."

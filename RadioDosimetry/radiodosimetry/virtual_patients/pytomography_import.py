@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MissingDependencyError
+from ..errors import MissingDependencyError, extra_advice
 
 _LOCK = threading.Lock()
 _USERS: list[int] = []
@@ -39,7 +39,7 @@ def pytomography_module() -> Any:
             import pytomography.projectors.SPECT  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingDependencyError(
-            f"Simulated scans need PyTomography ({error}); install it with: pip install 'radiodosimetry[simulation]'."
+            f"Simulated scans need PyTomography ({error}); {extra_advice('simulation')}."
         ) from error
     finally:
         np.seterr(**before)
@@ -60,7 +60,7 @@ def one_torch_thread() -> Iterator[None]:
         import torch
     except ImportError as error:
         raise MissingDependencyError(
-            f"Simulated scans need PyTorch ({error}); install it with: pip install 'radiodosimetry[simulation]'."
+            f"Simulated scans need PyTorch ({error}); {extra_advice('simulation')}."
         ) from error
     with _LOCK:
         if not _USERS:

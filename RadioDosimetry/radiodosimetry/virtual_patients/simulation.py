@@ -28,6 +28,7 @@ from ..errors import (
     MissingDependencyError,
     OutputError,
     RadioDosimetryError,
+    extra_advice,
 )
 from ..processors import core_count, limited_cores
 from ..progress import PartialProgress, Progress, report_progress
@@ -231,7 +232,7 @@ def _run_on_cluster(
         from distributed import Client, as_completed  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingDependencyError(
-            f"A scheduler needs Dask ({error}); install it with: pip install 'radiodosimetry[cluster]'."
+            f"A scheduler needs Dask ({error}); {extra_advice('cluster')}."
         ) from error
     try:
         client = Client(scheduler, timeout="20s", set_as_default=False)

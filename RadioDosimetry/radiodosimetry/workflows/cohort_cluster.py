@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ..errors import CancelledError, InputError, MissingDependencyError
+from ..errors import CancelledError, InputError, MissingDependencyError, extra_advice
 from ..processors import core_count
 from ..progress import Progress
 from .cohort import FAILED, NOT_RUN, CaseOutcome, run_one_case
@@ -57,8 +57,8 @@ def outcomes_of_cluster(
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise MissingDependencyError(
-            "Several cases at once need Dask, which is not installed: pip install 'radiodosimetry[cluster]', or run "
-            "one after the other with --workers 1."
+            f"Several cases at once need Dask, which is not installed: {extra_advice('cluster')}, or run one after "
+            "the other with --workers 1."
         ) from error
     settings = {"distributed.comm.timeouts.connect": f"{SCHEDULER_GRACE_S}s", "distributed.worker.daemon": False}
     with ExitStack() as stack:
