@@ -162,7 +162,7 @@ class TimeActivityFitParameterNode:
     noisePercent: Annotated[float, WithinRange(0.0, 900.0)] = 0.0
     tiaVolume: vtkMRMLScalarVolumeNode
     tiaUncertaintyVolume: vtkMRMLScalarVolumeNode
-    openVoxelDose: bool = False
+    openVoxelDose: bool = True
 
 
 HAND_WIRED_PARAMETERS = (

@@ -23,7 +23,6 @@ class BackgroundRun:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
-        self._timer: Any = None
         self._lock = threading.Lock()
         self._cancelled = False
         self._news: tuple[float, str] | None = None
@@ -66,7 +65,7 @@ class BackgroundRun:
         self._cancelled, self._news, self._result, self._error = False, None, None, None
         self._onFinished, self._onProgress = onFinished, onProgress
         self._thread = threading.Thread(target=self._work, args=(function,), name="RadioDosimetry", daemon=True)
-        self._startTimer()
+        _beginToPoll(self)
         self._thread.start()
 
     def cancel(self) -> None:
@@ -76,7 +75,7 @@ class BackgroundRun:
     def abandon(self) -> None:
         """Cancel, and tell nobody: the scene or the panel is going away."""
         self.cancel()
-        self._stopTimer()
+        _endPolling(self)
         self._thread = self._onFinished = self._onProgress = None
 
     def wait(self, timeoutS: float | None = None) -> bool:
@@ -124,7 +123,7 @@ class BackgroundRun:
         return self._thread is thread
 
     def _finish(self) -> None:
-        self._stopTimer()
+        _endPolling(self)
         onFinished, result, error = self._onFinished, self._result, self._error
         self._thread = self._onFinished = self._onProgress = self._result = self._error = None
         if self._cancelled and error is None:  # the work ended before it looked
@@ -134,20 +133,39 @@ class BackgroundRun:
         if onFinished is not None:
             onFinished(None if error is not None else result, error)
 
-    def _startTimer(self) -> None:
+
+_running: list[BackgroundRun] = []
+"""Runs that the timer polls."""
+
+_timer: Any = None
+"""One timer for all runs, made with the first: it outlives them, so that none is destroyed in its own slot or by a
+thread that was the last to know of it."""
+
+
+def _poll() -> None:
+    for run in list(_running):
+        run.poll()
+
+
+def _beginToPoll(run: BackgroundRun) -> None:
+    global _timer
+    _running.append(run)
+    if _timer is None:
         try:
             import qt
         except ImportError:  # a console without Qt: `wait` polls
             return
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_INTERVAL_MS)
-        self._timer.connect("timeout()", self.poll)
-        self._timer.start()
+        _timer = qt.QTimer()
+        _timer.setInterval(POLL_INTERVAL_MS)
+        _timer.connect("timeout()", _poll)
+    _timer.start()
 
-    def _stopTimer(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
+
+def _endPolling(run: BackgroundRun) -> None:
+    if run in _running:
+        _running.remove(run)
+    if not _running and _timer is not None:
+        _timer.stop()
 
 
 class _ProgressOfThread:

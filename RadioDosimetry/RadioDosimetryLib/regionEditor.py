@@ -150,8 +150,9 @@ class RegionEditor:
         highest = float(source.GetImageData().GetScalarRange()[1])
         if not lowest <= highest:
             raise RadioDosimetryError(
-                f"The threshold {lowest:g} is above the highest value of '{source.GetName()}', {highest:g}; "
-                "choose a lower one."
+                _(
+                    "The threshold {lowest} is above the highest value of '{name}', {highest}; choose a lower one."
+                ).format(lowest=f"{lowest:g}", name=source.GetName(), highest=f"{highest:g}")
             )
         if not self._editor.currentSegmentID():
             self._editor.setCurrentSegmentID(self._segmentation.GetSegmentation().AddEmptySegment())
@@ -159,7 +160,7 @@ class RegionEditor:
         self._editor.setActiveEffectByName("Threshold")
         effect = self._editor.activeEffect()
         if effect is None:
-            raise RadioDosimetryError("The segment editor has no threshold effect; draw the region by hand.")
+            raise RadioDosimetryError(_("The segment editor has no threshold effect; draw the region by hand."))
         # As text: a number would be kept with six digits, and the highest voxel could fall out.
         effect.setParameter("MinimumThreshold", repr(float(lowest)))
         effect.setParameter("MaximumThreshold", repr(highest))
@@ -175,7 +176,9 @@ class RegionEditor:
             node.SetMaskSegmentID(mask[1])
         if not _hasVoxels(self._segmentation, segmentID):
             raise RadioDosimetryError(
-                f"No voxel of the segment reaches {lowest:g}; undo, and lower the threshold or draw elsewhere."
+                _("No voxel of the segment reaches {lowest}; undo, and lower the threshold or draw elsewhere.").format(
+                    lowest=f"{lowest:g}"
+                )
             )
 
 
@@ -194,7 +197,9 @@ def highestValue(volumeNode, segmentationNode=None, segmentID: str | None = None
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentID, volumeNode) > 0
     if not mask.any():
         raise RadioDosimetryError(
-            f"The segment has no voxel inside '{volumeNode.GetName()}'; choose another source volume or segment."
+            _("The segment has no voxel inside '{name}'; choose another source volume or segment.").format(
+                name=volumeNode.GetName()
+            )
         )
     return float(slicer.util.arrayFromVolume(volumeNode)[mask].max())
 
@@ -216,7 +221,7 @@ def requireEditor() -> None:
 
     if not isEmbeddable() and slicer.util.mainWindow() is None:
         raise RadioDosimetryError(
-            "There is no segment editor here, expected that of Slicer's main window; choose a segmentation instead."
+            _("There is no segment editor here, expected that of Slicer's main window; choose a segmentation instead.")
         )
 
 

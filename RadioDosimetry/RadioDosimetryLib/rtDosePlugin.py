@@ -9,6 +9,7 @@ from pathlib import Path
 
 import slicer
 from DICOMLib import DICOMPlugin
+from slicer.i18n import tr as _
 
 from .hierarchy import subjectHierarchy
 from .quantities import quantityOf
@@ -29,7 +30,7 @@ class RTDoseExportPlugin(DICOMPlugin):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loadType = "RT Dose (RadioDosimetry)"
+        self.loadType = _("RT Dose (RadioDosimetry)")
 
     def examineForExport(self, subjectHierarchyItemID: int) -> list:
         """One exportable for a volume that holds absorbed dose, else none."""
@@ -41,7 +42,7 @@ class RTDoseExportPlugin(DICOMPlugin):
             return []
         exportable = slicer.qSlicerDICOMExportable()
         exportable.name = self.loadType
-        exportable.tooltip = "Writes one RT Dose file in Gy, on the grid of the volume"
+        exportable.tooltip = _("Writes one RT Dose file in Gy, on the grid of the volume")
         exportable.subjectHierarchyItemID = subjectHierarchyItemID
         exportable.pluginClass = PLUGIN_NAME
         exportable.confidence = CONFIDENCE
@@ -79,7 +80,7 @@ def _export(exportable) -> None:
     dose = volumeFromNode(node, Quantity.ABSORBED_DOSE)
     folder = Path(exportable.directory)
     if not folder.is_dir():
-        raise OutputError(f"The folder {folder} does not exist; choose another one.")
+        raise OutputError(_("The folder {folder} does not exist; choose another one.").format(folder=folder))
     reference = _referenceFile(node)
     # the record beside the file has no place among DICOM files
     with tempfile.TemporaryDirectory() as temporary:

@@ -33,8 +33,8 @@ from .timeActivityTables import DoseTable, RegionTable
 from .timeActivityViews import (
     FileSources,
     fill,
+    handToVoxelDose,
     joinedWarnings,
-    openVoxelDose,
     showChart,
     showInView,
     showTable,
@@ -329,7 +329,9 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         record = recordOf(node)
         self._sayDone(_("Time-integrated activity done."), record.warnings if record is not None else ())
         if self._choices().openVoxelDose:
-            openVoxelDose(self._choices(), node, self._ct())
+            handToVoxelDose(self._choices(), node, self._ct())
+            if self._parameters is not None and slicer.util.mainWindow() is not None:  # the user has not gone elsewhere
+                slicer.util.selectModule("VoxelDose")
 
     def _ct(self) -> Any:
         """A CT that shows the patient; None where none is chosen."""

@@ -92,8 +92,8 @@ def showTable(table) -> None:
     slicer.app.applicationLogic().PropagateTableSelection()
 
 
-def openVoxelDose(choices, tiaNode, ctNode=None) -> None:
-    """Hand a map, the nuclide and what else is known to VoxelDose, and open it.
+def handToVoxelDose(choices, tiaNode, ctNode=None) -> None:
+    """Hand a map, the nuclide and what else is known to VoxelDose.
 
     Parameters
     ----------
@@ -116,4 +116,3 @@ def openVoxelDose(choices, tiaNode, ctNode=None) -> None:
             wanted.segmentation = segmentation
         if ctNode is not None:
             wanted.ctVolume = ctNode
-    slicer.util.selectModule("VoxelDose")

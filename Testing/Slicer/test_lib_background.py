@@ -147,3 +147,30 @@ def test_a_next_run_may_be_started_by_the_end_of_one() -> None:
     run.start(lambda progress: "first", go_on)
     assert run.wait(LONGEST_S)
     assert [result for result, _ in told.ends] == ["first", "second"]
+
+
+def test_the_timer_lives_on_and_rests_between_runs(application: Any) -> None:
+    """A QTimer that is dropped in its own slot is destroyed while Qt still works on it."""
+    qt = pytest.importorskip("qt", reason="there are no widgets here")
+    from RadioDosimetryLib import background
+
+    runs, told = [BackgroundRun(), BackgroundRun()], Told()
+    timers = []
+
+    def ended(result: Any, error: BaseException | None) -> None:
+        timers.append(background._timer)
+        told.finished(result, error)
+
+    for run in runs:
+        run.start(lambda progress: "well", ended)
+    end = time.monotonic() + LONGEST_S
+    while len(told.ends) < 2 and time.monotonic() < end:
+        application.processEvents()
+    assert told.ends == [("well", None)] * 2
+    assert isinstance(background._timer, qt.QTimer)
+    assert timers == [background._timer] * 2
+    assert not background._timer.active
+    runs[0].start(_until_cancelled, told.finished)
+    assert background._timer.active
+    runs[0].abandon()
+    assert not background._timer.active

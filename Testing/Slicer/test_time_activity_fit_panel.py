@@ -169,15 +169,22 @@ def test_voxel_dose_opens_with_the_map(
     import VoxelDose
 
     opened: list[str] = []
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: panel)
     monkeypatch.setattr(slicer.util, "selectModule", opened.append)
     panel.ui.patientCTSelector.setCurrentNode(torso.ct)
     choose(panel.ui.nuclideComboBox, "Tb-161")
-    panel.ui.openVoxelDoseCheckBox.click()
     click(panel, panel.ui.tiaButton)
     chosen = VoxelDose.VoxelDoseLogic().getParameterNode()
     assert opened == ["VoxelDose"]
     assert chosen.activityVolume.GetID() == panel.ui.tiaVolumeSelector.currentNodeID
     assert (chosen.nuclide, chosen.ctVolume.GetID()) == ("Tb-161", torso.ct.GetID())
+    panel.ui.tiaButton.click()
+    panel.widget.exit()  # who has gone elsewhere meanwhile stays there
+    wait(panel)
+    panel.widget.enter()
+    panel.ui.openVoxelDoseCheckBox.click()
+    click(panel, panel.ui.tiaButton)
+    assert opened == ["VoxelDose"]
 
 
 def test_charts_follow_the_region_and_the_axis(panel: SimpleNamespace, torso: SimpleNamespace) -> None:
