@@ -58,8 +58,6 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="session")
 def coarse_demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
     """Output of the demo in a folder `demo`, with seed 5, on a twenty-sixth of its voxels."""
-    from radiodosimetry.virtual_patients import centred_geometry
     from radiodosimetry.workflows.demo import run_demo
 
-    grid = centred_geometry((27, 22, 32), (12.0, 12.0, 12.0))
-    return run_demo(tmp_path_factory.mktemp("coarse") / "demo", seed=5, histories=50_000, geometry=grid)
+    return run_demo(tmp_path_factory.mktemp("coarse") / "demo", seed=5, histories=50_000, voxel_mm=12.0)

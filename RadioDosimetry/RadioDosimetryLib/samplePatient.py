@@ -20,6 +20,7 @@ from .volumes import nodeFromVolume
 
 if TYPE_CHECKING:
     from radiodosimetry.images.volume import QuantitativeVolume
+    from radiodosimetry.virtual_patients.sample_patient import SampleStudy
 
 LUTETIUM_HOURS = (4.0, 24.0, 72.0, 168.0)
 """Times of the Lu-177 SPECT scans after the administration [h]."""
@@ -66,9 +67,9 @@ def lutetiumNodes(hours: Sequence[float] = LUTETIUM_HOURS, voxelMm: float = 4.0)
     """
     _ensurePackages()
     with _waitCursor():
-        from radiodosimetry.virtual_patients.sample_patient import LUTETIUM_SPECT, sample_scans
+        from radiodosimetry.virtual_patients.sample_patient import LUTETIUM_SPECT
 
-        scans = sample_scans(LUTETIUM_SPECT, hours, voxelMm)
+        scans = _scans(LUTETIUM_SPECT, hours, voxelMm)
         return _nodes(voxelMm, scans, [f"Patient Lu-177 {at:g} h" for at in hours])
 
 
@@ -76,9 +77,9 @@ def copperNodes(voxelMm: float = 4.0):
     """CT, Cu-64 antibody PET at `COPPER_HOURS` and the segmentation of the sample patient; as `lutetiumNodes`."""
     _ensurePackages()
     with _waitCursor():
-        from radiodosimetry.virtual_patients.sample_patient import COPPER_PET, sample_scans
+        from radiodosimetry.virtual_patients.sample_patient import COPPER_PET
 
-        scans = sample_scans(COPPER_PET, COPPER_HOURS, voxelMm)
+        scans = _scans(COPPER_PET, COPPER_HOURS, voxelMm)
         return _nodes(voxelMm, scans, [f"Patient Cu-64 PET {at:g} h" for at in COPPER_HOURS])
 
 
@@ -103,6 +104,13 @@ def lesionPlace(segmentation, volumeNode, startsWith: str = "lesion") -> tuple[f
     middle_kji = np.argwhere(hottest.mask_kji).mean(axis=0)
     x, y, z = (geometry.ijk_to_lps @ (*middle_kji[::-1], 1.0))[:3]
     return -float(x), -float(y), float(z)
+
+
+def _scans(study: SampleStudy, hours: Sequence[float], voxelMm: float) -> list[QuantitativeVolume]:
+    """Images of a tracer; the same in every call."""
+    from radiodosimetry.virtual_patients.sample_patient import as_scanned, sample_activity, sample_anatomy
+
+    return as_scanned(study, hours, sample_activity(study, hours, sample_anatomy(voxelMm)))
 
 
 def _nodes(voxelMm: float, scans: Sequence[QuantitativeVolume], names: Sequence[str]):

@@ -66,14 +66,14 @@ def demo_words(demo: Path) -> list[str]:
 
 @pytest.fixture
 def demo_scene(demo: Path, tmp_path: Path) -> Path:
-    """A saved scene with CT, activity, regions (the liver with its tumours in it) and the four scans as a sequence."""
+    """A saved scene with CT, activity, regions (the liver with its lesions in it) and the four scans as a sequence."""
     for file, name in (("ct.nii.gz", "CT"), ("activity.nii.gz", "SPECT")):
         nodeFromVolume(read_volume(demo / file), name)
     labels = read_label_map(demo / "labels.nii.gz", demo / "labels.csv")
-    regions = regions_of(labels, {"whole_liver": "liver+tumour1+tumour2+tumour3"})
+    regions = regions_of(labels, {"whole_liver": "liver+lesion_1+lesion_2+lesion_3+lesion_6"})
     segmentationFromRegions([r for r in regions if r.name != "whole_liver"], labels.geometry, "Organs")
     segmentationFromRegions(
-        [r for r in regions if r.name in ("whole_liver", "tumour1", "spleen")], labels.geometry, "Overlapping"
+        [r for r in regions if r.name in ("whole_liver", "lesion_3", "spleen")], labels.geometry, "Overlapping"
     )
     scans = [(hours, read_volume(demo / f"scan_{hours:03d}h.nii.gz")) for hours in (4, 24, 96, 168)]
     sequenceFromVolumes(scans, "Scans")
@@ -209,14 +209,14 @@ def test_nodes_go_by_their_id_and_label_maps_serve_as_regions(
 def test_overlapping_segments_keep_all_their_voxels(
     demo_words: list[str], demo_scene: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    region = ["--region", "whole_liver=liver+tumour1+tumour2+tumour3"]
+    region = ["--region", "whole_liver=liver+lesion_1+lesion_2+lesion_3+lesion_6"]
     reference([*demo_words, *region, "--output", str(out / "a.nrrd"), "--table", str(out / "a.csv")], capsys)
     words = [*DOSE, "--ct", "node:CT", "--activity", "node:SPECT", "--integrate", "physical-decay", "--labels"]
     outputs = ["node:Overlapping", "--output", str(out / "b.nrrd"), "--table", str(out / "b.csv")]
     assert batch.main(["--scene", str(demo_scene), *words, *outputs]) == 0, capsys.readouterr().err
     expected = {row["region"]: row for row in rows(out / "a.csv")}
     found = {row["region"]: row for row in rows(out / "b.csv")}
-    assert set(found) == {"whole_liver", "tumour1", "spleen"}
+    assert set(found) == {"whole_liver", "lesion_3", "spleen"}
     for name, row in found.items():
         for column in ("volume_ml", "mass_g", "mean_gy", "d98_gy", "max_gy"):
             assert float(row[column]) == pytest.approx(float(expected[name][column]), rel=FLOAT32_ROUNDING), name
@@ -359,7 +359,7 @@ def test_saved_scene_reopens_with_units_colours_tables_and_references(
     assert display.GetWindowLevelMin() == 0
     table = scene.GetFirstNodeByName("dose table")
     columns = columnsOf(table)
-    assert {"left_kidney", "liver", "tumour1"} <= set(columns["region"])
+    assert {"left_kidney", "liver", "lesion_3"} <= set(columns["region"])
     assert table.GetColumnUnitLabel("mean_gy") == "Gy"
     mean = dict(zip(columns["region"], columns["mean_gy"], strict=True))["left_kidney"]
     mask = next(

@@ -1,4 +1,4 @@
-"""`radiodosimetry demo`: a synthetic patient, its dose by two methods, and its scans the whole way to a report."""
+"""`radiodosimetry demo`: a virtual patient, his dose by two methods, and his scans the whole way to a report."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand to the command line."""
     parser = subparsers.add_parser(
         "demo",
-        help="generate a synthetic patient and take it the whole way to a report",
-        description="Generates a synthetic patient after Lu-177 therapy (CT, activity, four scans, labels), computes "
-        "its dose by multiple voxel S-values and by a short Monte Carlo run, prints how far they differ in each "
+        help="generate a virtual patient and take him the whole way to a report",
+        description="Generates a virtual patient after Lu-177 therapy (CT, activity, four scans, labels), computes "
+        "his dose by multiple voxel S-values and by a short Monte Carlo run, prints how far they differ in each "
         "region, and writes images, dose maps, table and pictures, each with its record. The four scans then go the "
-        "whole way as a case: curves, fits, time-integrated activity, doses, organ doses, report.",
+        "whole way as a case: curves, fits, time-integrated activity, doses, organ doses, report. Where models of "
+        "learned dose and delayed PET come with RadioDosimetry and PyTorch is installed, they take part.",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write to; made if absent")
-    parser.add_argument("--seed", type=seed_number, default=0, help="of texture and Monte Carlo run")
+    parser.add_argument("--seed", type=seed_number, default=0, help="of the scans' noise and of Monte Carlo")
     parser.add_argument(
         "--histories", type=positive_count, default=None, metavar="H", help="particles to follow in the Monte Carlo run"
     )

@@ -66,7 +66,7 @@ def with_lesions(
             for name, sphere in zip(masses_g, spheres, strict=True)
         }
     ).with_warnings(
-        f"Lesions are spheres on their own ({', '.join(masses_g)}): organs get no dose from them, nor they from organs.",
+        f"Lesions are spheres on their own ({', '.join(masses_g)}): organs get no dose from them nor give any.",
         *sorted(warnings),
     )
     return replace(

@@ -60,7 +60,9 @@ def dvh_figure(
             colour = colours.setdefault(histogram.region, line_colour_of(len(colours)))
             percent = histogram.cumulative_volume_percent
             axes.plot(histogram.dose_gy, percent, color=colour, linestyle=style, linewidth=1.6)
-    axes.set(xlabel="Absorbed dose [Gy]", ylabel="Volume receiving at least this dose [%]", title=title)
+    axes.set_xlabel("Absorbed dose [Gy]", fontsize=9)
+    axes.set_ylabel("Volume at or above the dose [%]", fontsize=9)
+    axes.set_title(title)
     axes.set(xlim=(0, None), ylim=(0, 103))
     if logarithmic:
         _spread_low_doses(axes, [histogram for each in histograms.values() for histogram in each])
@@ -178,6 +180,7 @@ def method_comparison_figure(
     uncertainties_percent: Mapping[str, Mapping[str, float | None]] | None = None,
     title: str = "",
     width_inch: float | None = None,
+    height_inch: float = 6.0,
 ) -> Figure:
     """Mean dose per region by several methods, and their errors against one of them.
 
@@ -191,8 +194,8 @@ def method_comparison_figure(
         Name of a method to: region to the standard uncertainty of the mean [%], drawn as error bars.
     title
         Above the graphs.
-    width_inch
-        Width of the figure; by the number of regions if None.
+    width_inch, height_inch
+        Size of the figure; the width by the number of regions if None.
 
     Raises
     ------
@@ -206,7 +209,7 @@ def method_comparison_figure(
         if list(of_region) != regions:
             found = ", ".join(of_region)
             raise InputError(f"Method '{method}' has the regions {found}, expected {', '.join(regions)}.")
-    figure = new_figure(max(7.5, 1.1 * len(regions) + 2.0) if width_inch is None else width_inch, 6.0)
+    figure = new_figure(max(7.5, 1.1 * len(regions) + 2.0) if width_inch is None else width_inch, height_inch)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     others = [method for method in mean_doses_gy if method != reference]
     order = [reference, *others]

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +21,21 @@ if TYPE_CHECKING:
 
 LANGUAGE = "en"
 
+LONG_FACT = 44
+"""Characters of a fact from which nothing stands beside it."""
+
 DIGITS = 3
 """Significant digits of a number unless its column says otherwise."""
 
 NAMES = ("region", "target", "largest_source")
-"""Columns that hold names of regions and organs, printed with spaces for their underscores."""
+"""Columns that hold names of regions and organs, printed by `name_text`."""
+
+_SHORT_FORMS = {"lli": "LLI", "uli": "ULI"}
+"""Words of names that are short forms: lower and upper large intestine."""
 
 _MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
-_MINUS, _DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+_MINUS, _DASH, _NO_BREAK = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
+_PARENTHESES = re.compile(r"\([^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,9 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """Title and unit."""
-        return f"{self.title} [{self.unit}]" if self.unit else self.title
+        """Title and unit, which no line end takes apart; nor "(1 σ)"."""
+        title = _PARENTHESES.sub(lambda found: found[0].replace(" ", _NO_BREAK), self.title)
+        return f"{title} [{self.unit.replace(' ', _NO_BREAK)}]" if self.unit else title
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ class Picture:
     data
         Content of a PNG or SVG file.
     caption
-        Below it.
+        Below it; empty where the next picture's says it.
     alternative
         What it shows, for who cannot see it.
     suffix
@@ -205,6 +214,8 @@ class Report:
         In their order.
     signatures
         Who signs, in words.
+    running_head
+        At the top of every printed page: whose report it is.
     """
 
     title: str
@@ -214,6 +225,7 @@ class Report:
     facts: tuple[tuple[str, str], ...]
     sections: tuple[ReportSection, ...]
     signatures: tuple[str, ...] = ("Computed by", "Checked by")
+    running_head: str = ""
     version: str = __version__
 
     @property
@@ -247,6 +259,8 @@ def render_html(report: Report) -> str:
         raise MissingDependencyError("A report needs jinja2, which is not installed: `pip install jinja2`.") from error
     source = Path(__file__).with_name("templates") / "report.html.j2"
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["css_string"] = css_string
+    environment.globals["long_fact"] = LONG_FACT
     template = environment.from_string(source.read_text(encoding="utf-8"))
     return str(template.render(report=report, language=LANGUAGE))
 
@@ -256,13 +270,23 @@ def cell_text(cell: Any, column: Column) -> str:
     if cell is None:
         return _DASH
     if isinstance(cell, bool) or not isinstance(cell, int | float):
-        return str(cell).replace("_", " ") if column.name in NAMES else str(cell)
+        return name_text(str(cell)) if column.name in NAMES else str(cell)
     if 0 < cell < column.least:
         return f"< {column.least:g}"
     if column.decimals is not None:
         text = f"{cell:{'+' if column.signed else ''}.{column.decimals}f}"
         return text.replace("-", _MINUS)
     return number_text(cell, column.digits, column.signed)
+
+
+def name_text(name: str) -> str:
+    """A region's or organ's name for readers: "lli_wall" is "LLI wall"."""
+    return " ".join(_SHORT_FORMS.get(word, word) for word in name.split("_"))
+
+
+def css_string(text: str) -> str:
+    """A text as a string of a style sheet: all but letters, digits and spaces by number, so that none ends it."""
+    return '"' + "".join(c if c.isascii() and (c.isalnum() or c == " ") else f"\\{ord(c):x} " for c in text) + '"'
 
 
 def number_text(value: float, digits: int = DIGITS, signed: bool = False) -> str:

@@ -176,7 +176,7 @@ def _lay_out(view: PatientView, title: str, width_inch: float) -> tuple[Figure, 
     """Panels in the proportions of the patient, and the axes of the colour bar."""
     widths = [view.size_mm(plane)[0] for plane in PLANES]
     height = max(view.size_mm(plane)[1] for plane in PLANES)
-    height_inch = float(np.clip(1.2 + (width_inch - 1.4) * height / sum(widths), 3.0, 9.0))
+    height_inch = float(np.clip(1.0 + (width_inch - 1.4) * height / sum(widths), 3.0, 9.0))
     figure = new_figure(width_inch, height_inch)
     grid = figure.add_gridspec(1, 4, width_ratios=[*widths, 0.025 * sum(widths)])
     if title:
@@ -250,14 +250,18 @@ def _draw_contours(axes: Axes, part: Slice, levels: Sequence[float]) -> None:
 
 def _annotate(axes: Axes, part: Slice, plane: str, cross_mm: tuple[float, float]) -> None:
     """Orientation letters, position, cross-hair and scale bar instead of ticks."""
+    from matplotlib.patheffects import Normal, Stroke
+
     left, right, bottom, top = part.extent_mm
     axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], aspect="equal")
     towards = {"axial": "IS", "coronal": "AP", "sagittal": "RL"}[plane][part.position_mm >= 0]
     axes.set_title(f"{plane}, {abs(part.position_mm):.0f} mm {towards}", fontsize=9)
     places = [(0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center")]
     places += [(0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom")]
+    dark = [Stroke(linewidth=2.5, foreground="black"), Normal()]
     for letter, (x, y, horizontal, vertical) in zip(part.letters, places, strict=True):
         look: dict[str, Any] = {"color": "white", "fontsize": 10, "weight": "bold", "ha": horizontal, "va": vertical}
+        look["path_effects"] = dark
         axes.text(x, y, letter, transform=axes.transAxes, **look)
     axes.axvline(cross_mm[0], color="white", linewidth=0.5, alpha=0.5, linestyle=(0, (4, 4)))
     axes.axhline(cross_mm[1], color="white", linewidth=0.5, alpha=0.5, linestyle=(0, (4, 4)))
@@ -269,23 +273,25 @@ def _annotate(axes: Axes, part: Slice, plane: str, cross_mm: tuple[float, float]
 
 
 def _draw_legend(figure: Figure, looks: dict[str, tuple[str, str]], lines: Sequence[str] = ()) -> None:
-    """Names of the regions with their colours and styles, then values of the lines with their styles."""
-    if not looks and not lines:
-        return
+    """Names of the regions with their colours and styles to the left; white lines of values, on dark, to the right."""
     from matplotlib.lines import Line2D
-    from matplotlib.patheffects import Stroke
 
-    handles: list[Any] = [
-        Line2D([], [], color=colour, ls=style, linewidth=2, label=name.replace("_", " "))  # type: ignore[arg-type]
-        for name, (colour, style) in looks.items()
-    ]
-    dark = [Stroke(linewidth=4.0, foreground="0.35"), Stroke(linewidth=1.2, foreground="white")]
-    for number, line in enumerate(lines):
-        style = LINE_STYLES[number % len(LINE_STYLES)]
-        look: dict[str, Any] = {"linestyle": style, "path_effects": dark}
-        handles.append(Line2D([], [], color="white", label=line, **look))
-    columns = min(len(handles), max(2, round(figure.get_figwidth() * 0.67)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+    shared: dict[str, Any] = {"fontsize": 8, "handlelength": 2.6}
+    columns = max(2, round(figure.get_figwidth() * (0.5 if lines else 0.67)))
+    if looks:
+        handles: list[Any] = [
+            Line2D([], [], color=colour, ls=style, linewidth=2, label=name.replace("_", " "))  # type: ignore[arg-type]
+            for name, (colour, style) in looks.items()
+        ]
+        place = "outside lower left" if lines else "outside lower center"
+        figure.legend(handles=handles, loc=place, ncols=min(len(handles), columns), frameon=False, **shared)
+    if lines:
+        handles = [
+            Line2D([], [], color="white", ls=LINE_STYLES[number % len(LINE_STYLES)], linewidth=1.4, label=line)
+            for number, line in enumerate(lines)
+        ]
+        dark: dict[str, Any] = {"facecolor": "0.25", "edgecolor": "none", "labelcolor": "white", "framealpha": 1.0}
+        figure.legend(handles=handles, loc="outside lower right", ncols=min(len(handles), 2), **dark, **shared)
 
 
 def _readable_unit(top: float, unit: str) -> tuple[float, str]:

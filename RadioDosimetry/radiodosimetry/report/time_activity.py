@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 BEYOND_LAST_POINT = 1.6
 """The curve is drawn to this multiple of the last time, or to two final half-lives after it if that is less far."""
 
-PANEL_COLUMNS = 3
-"""Regions side by side in `time_activity_panels_figure`."""
+PANEL_COLUMNS = (3, 4, 5)
+"""Regions side by side in `time_activity_rows`: the number that leaves the fewest rows, and then the least empty."""
+
+_ROWS_WIDTH_INCH = 8.2
 
 _SAMPLES = 600
 _CURVE_COLOUR = colour_of(6)
@@ -66,8 +68,8 @@ def time_activity_figure(curve: TimeActivityCurve, fit: CurveFit, nuclide: str =
     return figure
 
 
-def time_activity_panels_figure(curves: Sequence[TimeActivityCurve], fits: Mapping[str, CurveFit]) -> Figure:
-    """All regions side by side: points and fitted curve with its 1 σ band on logarithmic axes of their own.
+def time_activity_rows(curves: Sequence[TimeActivityCurve], fits: Mapping[str, CurveFit]) -> list[Figure]:
+    """All regions, a row of them to a figure: points and fitted curve with its 1 σ band on logarithmic axes.
 
     Parameters
     ----------
@@ -75,12 +77,26 @@ def time_activity_panels_figure(curves: Sequence[TimeActivityCurve], fits: Mappi
         One or more [s, Bq]; shown in hours and MBq.
     fits
         Region to what was fitted to its curve.
+
+    Returns
+    -------
+    list of matplotlib.figure.Figure
+        One below the other they are one picture; the first has the legend.
     """
-    columns = min(PANEL_COLUMNS, len(curves))
-    rows = -(-len(curves) // columns)
-    figure = new_figure(2.55 * columns + 0.4, 2.0 * rows + 0.5)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for axes, curve in zip(panels.flat, curves, strict=False):
+    columns = panel_columns(len(curves))
+    starts = range(0, len(curves), columns)
+    return [_row(curves[start : start + columns], fits, columns, with_legend=start == 0) for start in starts]
+
+
+def panel_columns(regions: int) -> int:
+    """How many of so many regions stand side by side."""
+    return min(PANEL_COLUMNS, key=lambda columns: (math.ceil(regions / columns), columns))
+
+
+def _row(curves: Sequence[TimeActivityCurve], fits: Mapping[str, CurveFit], columns: int, with_legend: bool) -> Figure:
+    figure = new_figure(_ROWS_WIDTH_INCH, 2.2 if with_legend else 1.95)
+    panels = figure.subplots(1, columns)
+    for axes, curve in zip(panels, curves, strict=False):
         fit = fits[curve.region]
         times_s = _shown_times_s(curve, fit)
         _draw(axes, curve, fit, times_s, "fit")
@@ -88,17 +104,13 @@ def time_activity_panels_figure(curves: Sequence[TimeActivityCurve], fits: Mappi
         plain_axes(axes)
         _set_logarithmic(axes, curve, fit.value(times_s) / BECQUEREL_PER_MEGABECQUEREL)
         axes.set_title(f"{curve.region.replace('_', ' ')} ({fit.model})", fontsize=8.5)
-    for axes in panels.flat[len(curves) :]:
+        axes.set_xlabel("Time [h]", fontsize=8)
+    panels[0].set_ylabel("Activity [MBq]", fontsize=8)
+    for axes in panels[len(curves) :]:
         axes.set_axis_off()
-    figure.supxlabel("Time after administration [h]", fontsize=9)
-    figure.supylabel("Activity [MBq]", fontsize=9)
-    entries = {
-        label: handle
-        for axes in panels.flat[: len(curves)]
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    handles, labels = list(entries.values()), list(entries)
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8, frameon=False)
+    if with_legend:
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8, frameon=False)
     return figure
 
 

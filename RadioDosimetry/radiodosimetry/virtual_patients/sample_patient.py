@@ -103,8 +103,10 @@ def sample_labels(anatomy: Anatomy, organs: Sequence[str] = ORGANS) -> LabelMap:
     return LabelMap(array_kji, anatomy.labels.geometry, dict(enumerate(kept, start=1)), anatomy.labels.record)
 
 
-def sample_activity(study: SampleStudy, hours: Sequence[float], voxel_mm: float = 4.0) -> list[QuantitativeVolume]:
-    """True activity of the sample patient at some times.
+def sample_activity(
+    study: SampleStudy, hours: Sequence[float], anatomy: Anatomy, seed: int = SEED
+) -> list[QuantitativeVolume]:
+    """True activity of a virtual patient at some times.
 
     Parameters
     ----------
@@ -112,26 +114,27 @@ def sample_activity(study: SampleStudy, hours: Sequence[float], voxel_mm: float 
         `LUTETIUM_SPECT` or `COPPER_PET`.
     hours
         Times after the administration [h].
-    voxel_mm
-        Edge of the cubic voxels [mm].
+    anatomy
+        Of the patient.
+    seed
+        Of kinetics and pattern.
 
     Returns
     -------
     list of QuantitativeVolume
         Activity concentration present at each time [Bq/mL].
     """
-    anatomy = sample_anatomy(voxel_mm)
-    kinetics = draw_kinetics(study.tracer, anatomy, SEED, study.administered_bq)
-    pattern = uptake_map(anatomy, kinetics, SEED)
+    kinetics = draw_kinetics(study.tracer, anatomy, seed, study.administered_bq)
+    pattern = uptake_map(anatomy, kinetics, seed)
     return [activity_at(anatomy, kinetics, pattern, SECONDS_PER_HOUR * at) for at in hours]
 
 
-def sample_scans(
-    study: SampleStudy, hours: Sequence[float], voxel_mm: float = 4.0, seed: int = SEED
+def as_scanned(
+    study: SampleStudy, hours: Sequence[float], activity: Sequence[QuantitativeVolume], seed: int = SEED
 ) -> list[QuantitativeVolume]:
-    """The same as a scanner shows it: blurred, and noisy by `seed`; see `sample_activity`."""
+    """What a scanner shows of true activity: blurred, and noisy by `seed`; see `sample_activity`."""
     made = []
-    for at, true in zip(hours, sample_activity(study, hours, voxel_mm), strict=True):
+    for at, true in zip(hours, activity, strict=True):
         rng = np.random.default_rng([seed, round(SECONDS_PER_HOUR * at)])
         record = true.record.with_parameters(
             hours_after_injection=at,
@@ -140,16 +143,20 @@ def sample_scans(
             noise_variance_over_mean_bq_per_ml=study.noise_bq_per_ml,
             noise_seed=seed,
         )
-        array_kji = _imaged(true.array_kji, study.resolution_fwhm_mm / voxel_mm, study.noise_bq_per_ml, rng)
+        fwhm_voxels = study.resolution_fwhm_mm / np.array(true.geometry.spacing_mm[::-1])
+        array_kji = _imaged(true.array_kji, fwhm_voxels, study.noise_bq_per_ml, rng)
         made.append(true.with_array(array_kji, record=record))
     return made
 
 
 def _imaged(
-    activity_kji: NDArray[np.floating], fwhm_voxels: float, noise_bq_per_ml: float, rng: np.random.Generator
+    activity_kji: NDArray[np.floating],
+    fwhm_voxels_kji: NDArray[np.float64],
+    noise_bq_per_ml: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Activity as a camera shows it: blurred, with lumps of noise whose variance goes with the activity."""
-    sigma = fwhm_voxels / _FWHM_PER_SIGMA
+    sigma = fwhm_voxels_kji / _FWHM_PER_SIGMA
     blurred = gaussian_filter(activity_kji.astype(np.float64), sigma)
     lumps = gaussian_filter(rng.standard_normal(activity_kji.shape), 0.7 * sigma)
     noise = np.sqrt(noise_bq_per_ml * blurred) * lumps / lumps.std()

@@ -45,6 +45,9 @@ from .tia import tia_from_files
 SCAN_TIME_TOLERANCE_H = 0.5
 """How far a scan's own time may lie from the hours given: preparation and the length of the scan itself."""
 
+FIT_FIGURE = "curves_{}.svg"
+"""Names of the figures of the fits, which stand one below the other."""
+
 Step = Callable[[Case, Path, Progress | None], list[Path]]
 """Writes into the results folder and returns its files."""
 
@@ -93,9 +96,9 @@ def curves_step(case: Case, results: Path, progress: Progress | None) -> list[Pa
 
 
 def fits_step(case: Case, results: Path, progress: Progress | None) -> list[Path]:
-    """Fits, residence times, uncertainties and a figure: `fits/fits.json`, `fits/residence_times.csv`, …"""
+    """Fits, residence times, uncertainties and figures: `fits/fits.json`, `fits/residence_times.csv`, …"""
     from ..report.figure_style import save_figure
-    from ..report.time_activity import time_activity_panels_figure
+    from ..report.time_activity import time_activity_rows
 
     nuclide = Radionuclide(case.nuclide)
     curves = read_measured_curves(results / "curves" / "curves.csv", nuclide)
@@ -106,16 +109,20 @@ def fits_step(case: Case, results: Path, progress: Progress | None) -> list[Path
     fits = _fit_all(case.fit, curves, nuclide, _administered_bq(case), progress)
     folder = results / "fits"
     folder.mkdir(exist_ok=True)
-    panels = folder / "all_regions.svg"
-    files = [folder / "fits.json", panels]
+    rows = time_activity_rows(curves, fits)
+    figures = [folder / FIT_FIGURE.format(number) for number in range(1, len(rows) + 1)]
+    files = [folder / "fits.json", *figures]
     with OutputTransaction() as transaction:
         transaction.write_text(files[0], fits_json(fits))
-        save_figure(time_activity_panels_figure(curves, fits), panels, transaction)
+        for path, figure in zip(figures, rows, strict=True):
+            save_figure(figure, path, transaction)
         budget = folder / "uncertainty.csv"
         files += _add_table(transaction, budget, "uncertainty budget", budget_csv(curves, fits), fits.record)
         if case.administered_mbq is not None:
             table = folder / "residence_times.csv"
             files += _add_table(transaction, table, "residence time", residence_times_csv(fits), fits.record)
+    for path in set(folder.glob(FIT_FIGURE.format("*"))) - set(figures):
+        path.unlink()  # of a run with more regions
     return files
 
 

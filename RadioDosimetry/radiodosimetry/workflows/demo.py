@@ -1,4 +1,4 @@
-"""The demonstration: a synthetic patient, its dose by two methods, and its four scans the whole way to a report."""
+"""The demonstration: a virtual patient, his dose by two methods, and his four scans the whole way to a report."""
 
 from __future__ import annotations
 
@@ -7,38 +7,52 @@ import csv
 import io
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..evaluation.differences import mean_error_percent
 from ..images.atomic import OutputTransaction
-from ..images.geometry import VolumeGeometry
-from ..images.regions import regions_of, write_label_map
+from ..images.regions import LabelMap, regions_of, write_label_map
 from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record, to_json
-from ..virtual_patients import SyntheticPatient, torso_patient, torso_scans
-from ..virtual_patients.torso import ADMINISTERED_MBQ
+from ..units import BECQUEREL_PER_MEGABECQUEREL
+from ..virtual_patients.patient import Anatomy
+from ..virtual_patients.sample_patient import (
+    LUTETIUM_SPECT,
+    ORGANS,
+    as_scanned,
+    sample_activity,
+    sample_anatomy,
+    sample_labels,
+)
 from ..voxel_dose.statistics import RegionDose
 from .case_settings import RESULTS_FOLDER
 from .demo_case import run_demo_case
+from .demo_delayed_pet import DelayedDemo, run_demo_delayed_pet
 from .dose import DoseOptions, DoseResult, compute_dose, integrate_physical_decay
 from .output_folder import output_folder
 
-NUCLIDE = "Lu-177"
+NUCLIDE = LUTETIUM_SPECT.nuclide
 TEST_METHOD, REFERENCE_METHOD = "multiple-vsv", "monte-carlo"
 
 DEFAULT_HISTORIES = 5_000_000
-"""Enough for a percent in lungs and marrow and a tenth of that in kidneys, in half a minute on two cores."""
+"""Enough for half a percent in lungs and marrow and a tenth of that in kidneys, in half a minute on two cores."""
 
-COMPOSED_REGIONS = {"whole_liver": "liver+tumour1+tumour2"}
-"""Regions of the demo beyond the labels: the liver with its lesions."""
+LABELLED = (*ORGANS, "cortical_bone")
+"""Organs of the demo; bone holds next to no activity of its own and shows what the methods differ by."""
+
+WHOLE_LIVER = "whole_liver"
+"""Region of the demo beyond the labels: the liver with its lesions."""
 
 SERIAL_HOURS = (4, 24, 96, 168)
-"""Hours after the administration of the serial scans; both dose maps are of the second one alone, the case of all."""
+"""Hours after the administration of the serial scans."""
+
+SHOWN_HOURS = 24
+"""That of the true activity whose dose by both methods is compared; the case is of all scans."""
 
 SERIAL_FILES = tuple(f"scan_{hours:03d}h.nii.gz" for hours in SERIAL_HOURS)
 
@@ -108,12 +122,15 @@ class DemoResult:
         One row per region.
     report
         HTML report of the case of all scans.
+    delayed
+        What came of delayed PET; None where no model of it is there.
     """
 
     folder: Path
     files: tuple[str, ...]
     table: tuple[RegionDifference, ...]
     report: Path
+    delayed: DelayedDemo | None = None
 
     def text(self) -> str:
         """Where the report is, the table and the list of files, for a terminal."""
@@ -132,6 +149,8 @@ class DemoResult:
                 f"{row.region:<{width}}  {row.volume_ml:>11.1f}  {reference:>17}  {row.multiple_vsv_gy:>17.3g}  "
                 f"{'-' if difference is None else f'{difference:+.1f}':>14}"
             )
+        if self.delayed is not None:
+            lines += ["", self.delayed.text().rstrip()]
         return "\n".join([*lines, "", f"In {self.folder}: {', '.join(self.files)}"]) + "\n"
 
     def csv_text(self) -> str:
@@ -151,23 +170,25 @@ def run_demo(
     seed: int = 0,
     histories: int = DEFAULT_HISTORIES,
     device: str = "cpu",
-    geometry: VolumeGeometry | None = None,
+    voxel_mm: float = 4.0,
     progress: Progress | None = None,
 ) -> DemoResult:
-    """Generate a synthetic patient, compute its dose by two methods, and its scans as a case with a report.
+    """Generate a virtual patient, compute his dose by two methods, and his scans as a case with a report.
+
+    Learned dose and delayed PET are part of it where their models come with RadioDosimetry and what runs them is there.
 
     Parameters
     ----------
     output
         Folder to write to; made if it is absent. Files of the same names are replaced.
     seed
-        Of the patient's texture and of the Monte Carlo run.
+        Of the scans' noise and of the Monte Carlo runs; the patient is always the same.
     histories
         Particles to follow in the Monte Carlo run.
     device
         Where the Monte Carlo run is computed, "cpu" or "cuda".
-    geometry
-        Grid of the patient; the whole torso at 4 mm if None.
+    voxel_mm
+        Edge of the voxels [mm].
     progress
         Told how much is done.
 
@@ -188,22 +209,46 @@ def run_demo(
     output = Path(output)
     with _taken_back(output), output_folder(output):
         report_progress(progress, 0.0, "Generating the patient")
-        patient = torso_patient(geometry, seed)
-        tia = integrate_physical_decay(patient.activity, NUCLIDE)
-        regions = regions_of(patient.labels, COMPOSED_REGIONS)
+        anatomy = sample_anatomy(voxel_mm)
+        labels = sample_labels(anatomy, LABELLED)
+        activity = sample_activity(LUTETIUM_SPECT, SERIAL_HOURS, anatomy)
+        shown = activity[SERIAL_HOURS.index(SHOWN_HOURS)]
+        regions = regions_of(labels, {WHOLE_LIVER: _whole_liver(anatomy, labels)})
+        tia = integrate_physical_decay(shown, NUCLIDE)
         options = DoseOptions(histories=histories, seed=seed, device=device)
         test, reference = (
-            compute_dose(patient.ct, tia, NUCLIDE, method, regions, options, progress=PartialProgress(progress, *part))
-            for method, part in ((TEST_METHOD, (0.02, 0.12)), (REFERENCE_METHOD, (0.12, 0.55)))
+            compute_dose(anatomy.ct, tia, NUCLIDE, method, regions, options, progress=PartialProgress(progress, *part))
+            for method, part in ((TEST_METHOD, (0.05, 0.12)), (REFERENCE_METHOD, (0.12, 0.5)))
         )
-        report_progress(progress, 0.55, "Writing images and pictures")
+        report_progress(progress, 0.5, "Writing images and pictures")
         report = output / RESULTS_FOLDER / "report" / "report.html"
         result = DemoResult(output, FILES, _differences(test.table, reference.table), report)
-        _write(result, patient, torso_scans(SERIAL_HOURS, geometry, seed), test, reference)
+        patient = _Patient(anatomy, labels, shown, as_scanned(LUTETIUM_SPECT, SERIAL_HOURS, activity, seed))
+        _write(result, patient, test, reference)
         scans = list(zip(SERIAL_HOURS, SERIAL_FILES, strict=True))
-        work = PartialProgress(progress, 0.6, 1.0)
-        run_demo_case(output, NUCLIDE, ADMINISTERED_MBQ, scans, histories, seed, device, work)
-        return result
+        administered_mbq = LUTETIUM_SPECT.administered_bq / BECQUEREL_PER_MEGABECQUEREL
+        work = PartialProgress(progress, 0.55, 0.9)
+        run_demo_case(output, NUCLIDE, administered_mbq, scans, labels, histories, seed, device, work)
+        delayed = run_demo_delayed_pet(output, seed, device, PartialProgress(progress, 0.9, 1.0))
+        report_progress(progress, 1.0, "Demonstration done")
+        return replace(result, delayed=delayed)
+
+
+@dataclass(frozen=True)
+class _Patient:
+    """The patient with the true activity that is shown, and his scans."""
+
+    anatomy: Anatomy
+    labels: LabelMap
+    activity: QuantitativeVolume
+    scans: Sequence[QuantitativeVolume]
+
+
+def _whole_liver(anatomy: Anatomy, labels: LabelMap) -> str:
+    """Expression of the liver with those of its lesions that are labelled."""
+    sites = anatomy.record.parameters["lesion_sites"]
+    lesions = [name for name in labels.names.values() if sites.get(name) == "liver"]
+    return "+".join(["liver", *lesions])
 
 
 @contextlib.contextmanager
@@ -234,18 +279,14 @@ def _differences(test: Sequence[RegionDose], reference: Sequence[RegionDose]) ->
 
 
 def _write(
-    result: DemoResult,
-    patient: SyntheticPatient,
-    scans: Sequence[QuantitativeVolume],
-    test: DoseResult,
-    reference: DoseResult,
+    result: DemoResult, patient: _Patient, test: DoseResult, reference: DoseResult
 ) -> None:
     """Write all files of the demo, all of them or none."""
     folder = result.folder
     images: dict[str, QuantitativeVolume | None] = {
-        "ct.nii.gz": patient.ct,
+        "ct.nii.gz": patient.anatomy.ct,
         "activity.nii.gz": patient.activity,
-        **dict(zip(SERIAL_FILES, scans, strict=True)),
+        **dict(zip(SERIAL_FILES, patient.scans, strict=True)),
         "dose_multiple_vsv.nrrd": test.dose,
         "dose_monte_carlo.nrrd": reference.dose,
         "uncertainty_monte_carlo.nrrd": reference.uncertainty,
@@ -282,12 +323,12 @@ def _record_of_both(test: DoseResult, reference: DoseResult) -> Record:
 
 
 def _draw(
-    folder: Path, patient: SyntheticPatient, test: DoseResult, reference: DoseResult, transaction: OutputTransaction
+    folder: Path, patient: _Patient, test: DoseResult, reference: DoseResult, transaction: OutputTransaction
 ) -> None:
     """Pictures of both dose maps on one scale, and of their difference, through the largest lesion."""
     from ..report import overlay_figure, save_figure
 
-    outlines = [region for region in reference.regions if region.name not in (*COMPOSED_REGIONS, "cortical_bone")]
+    outlines = [region for region in reference.regions if region.name not in (WHOLE_LIVER, "cortical_bone")]
     voxel_kji = _middle_of_hottest(reference)
     highest_gy = max(row.mean_gy for row in reference.table)
     difference = test.dose.with_array(test.dose.array_kji.astype(np.float64) - reference.dose.array_kji)
@@ -298,9 +339,9 @@ def _draw(
     ):
         figure = overlay_figure(
             volume,
-            patient.ct,
+            patient.anatomy.ct,
             outlines,
-            title=f"{title}, {NUCLIDE}, synthetic patient",
+            title=f"{title}, {NUCLIDE}, virtual patient",
             voxel_kji=voxel_kji,
             highest=0.05 * highest_gy if signed else highest_gy,
             threshold=0.005 * highest_gy if signed else 0.02 * highest_gy,

@@ -1,4 +1,4 @@
-"""The demonstration as a case: four scans of the synthetic patient to curves, doses, organ doses and a report."""
+"""The demonstration as a case: four scans of the virtual patient to curves, doses, organ doses and a report."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..images.atomic import write_text_atomically
+from ..images.regions import LabelMap
 from ..learned_dose.shipped import LEARNED_METHODS, MODELS_FOLDER
 from ..progress import Progress
+from ..virtual_patients.patient import LESION_PREFIX
+from ..virtual_patients.uptake import ADMINISTRATION_TIME
 from .case import run_case
 from .case_settings import CASE_FILE, CASE_FORMAT
 
@@ -16,11 +19,16 @@ CASE_HISTORIES = 2_000_000
 """Histories of the short Monte Carlo run of the case, at most."""
 
 
+CURVES = ("left_lung", "right_lung", "liver", "kidneys", "spleen")
+"""Organs whose curves are kept; the rest of the body is the remainder, red marrow and bone in it."""
+
+
 def run_demo_case(
     folder: Path,
     nuclide: str,
     administered_mbq: float,
     scans: Sequence[tuple[float, str]],
+    labels: LabelMap,
     histories: int,
     seed: int,
     device: str,
@@ -36,6 +44,8 @@ def run_demo_case(
         What the patient was given.
     scans
         Hours after the administration and file name of each scan.
+    labels
+        Regions; their lesions are lesions of the case.
     histories, seed, device
         Of the Monte Carlo run; histories beyond `CASE_HISTORIES` are not followed.
     progress
@@ -49,18 +59,27 @@ def run_demo_case(
         The user cancelled.
     """
     listed = "\n".join(f'[[scan]]\nhours = {float(hours)}\nimage = "{name}"\n' for hours, name in scans)
+    lesions = [name for name in labels.names.values() if name.startswith(LESION_PREFIX)]
     text = _TEXT.format(
         format=CASE_FORMAT,
         nuclide=nuclide,
         administered=float(administered_mbq),
         scans=listed,
-        methods=", ".join(f'"{method}"' for method in _methods()),
+        methods=_quoted(_methods()),
+        curves=_quoted([*CURVES, *lesions]),
+        lesions=_quoted(lesions),
+        shown=_quoted([*CURVES, "red_marrow", *lesions]),
+        administered_on=ADMINISTRATION_TIME.isoformat(),
         histories=min(histories, CASE_HISTORIES),
         seed=max(seed, 1),
         device=device,
     )
     write_text_atomically(folder / CASE_FILE, text)
     return run_case(folder, progress).report
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
 
 
 def _methods() -> list[str]:
@@ -82,12 +101,24 @@ ct = "ct.nii.gz"
 [regions]
 labels = "labels.nii.gz"
 label_names = "labels.csv"
-only = ["left_lung", "right_lung", "liver", "kidneys", "spleen", "marrow", "tumour1", "tumour2", "tumour3"]
+only = [{curves}]
 remainder = true
 calibration_std_percent = 5.0
 
 [regions.expressions]
 kidneys = "left_kidney+right_kidney"
+
+[fit.regions.left_lung]              # blood first, then tissue: two phases
+model = "bi"
+
+[fit.regions.right_lung]
+model = "bi"
+
+[fit.regions.remainder_of_body]
+model = "bi"
+
+[tia]
+method = "trapezoid"                 # in voxels, where noise lets no phases be told apart
 
 [dose]
 methods = [{methods}]
@@ -97,15 +128,18 @@ device = "{device}"
 
 [organ_dose]
 phantom = "adult-male"
-lesions = ["tumour1", "tumour2", "tumour3"]
+lesions = [{lesions}]
 patient_masses = true
 
 [report]
-regions = ["left_lung", "right_lung", "liver", "kidneys", "spleen", "marrow", "tumour1", "tumour2", "tumour3"]
+regions = [{shown}]
 
 [study]
 patient_name = "Virtual patient (never lived)"
 radiopharmaceutical = "Lu-177-DOTATATE"
-administered_on = 2026-01-04T10:00:00Z
-comment = "Made by radiodosimetry demo; the scans have neither noise nor blur"
+administered_on = {administered_on}
+sex = "male"
+weight_kg = 68.0
+height_cm = 174.0
+comment = "Made by radiodosimetry demo; scans are the true activity, blurred to 11 mm and made noisy"
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 from ..nuclides import Radionuclide
@@ -100,4 +101,7 @@ def compact_json(value: Any, indent: str = "") -> str:
     if isinstance(value, dict):
         parts = [f"{deeper}{json.dumps(name)}: {compact_json(item, deeper)}" for name, item in value.items()]
         return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+    if all(isinstance(item, int | float) or item is None for item in value):
+        words = textwrap.fill(line[1:-1], RECORD_LINE, initial_indent=deeper, subsequent_indent=deeper)
+        return f"[\n{words}\n{indent}]"
     return "[\n" + ",\n".join(f"{deeper}{compact_json(item, deeper)}" for item in value) + f"\n{indent}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -18,46 +18,33 @@ from ..report.document import (
     ReportSection,
     ReportTable,
     Text,
+    name_text,
     number_text,
     table_from_records,
 )
 from ..report.figures import overlay_figure
+from ..report.method_names import method_title, within_sentence
 from ..report.methods_text import methods_paragraph
+from ..report.time_activity import panel_columns
 from ..time_activity.fit_files import BECQUEREL_SECONDS_PER_MEGABECQUEREL_HOUR
 from ..units import SECONDS_PER_HOUR
 from ..voxel_dose.dose_volume import dvh
 from .case_budget import BUDGET_CAUSES, with_statistics
 from .report_origins import input_table, methods_facts, record_texts, scan_hours, scan_table, step_table
 from .report_results import CaseResults
+from .report_warnings import names_text, readable, report_warnings
+
+LEAST_ACTIVITY_SHARE = 0.03
+"""Share of the hottest region's mean activity below which nothing is coloured."""
 
 PICTURE_WIDTH_INCH = 8.4
 """Of overlays: text stays readable on a page of paper."""
-
-NO_CALIBRATION_WARNING = (
-    "No uncertainty of the calibration was stated (calibration_std_percent): the uncertainties below hold what "
-    "scatters from scan to scan and the statistics of the computation, and are too small."
-)
-"""What the report says where the largest part of the budget is missing."""
-
-NO_RECOVERY_WARNING = (
-    "No recovery coefficients were given: partial-volume effects are neither corrected nor in the uncertainties. They "
-    "matter most in small regions:"
-)
-"""What the report says where small regions go uncorrected; their names follow."""
-
-NOISE_WARNING = 0.05
-"""Statistical uncertainty of single voxels from which histograms and isodoses are visibly broadened."""
-
-NOISE_WORDS = "D98, D2, histograms and isodoses are broadened by noise; means of regions are not."
 
 LEAST_PERCENT = 0.01
 """Smallest uncertainty printed as a number [%]."""
 
 WIDE_RANGE = 10.0
 """Ratio of the regions' mean doses from which their histograms are drawn against the logarithm of dose."""
-
-SMALL_REGION_ML = 30.0
-"""Volume below which the limited resolution of SPECT and PET takes a good part of a region's activity out of it."""
 
 _ROUND_STEPS = (1.0, 2.0, 5.0)
 _REGION = Column("region", "Region")
@@ -83,7 +70,7 @@ def report_of(found: CaseResults, created: str, progress: Progress | None = None
         ReportSection("Absorbed dose of regions", (_region_doses(found),)),
         ReportSection("Images", images),
         ReportSection("Dose-volume histograms", (_dvh_picture(found),)),
-        ReportSection("Time-activity curves", (_residence_times(found), _curves_picture(found))),
+        ReportSection("Time-activity curves", (_residence_times(found), *_curves_pictures(found))),
     ]
     if len(case.dose.methods) > 1:
         sections.append(ReportSection("Comparison of dose methods", _comparison(found)))
@@ -98,50 +85,13 @@ def report_of(found: CaseResults, created: str, progress: Progress | None = None
     what = case.study.radiopharmaceutical or case.nuclide
     return Report(
         f"Dosimetry report: {case.name}",
-        f"Absorbed doses of {what}, method {case.dose.shown_method}",
+        f"Absorbed doses of {what}, computed by {within_sentence(case.dose.shown_method)}",
         created,
-        _warnings(found),
+        report_warnings(found),
         _facts(found),
         tuple(sections),
+        running_head=_running_head(found),
     )
-
-
-def _warnings(found: CaseResults) -> tuple[tuple[str, str], ...]:
-    """Every warning once with the step that gave it first; what is said of several regions is said once of all."""
-    said: dict[str, tuple[str, list[str]]] = {}
-    for step, record in found.records.items():
-        for warning in record.get("warnings") or ():
-            region, colon, text = warning.partition(": ")
-            is_named = bool(colon) and region in found.fits
-            _, regions = said.setdefault(text if is_named else warning, (step, []))
-            if is_named and region not in regions:
-                regions.append(region)
-    warnings = [(step, f"{_names(regions)}: {text}" if regions else text) for text, (step, regions) in said.items()]
-    if found.case.regions.calibration_std_percent == 0:
-        warnings.insert(0, ("Uncertainties", NO_CALIBRATION_WARNING))
-    noise = _voxel_noise(found)
-    if noise > NOISE_WARNING:
-        text = f"Voxels are uncertain by {100 * noise:.0f} % (median in the regions): {NOISE_WORDS}"
-        warnings.insert(0, (f"Dose, {found.case.dose.shown_method}", text))
-    rows = found.table("masses", "masses.csv")
-    small = [f"{_names([r['region']])} {r['volume_ml']:.3g} mL" for r in rows if r["volume_ml"] < SMALL_REGION_ML]
-    if small and found.case.regions.recovery is None:
-        warnings.insert(0, ("Partial volume", f"{NO_RECOVERY_WARNING} {', '.join(small)}."))
-    return tuple(warnings)
-
-
-def _voxel_noise(found: CaseResults) -> float:
-    """Median relative statistical uncertainty of the voxels of the regions; 0 for methods without statistics."""
-    uncertainty = found.uncertainty
-    if uncertainty is None:
-        return 0.0
-    inside = np.any([region.mask_kji for region in found.shown_regions], axis=0)
-    return float(np.median(uncertainty.array_kji[inside]))
-
-
-def _names(regions: Sequence[str]) -> str:
-    """Names of regions for readers."""
-    return ", ".join(region.replace("_", " ") for region in regions)
 
 
 def _facts(found: CaseResults) -> tuple[tuple[str, str], ...]:
@@ -158,7 +108,7 @@ def _facts(found: CaseResults) -> tuple[tuple[str, str], ...]:
         ("Cycle", study.cycle),
         ("Nuclide", f"{case.nuclide}, half-life {Radionuclide(case.nuclide).half_life_s / SECONDS_PER_HOUR:.4g} h"),
         ("Administered activity", None if case.administered_mbq is None else f"{case.administered_mbq:g} MBq"),
-        ("Administered on", None if study.administered_on is None else study.administered_on.isoformat(" ")),
+        ("Administered on", None if study.administered_on is None else _moment(study.administered_on)),
         ("Scans", f"{len(case.scans)}, at {', '.join(f'{hour:.4g}' for hour in scan_hours(found))} h"),
         ("Institution", study.institution),
         ("Physician", study.physician),
@@ -167,6 +117,19 @@ def _facts(found: CaseResults) -> tuple[tuple[str, str], ...]:
     ]
     return tuple((name, str(value)) for name, value in known if value is not None)
 
+
+def _moment(time: datetime) -> str:
+    """Date and time to the minute, with the offset from UTC where it is known."""
+    zone = "" if time.tzinfo is None else f" {time.tzname()}"
+    return f"{time:%Y-%m-%d %H:%M}{zone}"
+
+
+def _running_head(found: CaseResults) -> str:
+    """Whose report it is, for every page: the case, and patient and study as far as they are stated."""
+    study = found.case.study
+    known = (study.patient_name, study.patient_id, study.radiopharmaceutical or found.case.nuclide)
+    administered = None if study.administered_on is None else f"{study.administered_on:%Y-%m-%d}"
+    return ", ".join(str(part) for part in (found.case.name, *known, administered) if part)
 
 
 def _region_doses(found: CaseResults) -> ReportTable:
@@ -192,7 +155,7 @@ def _region_doses(found: CaseResults) -> ReportTable:
         "Means by mass, D98 and D2 by volume. The uncertainty joins calibration, volume, recovery, fit and statistics "
         "as far as they are known (see the budget); a dash: not known."
     )
-    caption = f"Absorbed dose of regions by {found.case.dose.shown_method}"
+    caption = f"Absorbed dose of regions by {within_sentence(found.case.dose.shown_method)}"
     return table_from_records("region_doses", caption, columns, rows, note)
 
 
@@ -213,11 +176,11 @@ def _dvh_picture(found: CaseResults) -> Picture:
     histograms = [dvh(found.dose, region) for region in found.shown_regions]
     means = [float(found.dose.array_kji[region.mask_kji].mean()) for region in found.shown_regions]
     wide = min(means) > 0 and max(means) > WIDE_RANGE * min(means)
-    figure = dvh_figure({found.case.dose.shown_method: histograms}, logarithmic=wide, height_inch=3.1)
+    figure = dvh_figure({found.case.dose.shown_method: histograms}, logarithmic=wide, height_inch=2.55)
     names = ", ".join(region.name.replace("_", " ") for region in found.shown_regions)
     return Picture.of(
         figure,
-        f"Cumulative dose-volume histograms, {found.case.dose.shown_method}.",
+        f"Cumulative dose-volume histograms by {within_sentence(found.case.dose.shown_method)}.",
         f"Graph: share of the volume against absorbed dose for {names}. The numbers are in tables/dvh.csv.",
     )
 
@@ -232,7 +195,13 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
     levels = case.report.isodoses_gy or round_levels(top_gy)
     name = hottest.name.replace("_", " ")
     activity = overlay_figure(
-        found.activity, found.ct, regions, voxel_kji=voxel, square_root_scale=True, width_inch=PICTURE_WIDTH_INCH
+        found.activity,
+        found.ct,
+        regions,
+        voxel_kji=voxel,
+        threshold=LEAST_ACTIVITY_SHARE * float(found.activity.array_kji[hottest.mask_kji].mean()),
+        square_root_scale=True,
+        width_inch=PICTURE_WIDTH_INCH,
     )
     dose = overlay_figure(
         found.dose,
@@ -240,14 +209,15 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
         regions,
         voxel_kji=voxel,
         highest=top_gy,
-        threshold=0.01 * top_gy,
+        threshold=0.5 * levels[0],
         square_root_scale=True,
         contour_levels=levels,
         width_inch=PICTURE_WIDTH_INCH,
     )
+    method = within_sentence(case.dose.shown_method)
     hour, lines = f"{scan_hours(found)[0]:.4g}", ", ".join(f"{level:g}" for level in levels)
     planes = f"Axial, coronal and sagittal slices through the middle of {name}"
-    coloured = "regions outlined in colour; the scale is that of the square root"
+    coloured = "regions outlined in colour; the scale is that of the square root, and low values are left clear"
     return (
         Picture.of(
             activity,
@@ -257,7 +227,7 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
         ),
         Picture.of(
             dose,
-            f"Absorbed dose by {case.dose.shown_method} over the CT with isodoses of {lines} Gy. {planes}; {coloured}.",
+            f"Absorbed dose by {method} over the CT with isodoses of {lines} Gy. {planes}; {coloured}.",
             f"{planes}: absorbed dose in colour over the CT in grey, isodose lines of {lines} Gy in white, "
             f"{len(regions)} regions outlined.",
             ".png",
@@ -279,17 +249,21 @@ def _middle(mask_kji: Any) -> tuple[int, int, int]:
     return int(nearest[0]), int(nearest[1]), int(nearest[2])
 
 
-def _curves_picture(found: CaseResults) -> Picture:
-    data = (found.results / "fits" / "all_regions.svg").read_bytes()
-    names = ", ".join(region.replace("_", " ") for region in found.fits)
-    return Picture(
-        data,
-        "Activity present in each region (points, ± 1 σ where known) and what was fitted (line, band ± 1 σ); dashed "
-        "after the last scan.",
-        f"Graphs of activity against time on logarithmic axes for {names}. The numbers are in the table below and in "
-        "curves/curves.csv.",
-        ".svg",
+def _curves_pictures(found: CaseResults) -> tuple[Picture, ...]:
+    """The rows of graphs that the fits left; the last has the caption of all."""
+    files = [found.results / file for file in found.state.steps["fits"].files if file.endswith(".svg")]
+    caption = (
+        "Activity present in each region against the time after the administration (points, ± 1 σ where known) and "
+        "what was fitted (line, band ± 1 σ); dashed after the last scan."
     )
+    pictures = []
+    columns = panel_columns(len(found.fits))
+    for number, file in enumerate(files):
+        regions = list(found.fits)[number * columns : (number + 1) * columns]
+        words = f"Graphs of activity against time on logarithmic axes for {names_text(regions)}; numbers in the table"
+        below = caption if number == len(files) - 1 else ""
+        pictures.append(Picture(file.read_bytes(), below, f"{words} and in curves/curves.csv.", ".svg"))
+    return tuple(pictures)
 
 
 def _residence_times(found: CaseResults) -> ReportTable:
@@ -325,14 +299,15 @@ def _comparison(found: CaseResults) -> tuple[Picture, ReportTable]:
     case, reference = found.case, found.case.dose.reference_method
     tables = {method: {row["region"]: row for row in _dose_rows(found, method)} for method in case.dose.methods}
     order = [reference, *(method for method in case.dose.methods if method != reference)]
-    columns = [_REGION, Column(f"{_key(reference)}_gy", reference, "Gy")]
-    statistics = Column("statistics_percent", f"Statistics of {reference} (1 σ)", "%", 2, least=LEAST_PERCENT)
+    columns = [_REGION, Column(f"{_key(reference)}_gy", method_title(reference), "Gy")]
+    of_norm = f"Statistics of {method_title(reference)} (1 σ)"
+    statistics = Column("statistics_percent", of_norm, "%", 2, least=LEAST_PERCENT)
     if any(row.get("mean_uncertainty_percent") is not None for row in tables[reference].values()):
         columns.append(statistics)
     for method in order[1:]:
         columns += [
-            Column(f"{_key(method)}_gy", method, "Gy"),
-            Column(f"{_key(method)}_difference_percent", f"{method} against {reference}", "%", signed=True, decimals=2),
+            Column(f"{_key(method)}_gy", method_title(method), "Gy"),
+            Column(f"{_key(method)}_difference_percent", "Difference", "%", signed=True, decimals=2),
         ]
     rows = []
     for region, row in tables[reference].items():
@@ -346,15 +321,20 @@ def _comparison(found: CaseResults) -> tuple[Picture, ReportTable]:
                 values[f"{_key(method)}_difference_percent"] = 100 * (mean / expected - 1)
         rows.append(values)
     names = [region.name for region in found.shown_regions]
+    title = {method: method_title(method) for method in order}
     figure = method_comparison_figure(
-        {method: {name: tables[method][name]["mean_gy"] for name in names} for method in order},
-        reference,
-        {reference: {name: tables[reference][name].get("mean_uncertainty_percent") for name in names}},
+        {title[method]: {name: tables[method][name]["mean_gy"] for name in names} for method in order},
+        title[reference],
+        {title[reference]: {name: tables[reference][name].get("mean_uncertainty_percent") for name in names}},
         width_inch=PICTURE_WIDTH_INCH,
+        height_inch=4.4,
     )
-    caption = f"Mean dose of regions by each method; below, differences from {reference}."
-    picture = Picture.of(figure, caption, f"Bar chart of the mean doses by {', '.join(order)}; numbers in the table.")
-    return picture, table_from_records("method_comparison", "Mean dose by method", columns, rows)
+    norm = within_sentence(reference)
+    caption = f"Mean dose of regions by each method; below, differences from {norm}."
+    methods = ", ".join(within_sentence(method) for method in order)
+    picture = Picture.of(figure, caption, f"Bar chart of the mean doses by {methods}; numbers in the table.")
+    heading = f"Mean dose by method; differences are from {norm}"
+    return picture, table_from_records("method_comparison", heading, columns, rows)
 
 
 def _key(method: str) -> str:
@@ -376,18 +356,22 @@ def _organ_doses(found: CaseResults) -> tuple[ReportTable | Text, ...]:
     ]
     if any(row.get("alpha_weighted_dose_mgy_per_mbq") is not None for row in rows):
         columns.append(Column("alpha_weighted_dose_mgy_per_mbq", "α-weighted", "mGy/MBq"))
-    phantom = found.case.organ_dose.phantom or "the given S-values"
+    phantom = found.case.organ_dose.phantom
+    s_values = "the given S-values" if phantom is None else f"S-values of the stylised {phantom.replace('-', ' ')}"
     made_of = record["parameters"].get("regions_of_organs") or {}
-    sources = "; ".join(f"{organ} from {' + '.join(parts)}" for organ, parts in made_of.items())
-    note = f"Sources: {sources}. Doses are to the organs of the phantom; compare with the patient's own regions above."
-    caption = f"Organ absorbed doses by the MIRD sum, {phantom}"
+    joined = {organ: parts for organ, parts in made_of.items() if tuple(parts) != (organ,)}
+    added = "; ".join(f"{name_text(organ)} = {' + '.join(map(name_text, parts))}" for organ, parts in joined.items())
+    note = f"Sources: {names_text(list(made_of))}{f' ({added})' if added else ''}. Doses are to the organs of the "
+    note += "phantom, whatever was imaged; the patient's own regions stand above."
+    caption = f"Organ absorbed doses by the MIRD sum, {s_values}"
     blocks: list[ReportTable | Text] = [table_from_records("organ_doses", caption, columns, rows, note)]
     effective = record["parameters"].get("effective_dose")
     if effective is not None:
         total = effective["value_msv"]
         words = f"Effective dose (ICRP 103): {number_text(effective['value_msv_per_mbq'])} mSv/MBq"
         words += f", {number_text(total)} mSv" if total is not None else ""
-        blocks.append(Text((f"{words}. {' '.join(effective['flags'])}",)))
+        flags = readable(" ".join(effective["flags"]), [row["target"] for row in rows])
+        blocks.append(Text((f"{words}. {flags}",)))
     return tuple(blocks)
 
 
