@@ -54,6 +54,8 @@ def registerSampleData() -> None:
         import SampleData
     except ImportError:  # a host without that module
         return
+    from RadioDosimetryLib.sampleOffer import loadOrSay
+
     category = "RadioDosimetry"
     SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -61,7 +63,7 @@ def registerSampleData() -> None:
         sampleName=_("Virtual patient: CT, Cu-64 PET at 1 h and 24 h, organs and lesions (generated)"),
         uris="",
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "DelayedPETSynthesis.svg"),
-        customDownloader=lambda source: list(loadSamplePatient()),
+        customDownloader=lambda source: loadOrSay(loadSamplePatient),
     )
 
 
@@ -77,7 +79,9 @@ def loadSamplePatient(voxelMm: float = 4.0):
 def loadSampleScans(voxelMm: float = 4.0):
     """Put the torso of the self-test into the scene: nodes of CT, PET at 1 h, PET at 24 h and segmentation."""
     from RadioDosimetryLib.delayedPetSample import sampleScans
+    from RadioDosimetryLib.requirements import ensureWithUser
 
+    ensureWithUser()
     return sampleScans(voxelMm)
 
 
@@ -266,14 +270,17 @@ class DelayedPETSynthesisTest(ScriptedLoadableModuleTest):
     """Self-test with a model of known output; no download."""
 
     def setUp(self) -> None:
-        """Begin with an empty scene."""
+        """Begin with an empty scene, and with the packages that the core needs."""
+        from RadioDosimetryLib.selfTests import requirePackages
+
+        requirePackages()
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
         """All tests."""
-        for test in (self.test_decayed_scan_is_synthesised, self.test_unknown_model_is_refused):
-            self.setUp()
-            test()
+        from RadioDosimetryLib.selfTests import runSelfTests
+
+        runSelfTests(self, (self.test_decayed_scan_is_synthesised, self.test_unknown_model_is_refused))
 
     def test_decayed_scan_is_synthesised(self) -> None:
         """A model that decays the early scan leaves the decayed voxels in the scene, marked as synthetic."""

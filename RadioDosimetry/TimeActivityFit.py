@@ -72,6 +72,8 @@ def registerSampleData() -> None:
         import SampleData
     except ImportError:  # a host without that module
         return
+    from RadioDosimetryLib.sampleOffer import loadOrSay
+
     category = "RadioDosimetry"
     SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -79,7 +81,7 @@ def registerSampleData() -> None:
         sampleName=_("Virtual patient: CT, four Lu-177 SPECT over a week, organs and lesions (generated)"),
         uris="",
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "TimeActivityFit.svg"),
-        customDownloader=lambda source: _nodesOf(loadSamplePatient()),
+        customDownloader=lambda source: loadOrSay(lambda: _nodesOf(loadSamplePatient())),
     )
 
 
@@ -100,8 +102,10 @@ def _nodesOf(loaded) -> list:
 
 def loadSampleScans(voxelMm: float = 4.0, noisePercent: float = 0.0):
     """Put the torso of the self-test into the scene: CT node, four scan nodes, their hours, segmentation node."""
+    from RadioDosimetryLib.requirements import ensureWithUser
     from RadioDosimetryLib.timeActivitySample import sampleScans
 
+    ensureWithUser()
     return sampleScans(voxelMm, noisePercent)
 
 
@@ -390,14 +394,17 @@ class TimeActivityFitTest(ScriptedLoadableModuleTest):
     """Self-test on the generated patient; no download."""
 
     def setUp(self) -> None:
-        """Begin with an empty scene."""
+        """Begin with an empty scene, and with the packages that the core needs."""
+        from RadioDosimetryLib.selfTests import requirePackages
+
+        requirePackages()
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
         """All tests."""
-        for test in (self.test_known_half_lives_are_found, self.test_times_out_of_order_change_nothing):
-            self.setUp()
-            test()
+        from RadioDosimetryLib.selfTests import runSelfTests
+
+        runSelfTests(self, (self.test_known_half_lives_are_found, self.test_times_out_of_order_change_nothing))
 
     def test_known_half_lives_are_found(self) -> None:
         """Every structure's half-life is found, and the voxels of the map add up to the integral of the regions."""

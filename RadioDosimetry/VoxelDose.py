@@ -62,6 +62,8 @@ def registerSampleData() -> None:
     """Offer the generated patient in the Sample Data module; nothing is downloaded."""
     import SampleData
 
+    from RadioDosimetryLib.sampleOffer import loadOrSay
+
     category = "RadioDosimetry"
     SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("Radionuclide dosimetry"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -70,7 +72,7 @@ def registerSampleData() -> None:
         uris="generated",
         fileNames="VoxelDosePatient",
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "VoxelDose.svg"),
-        customDownloader=lambda source: list(loadSamplePatient()),
+        customDownloader=lambda source: loadOrSay(loadSamplePatient),
     )
 
 
@@ -85,8 +87,10 @@ def loadSamplePatient(voxelMm: float = 4.0):
 
 def loadSampleTorso(voxelMm: float = 4.0):
     """Put the torso of the self-test into the scene, ellipsoids of known volume: CT, activity and segmentation."""
+    from RadioDosimetryLib.requirements import ensureWithUser
     from RadioDosimetryLib.voxelDoseSample import sampleTorso
 
+    ensureWithUser()
     ct, activity, segmentation = sampleTorso(voxelMm)
     if slicer.app.layoutManager() is not None:
         slicer.util.setSliceViewerLayers(background=ct, fit=True)
@@ -268,14 +272,17 @@ class VoxelDoseTest(ScriptedLoadableModuleTest):
     """Self-test on the generated patient; no download."""
 
     def setUp(self) -> None:
-        """Begin with an empty scene."""
+        """Begin with an empty scene, and with the packages that the core needs."""
+        from RadioDosimetryLib.selfTests import requirePackages
+
+        requirePackages()
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
         """All tests."""
-        for test in (self.test_dose_equals_the_core, self.test_missing_unit_changes_nothing):
-            self.setUp()
-            test()
+        from RadioDosimetryLib.selfTests import runSelfTests
+
+        runSelfTests(self, (self.test_dose_equals_the_core, self.test_missing_unit_changes_nothing))
 
     def test_dose_equals_the_core(self) -> None:
         """The dose volume holds what the core computes, and the table has a row per segment."""

@@ -34,6 +34,19 @@ def ensureRequirements(interactive: bool, requester: str = "RadioDosimetry") -> 
     _ensure(REQUIREMENTS_FILE, interactive, requester)
 
 
+def ensureWithUser() -> None:
+    """As `ensureRequirements`, with the question to the user where there is a window to ask in.
+
+    Raises
+    ------
+    MissingDependencyError
+        They are missing and were not installed.
+    """
+    from slicer.util import mainWindow
+
+    ensureRequirements(interactive=mainWindow() is not None)
+
+
 def ensureLearning(interactive: bool, requester: str = "RadioDosimetry") -> None:
     """Make sure that networks can run: PyTorch through its extension, then the packages that stand on it.
 
