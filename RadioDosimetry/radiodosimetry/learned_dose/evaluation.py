@@ -1,61 +1,65 @@
-"""A model against Monte Carlo of the true activity, and against the methods without a network, on unseen patients."""
+"""How good models are on patients that they have not learned from: tables as the publications print them, and figures.
+
+Patients are read, judged and let go one after the other, so that memory does not grow with their number.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import InputError
 from ..images.atomic import OutputTransaction
-from ..learning.ensembles import calibrate_coverage
-from ..learning.model_files import save_model
-from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import json_ready, to_json
-from ..units import Quantity
-from .bases import base_dose
-from .dataset_patients import BASES, dataset_patients
-from .declared import is_declared_spacing, require_nuclide
-from .dose_model import DoseModel, ensemble_state, load_dose_model
-from .figures import error_maps_png, profiles_png
-from .measures import PatientMeasure, RegionMeasure, measure_patient, measure_regions
+from .comparators import REFERENCE_METHODS
+from .contenders import NETWORK, Contender, calibration_on, combine_models, contenders, models_of, validation_folders
+from .declared import require_nuclide
+from .dose_model import DoseModel
+from .judge import EvaluationOptions, Judge, Tally
+from .measures import EdgeMeasure, PatientMeasure, RegionMeasure
 from .patients import DosePatient
-from .tables import KIM_COLUMNS, LI_COLUMNS, kim_table, li_table, paired_gains, table_csv
+from .tables import EDGE_COLUMNS, KIM_COLUMNS, LESION_COLUMNS, LI_COLUMNS, Row, table_csv
 
 if TYPE_CHECKING:
     from ..virtual_patients.dataset import Dataset
 
-REFERENCE_METHODS = ("single-vsv", "density-scaled", "multiple-vsv")
-"""Methods without a network that stand beside it."""
+__all__ = [
+    "NETWORK", "REFERENCE_METHODS", "DoseEvaluation", "EvaluationOptions", "combine_models", "evaluate_dose_model",
+    "evaluate_on_patients",
+]  # fmt: skip
 
-NETWORK = "network"
-"""Name of the model in tables."""
-
-FEWEST_FOR_CALIBRATION = 8
-"""Regions that a coverage of an ensemble's spread is worth stating for."""
+SHIFT_COLUMNS = ("shift", *KIM_COLUMNS)
+GAIN_COLUMNS = ("shift", "gain", "value", "low", "high", "patients")
+NOISE_COLUMNS = ("region", "method", "patients", "noise_percent", "noise_std_percent")
 
 
 @dataclass(frozen=True, eq=False)
 class DoseEvaluation:
-    """What judging a model came to.
+    """What judging models came to.
 
     Attributes
     ----------
     methods
-        Names of the methods compared; the model is `NETWORK`.
+        Names of the methods compared; the first model is `NETWORK`.
     base
-        The method whose dose the network corrects.
-    patients, regions
-        Errors of each method for every patient and region.
+        The method whose dose the networks correct.
+    patients, regions, edges
+        Errors of each method for every patient, region and kind of edge.
     coverage
-        How the members' spread compares with the errors of region means, None for a single network.
+        How the spread of the members of `NETWORK` compares with the errors of region means, None for a single network.
     model
         Name of the model.
+    members
+        Method to the names under which its networks are measured one by one.
+    shifts
+        Name of a shift to its table and gains.
+    noise
+        Noise over realisations of the scan, rows of `NOISE_COLUMNS`.
+    monte_carlo
+        Histories of the Monte Carlo of the scan and how sure it is; None if there was none.
     """
 
     methods: tuple[str, ...]
@@ -64,40 +68,83 @@ class DoseEvaluation:
     regions: tuple[RegionMeasure, ...]
     coverage: Mapping[str, Any] | None
     model: str
+    edges: tuple[EdgeMeasure, ...] = ()
+    members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    noise: tuple[Row, ...] = ()
+    monte_carlo: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, JSON-ready: tables, errors per patient, and paired gains over the base."""
+        tally = Tally(self.methods, self.members, list(self.patients), list(self.regions), list(self.edges))
+        networks = [name for name in self.methods if name in self.members] or [NETWORK]
         return {
             "model": self.model,
             "base": self.base,
             "methods": list(self.methods),
+            "members": {name: len(own) or 1 for name, own in self.members.items()},
             "patients": len({one.patient for one in self.patients}),
-            "kim_2022": kim_table(self.regions, self.methods),
-            "li_2022": li_table(self.regions, self.methods),
+            **tally.tables(),
             "per_patient": [one.as_dict() for one in self.patients],
-            "gains_over_base": paired_gains(self.patients, self.regions, self.base, NETWORK),
+            "edges_per_patient": [one.as_dict() for one in self.edges],
+            "gains_over_base": tally.gains(self.base, NETWORK),
+            "gains_of_others": {name: tally.gains(self.base, name) for name in networks if name != NETWORK},
             "coverage_of_spread": None if self.coverage is None else dict(self.coverage),
+            "shifts": {name: dict(one) for name, one in self.shifts.items()},
+            "ensemble_noise": list(self.noise),
+            "monte_carlo_of_scan": None if self.monte_carlo is None else dict(self.monte_carlo),
         }
+
+    def text(self) -> str:
+        """What a terminal shows: organ errors of base and networks, and what was gained."""
+        numbers = self.as_dict()
+        networks = [self.base, *(name for name in self.methods if name in self.members)]
+        lines = [f"{self.model}: {numbers['patients']} patients, base {self.base}", "mean absolute error [%]:"]
+        for row in numbers["kim_2022"]:
+            if row["method"] in networks:
+                interval = f"{row['mae_low_percent']:.2f} to {row['mae_high_percent']:.2f}"
+                lines.append(f"  {row['region']:9} {row['method']:24} {row['mae_percent']:6.2f} ({interval})")
+        lines.append("gains over the base, with 95 % intervals over patients:")
+        for name, one in numbers["gains_over_base"].items():
+            lines.append(f"  {name:58} {one['value']:8.4g} ({one['low']:.4g} to {one['high']:.4g})")
+        return "\n".join(lines) + "\n"
 
 
 def evaluate_dose_model(
-    model: Path, dataset: Dataset, output: Path, *, device: str = "cpu", progress: Progress | None = None
+    model: Path | Sequence[Path],
+    dataset: Dataset,
+    output: Path,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    options: EvaluationOptions | None = None,
+    beside: Mapping[str, Dataset] | None = None,
+    validation: Dataset | None = None,
+    combined: Path | None = None,
 ) -> DoseEvaluation:
-    """Judge a model on the patients of a dataset, none of which it has learned from.
+    """Judge models on the patients of a dataset, none of which they have learned from.
 
     Parameters
     ----------
     model
-        Of kind residual-unet-3d or dblurdosenet.
+        One or more of kind residual-unet-3d, or of kind dblurdosenet. Those that differ in their seed alone are judged
+        as an ensemble and one by one.
     dataset
-        Virtual patients with Monte Carlo doses; the caller leaves out those the model knows.
+        Virtual patients with Monte Carlo doses; the caller leaves out those the models know.
     output
-        Folder that receives `evaluation.json`, `table_kim2022.csv`, `table_li2022.csv`, `per_patient.csv`, error maps
-        and profiles.
+        Folder that receives `evaluation.json`, `table_*.csv`, `per_patient.csv`, error maps and profiles.
     device
         "cpu", "cuda" or "cuda:N".
     progress
         Told the share of the work done.
+    options
+        What else is judged.
+    beside
+        Name to further patients that stand beside the others as a shift, such as another anatomy.
+    validation
+        The data that the models were trained with: patients that validated all of them calibrate the spread.
+    combined
+        Where the first ensemble is written as one model, with its calibration if there is one.
 
     Returns
     -------
@@ -107,20 +154,32 @@ def evaluate_dose_model(
     Raises
     ------
     FileFormatError, InputError
-        Model or dataset cannot be used, or the model does not hold for the nuclide or the voxels.
+        Models or dataset cannot be used, or a model does not hold for the nuclide or the voxels.
     OutputError, DeviceError, CancelledError
         As their names say.
     """
-    loaded = load_dose_model(model)
-    require_nuclide(loaded.card, dataset.nuclide, loaded.name)
-    patients = dataset_patients(
-        dataset, dataset.patients, loaded.kind, with_photons=loaded.needs_photons,
-        cache=Path(output) / "base-doses", progress=PartialProgress(progress, 0.0, 0.3),
-    )  # fmt: skip
-    evaluation, pictures = evaluate_on_patients(
-        loaded, patients, device=device, progress=PartialProgress(progress, 0.3, 0.98)
-    )
-    _write(evaluation, pictures, Path(output))
+    options = options or EvaluationOptions()
+    paths = [Path(model)] if isinstance(model, str | Path) else [Path(one) for one in model]
+    judged = contenders(paths)
+    for one in judged:
+        for member in one.models:
+            require_nuclide(member.card, dataset.nuclide, member.name)
+    judge = Judge(judged, Path(output) / "base-doses", device, options)
+    calibration = None
+    if validation is not None and judged[0].count > 1:
+        report_progress(progress, 0.0, "Calibration on patients of the validation")
+        folders = validation_folders(validation, judged[0].models)
+        patients = judge.stream(validation, folders, PartialProgress(progress, 0.0, 0.1))
+        calibration = calibration_on(patients, judged[0], device)
+    if combined is not None:
+        combine_models(models_of(judged[0], paths), combined, calibration)
+    more = options.shifts or beside or options.realisations
+    part = PartialProgress(progress, 0.1, 0.5 if more else 0.98)
+    judge.patients(judge.stream(dataset, dataset.patients), len(dataset.patients), calibration, part)
+    judge.shifted(dataset, beside or {}, models_of(judged[0], paths), PartialProgress(progress, 0.5, 0.9))
+    judge.noise_of_scans(dataset, PartialProgress(progress, 0.9, 0.98))
+    evaluation = _result(judge, ", ".join(dict.fromkeys(path.stem for path in paths)))
+    _write(evaluation, judge.pictures, Path(output))
     report_progress(progress, 1.0, "Evaluation done")
     return evaluation
 
@@ -137,108 +196,45 @@ def evaluate_on_patients(
     """
     if not patients:
         raise InputError("There is no patient to judge the model on; give a dataset with patients it has not seen.")
-    for patient in patients:
-        if not is_declared_spacing(model.card, patient.maps.geometry):
-            raise InputError(
-                f"{patient.id} has voxels of {patient.maps.geometry.spacing_mm} mm, outside what {model.name} "
-                "declares; simulate the dataset with voxels of the training, or use 'dose' and 'compare'."
-            )
-    base = BASES[model.kind]
-    methods = (*dict.fromkeys([*REFERENCE_METHODS, base]), NETWORK)
-    measures: list[PatientMeasure] = []
-    regions: list[RegionMeasure] = []
-    errors: list[float] = []
-    spreads: list[float] = []
-    pictures: dict[str, bytes] = {}
-    for number, patient in enumerate(patients):
-        report_progress(progress, number / len(patients), f"{patient.id}, {number + 1} of {len(patients)}")
-        members = [patient.maps.dose_gy(dose) for dose in model.member_doses(patient.maps, device)]
-        doses = {method: _method_dose(patient, method, base) for method in methods[:-1]}
-        doses[NETWORK] = np.mean(members, axis=0, dtype=np.float32)
-        for method in methods:
-            measures.append(measure_patient(patient, method, doses[method]))
-            regions += measure_regions(patient, method, doses[method])
-        if len(members) > 1:
-            own = [[one.dose_gy for one in measure_regions(patient, NETWORK, dose)] for dose in members]
-            errors += [one.dose_gy - one.reference_gy for one in measure_regions(patient, NETWORK, doses[NETWORK])]
-            spreads += np.std(own, axis=0, ddof=1).tolist()
-        if number == 0:
-            pictures["error_maps.png"] = error_maps_png(patient, doses[base], doses[NETWORK])
-            pictures["profiles.png"] = profiles_png(patient, {name: doses[name] for name in (base, NETWORK)})
-    coverage = None
-    if len(errors) >= FEWEST_FOR_CALIBRATION and min(spreads) > 0:
-        coverage = calibrate_coverage(np.array(errors), np.array(spreads)).as_dict()
-    return DoseEvaluation(methods, base, tuple(measures), tuple(regions), coverage, model.name), pictures
+    judge = Judge((Contender(NETWORK, (model,)),), None, device, EvaluationOptions())
+    judge.patients(patients, len(patients), None, progress)
+    return _result(judge, model.name), judge.pictures
 
 
-def combine_models(models: Sequence[Path], output: Path, coverage: Mapping[str, Any] | None = None) -> Path:
-    """One model file of several that differ in their seed; its spread becomes the dose's uncertainty.
-
-    Parameters
-    ----------
-    models
-        Of one kind, architecture, preprocessing and nuclide.
-    output
-        Of the new model.
-    coverage
-        `DoseEvaluation.coverage` of such an ensemble on patients that neither trained nor judge it: its factor is then
-        applied to the spread.
-
-    Returns
-    -------
-    Path
-        The weights of the ensemble; the card lists the members' training.
-
-    Raises
-    ------
-    InputError
-        There are fewer than two models, or they do not belong together.
-    """
-    loaded = [load_dose_model(path) for path in models]
-    if len(loaded) < 2 or any(len(one.networks) > 1 for one in loaded):
-        raise InputError(f"An ensemble is made of at least two single networks, found {len(loaded)} model(s).")
-    first = loaded[0].card
-    for one in loaded[1:]:
-        parts = ("kind", "architecture", "preprocessing")
-        differing = [part for part in parts if getattr(one.card, part) != getattr(first, part)]
-        if differing or one.card.declared.get("nuclides") != first.declared.get("nuclides"):
-            what = ", ".join(differing) or "nuclides"
-            raise InputError(f"{one.name} and {loaded[0].name} differ in their {what}; combine models trained alike.")
-    sources = sorted({str(source) for one in loaded for source in one.card.training.get("sources", ())})
-    training: dict[str, Any] = {"members": [dict(one.card.training) for one in loaded], "sources": sources}
-    if coverage is not None:
-        training["calibration"] = dict(coverage)
-    card = replace(first, architecture={**first.architecture, "members": len(loaded)}, training=training, sha256="")
-    return save_model(output, ensemble_state([one.networks[0].state_dict() for one in loaded]), card)
-
-
-def _method_dose(patient: DosePatient, method: str, base: str) -> NDArray[np.float32]:
-    """Dose [Gy] of a method without a network, from the same activity."""
-    if method == base:
-        return patient.maps.dose_gy(patient.maps.base_kji)
-    from ..media import segment_media
-    from ..voxel_dose.convolution import single_vsv
-    from ..voxel_dose.sources import EmissionSource
-
-    ct, tia = patient.images()
-    media = segment_media(ct)
-    tia = replace(tia, geometry=media.geometry)
-    source = EmissionSource.from_nuclide(Radionuclide(patient.nuclide))
-    dose = single_vsv(tia, media, source) if method == "single-vsv" else base_dose(method, tia, media, source)
-    assert dose.quantity is Quantity.ABSORBED_DOSE
-    return np.asarray(dose.array_kji, dtype=np.float32)
+def _result(judge: Judge, model: str) -> DoseEvaluation:
+    """All that was measured."""
+    tally = judge.tally
+    return DoseEvaluation(
+        tally.methods, judge.base, tuple(tally.patients), tuple(tally.regions), judge.coverage, model,
+        tuple(tally.edges), tally.members, judge.shifts, judge.noise, judge.monte_carlo,
+    )  # fmt: skip
 
 
 def _write(evaluation: DoseEvaluation, pictures: Mapping[str, bytes], output: Path) -> None:
     """All files of an evaluation, or none."""
-    columns = tuple(PatientMeasure.__dataclass_fields__)
     numbers = evaluation.as_dict()
+    shifts = [{"shift": name, **row} for name, one in evaluation.shifts.items() for row in one["kim_2022"]]
+    gains = [
+        {"shift": shift, "gain": gain, **values}
+        for shift, found in (
+            ("none", numbers["gains_over_base"]),
+            *((name, one["gains_over_base"]) for name, one in evaluation.shifts.items()),
+        )
+        for gain, values in found.items()
+    ]
     texts = {
         "evaluation.json": to_json(json_ready(numbers)),
         "table_kim2022.csv": table_csv(numbers["kim_2022"], KIM_COLUMNS),
         "table_li2022.csv": table_csv(numbers["li_2022"], LI_COLUMNS),
-        "per_patient.csv": table_csv(numbers["per_patient"], columns),
+        "table_edges.csv": table_csv(numbers["edges"], EDGE_COLUMNS),
+        "table_lesions.csv": table_csv(numbers["lesions"], LESION_COLUMNS),
+        "gains.csv": table_csv(gains, GAIN_COLUMNS),
+        "per_patient.csv": table_csv(numbers["per_patient"], tuple(PatientMeasure.__dataclass_fields__)),
     }
+    if shifts:
+        texts["table_shifts.csv"] = table_csv(shifts, SHIFT_COLUMNS)
+    if evaluation.noise:
+        texts["table_noise.csv"] = table_csv(numbers["ensemble_noise"], NOISE_COLUMNS)
     output.mkdir(parents=True, exist_ok=True)
     with OutputTransaction(*(output / name for name in (*texts, *pictures))) as transaction:
         for name, text in texts.items():

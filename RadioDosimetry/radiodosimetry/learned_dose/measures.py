@@ -185,9 +185,18 @@ def group_of(region: str) -> str | None:
     return None
 
 
-def measure_regions(patient: DosePatient, method: str, dose_gy: NDArray[np.floating]) -> list[RegionMeasure]:
-    """Errors of a dose map [Gy] in every region of a patient that has dose."""
-    truth, mass, noise = patient.label_gy, patient.maps.density_kji, patient.noise_gy
+def measure_regions(
+    patient: DosePatient,
+    method: str,
+    dose_gy: NDArray[np.floating],
+    dose_noise_gy: NDArray[np.floating] | None = None,
+) -> list[RegionMeasure]:
+    """Errors of a dose map [Gy] in every region of a patient that has dose.
+
+    `dose_noise_gy` is the standard uncertainty of a dose that is itself by Monte Carlo: its square is noise as well.
+    """
+    truth, mass = patient.label_gy, patient.maps.density_kji
+    noise = _together(patient.noise_gy, dose_noise_gy)
     voxel_ml = patient.maps.geometry.voxel_volume_ml
     measures = []
     for name, mask in patient.regions.items():
@@ -238,9 +247,10 @@ def measure_edges(
     method: str,
     dose_gy: NDArray[np.floating],
     strata: Mapping[str, NDArray[np.bool_]] | None = None,
+    dose_noise_gy: NDArray[np.floating] | None = None,
 ) -> list[EdgeMeasure]:
     """Errors of a dose map [Gy] near surfaces; `strata` are those of `edge_strata` where they are known."""
-    truth, noise = patient.label_gy, patient.noise_gy
+    truth, noise = patient.label_gy, _together(patient.noise_gy, dose_noise_gy)
     found = []
     for name, mask in (strata or edge_strata(patient)).items():
         if not truth[mask].any():
@@ -330,6 +340,15 @@ def ensemble_noise_percent(doses_gy: NDArray[np.floating], mask_kji: NDArray[np.
     """
     inside = np.asarray(doses_gy, dtype=np.float64)[:, mask_kji]
     return float(100 * np.sqrt(inside.var(axis=0, ddof=1).mean()) / inside.mean())
+
+
+def _together(
+    noise_gy: NDArray[np.float32] | None, other_gy: NDArray[np.floating] | None
+) -> NDArray[np.floating] | None:
+    """Standard uncertainty of a difference of independent doses."""
+    if noise_gy is None or other_gy is None:
+        return noise_gy if other_gy is None else other_gy
+    return np.hypot(noise_gy, other_gy)
 
 
 def _rms(values: NDArray[np.floating]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,16 +28,28 @@ class Evaluation(Protocol):
 
 
 def evaluate_model(
-    model: Path, data: Path, output: Path, *, device: str = "cpu", progress: Progress | None = None
+    model: Path | Sequence[Path],
+    data: Path,
+    output: Path,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    shifts: bool = False,
+    shift_data: Sequence[Path] = (),
+    monte_carlo_histories: int = 0,
+    realisations: int = 0,
+    validation: Path | None = None,
+    combined: Path | None = None,
 ) -> Evaluation:
-    """Judge a model on a data set as `radiodosimetry simulate` writes it.
+    """Judge models on a data set as `radiodosimetry simulate` writes it.
 
-    Patients that the model learned from, or that derive from such patients, are left out with a warning.
+    Patients that a model learned from, or that derive from such patients, are left out with a warning.
 
     Parameters
     ----------
     model
-        Its `.safetensors` or `.json`.
+        Its `.safetensors` or `.json`; several of dose are judged together, those that differ in their seed as an
+        ensemble.
     data
         Folder of the data set, with its `manifest.json`.
     output
@@ -45,6 +58,14 @@ def evaluate_model(
         "cpu", "cuda" or "cuda:N".
     progress
         Told how much is done.
+    shifts, monte_carlo_histories, realisations
+        As `learned_dose.evaluation.EvaluationOptions`.
+    shift_data
+        Folders of further data sets that stand beside, such as patients of another anatomy; named after the folders.
+    validation
+        The data that the models were trained with, whose validation patients calibrate the spread of an ensemble.
+    combined
+        Where the ensemble is written as one model.
 
     Returns
     -------
@@ -54,26 +75,44 @@ def evaluate_model(
     Raises
     ------
     InputError
-        Model or data cannot be used, or the model has learned from all patients of the data.
+        Models or data cannot be used, or the models have learned from all patients of the data.
     OutputError, DeviceError, CancelledError
         As their names say.
     """
-    card = read_card(model)
+    models = [Path(model)] if isinstance(model, str | Path) else [Path(one) for one in model]
+    cards = {path: read_card(path) for path in models}
     torch_module()
     from ..virtual_patients.dataset import read_dataset
 
-    dataset = unseen_patients(read_dataset(Path(data)), card, model)
-    with output_folder(Path(output)):
-        if card.kind == "delayed-pet":
+    dataset = unseen_patients(read_dataset(Path(data)), cards)
+    if any(card.kind == "delayed-pet" for card in cards.values()):
+        if len(models) > 1 or shifts or shift_data or monte_carlo_histories or realisations or validation or combined:
+            raise InputError("A model of kind delayed-pet is judged alone and as it is; leave the other options out.")
+        with output_folder(Path(output)):
             from ..delayed_pet.evaluation import evaluate_delayed_pet
 
-            return evaluate_delayed_pet(model, dataset, output, device=device, progress=progress)
+            return evaluate_delayed_pet(models[0], dataset, output, device=device, progress=progress)
+    more: dict[str, Any] = {}
+    if shifts or monte_carlo_histories or realisations:
+        from ..learned_dose.judge import EvaluationOptions
+
+        more["options"] = EvaluationOptions(shifts, monte_carlo_histories, realisations)
+    if shift_data:
+        more["beside"] = {
+            Path(one).resolve().name: unseen_patients(read_dataset(Path(one)), cards) for one in shift_data
+        }
+    if validation is not None:
+        more["validation"] = read_dataset(Path(validation))
+    if combined is not None:
+        more["combined"] = Path(combined)
+    with output_folder(Path(output)):
         from ..learned_dose.evaluation import evaluate_dose_model
 
-        return evaluate_dose_model(model, dataset, output, device=device, progress=progress)
+        judged = models[0] if len(models) == 1 else models
+        return evaluate_dose_model(judged, dataset, output, device=device, progress=progress, **more)
 
 
-def unseen_patients(dataset: Dataset, card: ModelCard, model: Path) -> Dataset:
+def unseen_patients(dataset: Dataset, cards: Mapping[Path, ModelCard]) -> Dataset:
     """The data set without the patients that a model learned from or was chosen by, nor their derivatives.
 
     Raises
@@ -81,12 +120,14 @@ def unseen_patients(dataset: Dataset, card: ModelCard, model: Path) -> Dataset:
     InputError
         Nobody is left.
     """
-    seen = training_sources(card)
+    seen = set().union(*map(training_sources, cards.values()))
     left = tuple(patient for patient in dataset.patients if patient.source not in seen)
     if not left:
+        which = ", ".join(str(weights_path(path)) for path in cards)
+        files = ", ".join(card_path(path).name for path in cards)
         raise InputError(
-            f"The model {weights_path(model)} has learned from all {len(dataset.patients)} patients of the data (see "
-            f"{card_path(model).name}); give patients that it has not seen, or train with --fold to hold some out."
+            f"The model {which} has learned from all {len(dataset.patients)} patients of the data (see {files}); give "
+            "patients that it has not seen, or train with --fold to hold some out."
         )
     if len(left) == len(dataset.patients):
         return dataset
