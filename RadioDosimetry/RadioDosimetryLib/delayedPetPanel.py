@@ -210,8 +210,8 @@ class DelayedPetPanel(RunningPanel):
     def _store(self, results, request, early, choices) -> None:
         withUncertainty, oneSequence, sequence = choices
         nodes = self._logic.store(results, request, early, withUncertainty, oneSequence, sequence)
-        if oneSequence and self._parameters is not None:
-            self._parameters.outputSequence = nodes[0]
+        if oneSequence:
+            self._choices().outputSequence = nodes[0]
         warnings = dict.fromkeys(warning for item in results for warning in item.volume.record.warnings)
         names = ", ".join(node.GetName() for node in nodes)
         self._sayDone(_("Made: {names}.").format(names=names), list(warnings))

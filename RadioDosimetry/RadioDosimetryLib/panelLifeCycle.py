@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
+
+
+def _isList(value) -> bool:
+    """Whether a parameter is a list; a parameter node gives lists of its own class, which hear of changes."""
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 class PanelLifeCycle:
@@ -55,6 +62,8 @@ class PanelLifeCycle:
         self._panel = self.makePanel()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        leaving = slicer.mrmlScene.NodeAboutToBeRemovedEvent
+        self.addObserver(slicer.mrmlScene, leaving, self.onNodeAboutToBeRemoved, priority=1.0)  # before the selectors
         self._panel.connect()
         self.initializeParameterNode()
 
@@ -82,6 +91,24 @@ class PanelLifeCycle:
         """Begin anew in the empty scene."""
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller, event, node) -> None:
+        """Take a node out of the choices before it leaves the scene.
+
+        Slicer's selectors hear of it later, and turn to the next node of their lists: an image that nobody chose would
+        be read, or overwritten as an output.
+        """
+        parameters = self._parameterNode
+        if parameters is None or slicer.mrmlScene.IsClosing():
+            return
+        with slicer.util.NodeModify(parameters):
+            for name in type(parameters).__annotations__:
+                value = getattr(parameters, name)
+                if value is node:
+                    setattr(parameters, name, None)
+                elif _isList(value) and any(item is node for item in value):
+                    setattr(parameters, name, [None if item is node else item for item in value])
 
     def initializeParameterNode(self) -> None:
         """Take the choices that the scene keeps."""

@@ -41,6 +41,10 @@ class RunningPanel:
         """Whether something is being computed."""
         return self._run.isRunning
 
+    def _choices(self) -> Any:
+        """The scene's choices, also while another module is shown and a run of this one ends."""
+        return self._parameters if self._parameters is not None else self._logic.getParameterNode()
+
     def onCancel(self) -> None:
         """Ask the computation to stop."""
         if self._run.isRunning:

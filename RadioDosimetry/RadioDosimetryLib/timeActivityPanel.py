@@ -256,10 +256,6 @@ class TimeActivityPanel(ScanPart, RunningPanel):
                 setattr(parameters, name, value)
         self.update()
 
-    def _choices(self) -> Any:
-        """The scene's choices, also while another module is shown and a run of this one ends."""
-        return self._parameters if self._parameters is not None else self._logic.getParameterNode()
-
     # Computing
 
     def onApply(self) -> None:

@@ -211,9 +211,7 @@ class VoxelDosePanel(RunningPanel):
 
     def _choose(self, doseNode) -> None:
         """Take a new dose for the results, and for a difference where none is chosen yet."""
-        parameters = self._parameters
-        if parameters is None:
-            return
+        parameters = self._choices()
         with slicer.util.NodeModify(parameters):
             parameters.shownDose = doseNode
             if parameters.referenceDose is None:

@@ -362,6 +362,29 @@ def test_parameters_follow_widgets_and_widgets_follow_parameters(tmp_path: Path)
     assert parameters.ctVolume is second
 
 
+@pytest.mark.parametrize(("chosen", "then"), [(0, "B"), (1, "C"), (2, "B")])
+def test_a_node_combo_box_turns_to_the_next_node_once_the_chosen_one_is_removed(chosen: int, then: str) -> None:
+    """As Qt's combo box does within Slicer's: the row that moves up is chosen, at the end of the list the last one."""
+    import slicer
+
+    box = slicer.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLTextNode"]
+    box.noneEnabled = True
+    box.setMRMLScene(slicer.mrmlScene)
+    nodes = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name) for name in "ABC"]
+    box.setCurrentNode(nodes[chosen])
+    told: list[Any] = []
+    box.connect("currentNodeChanged(vtkMRMLNode*)", told.append)
+    slicer.mrmlScene.RemoveNode(nodes[chosen])
+    assert box.currentNode().GetName()[0] == then
+    assert [node.GetName()[0] for node in told] == [then]
+    for node in nodes:
+        if slicer.mrmlScene.IsNodePresent(node):
+            slicer.mrmlScene.RemoveNode(node)
+    assert box.currentNode() is None
+    assert told[-1] is None
+
+
 def test_pairs_without_a_connector_in_slicer_are_refused() -> None:
     import ctk
     import slicer

@@ -161,6 +161,28 @@ def test_outputs_that_are_inputs_are_named_on_the_button(panel: SimpleNamespace,
     assert ui.organDosesButton.enabled
 
 
+def test_what_lies_beside_a_scan_and_is_deleted_is_not_replaced_by_the_next_in_the_list(
+    panel: SimpleNamespace, torso: SimpleNamespace
+) -> None:
+    import slicer
+
+    ui, chosen = panel.ui, parameters(panel)
+    classes = ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLLinearTransformNode")
+    for selector, className, name in zip(
+        (ui.ctSelector, ui.ownRegionsSelector, ui.transformSelector), classes,
+        ("scanCTs", "scanSegmentations", "scanTransforms"), strict=True,
+    ):  # fmt: skip
+        pair = [slicer.mrmlScene.AddNewNodeByClass(className, each) for each in ("first", "second")]
+        selector.setCurrentNode(pair[0])
+        assert pair[0] in list(getattr(chosen, name))
+        slicer.mrmlScene.RemoveNode(pair[0])
+        assert selector.currentNode() is None
+        assert not any(getattr(chosen, name))
+    slicer.mrmlScene.RemoveNode(torso.scans[0])
+    assert "A scan has left the scene" in ui.applyButton.toolTip
+    assert list(chosen.scanNodes)[1:] == torso.scans[1:]
+
+
 def test_voxel_dose_opens_with_the_map(
     panel: SimpleNamespace, torso: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

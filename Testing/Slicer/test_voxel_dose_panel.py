@@ -155,6 +155,25 @@ def test_the_volume_that_shows_a_scan_of_the_sequence_is_no_output(
         selector.setCurrentNode(None)
 
 
+@pytest.mark.parametrize("name", ["ctSelector", "activitySelector", "doseSelector", "differenceSelector"])
+def test_a_chosen_volume_that_is_deleted_is_not_replaced_by_the_next_in_the_list(
+    panel: SimpleNamespace, torso: SimpleNamespace, name: str
+) -> None:
+    """Slicer's selectors turn to a neighbour: as an output, it would be overwritten."""
+    import slicer
+
+    selector = getattr(panel.ui, name)
+    new = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in "ab"]
+    for node in (torso.ct, torso.activity, *new):
+        selector.setCurrentNode(node)
+        slicer.mrmlScene.RemoveNode(node)
+        assert selector.currentNode() is None
+        chosen = panel.logic.getParameterNode()
+        assert None is chosen.doseVolume is chosen.differenceVolume
+        assert chosen.ctVolume in (None, torso.ct)
+        assert chosen.activityVolume in (None, torso.activity)
+
+
 CALIBRATION = "hu,density_g_per_cm3\n-1000,0.0012\n0,0.5\n3000,2.5\n"
 """Soft tissue at half its density: nobody's scanner, and twice the dose."""
 
@@ -254,6 +273,20 @@ def test_a_second_apply_is_refused_while_one_runs(panel: SimpleNamespace, torso:
     assert panel.run.isRunning
     panel.ui.cancelButton.click()
     wait(panel)
+
+
+def test_a_dose_that_ends_while_another_module_is_shown_is_there_when_the_user_comes_back(
+    panel: SimpleNamespace, torso: SimpleNamespace
+) -> None:
+    choose(panel.ui.methodComboBox, "Local")
+    panel.ui.applyButton.click()
+    panel.widget.exit()
+    wait(panel)
+    assert panel.ui.statusLabel.text.startswith("Dose done.")
+    panel.widget.enter()
+    dose = panel.ui.shownDoseSelector.currentNode()
+    assert dose is panel.ui.referenceDoseSelector.currentNode() is not None
+    assert panel.ui.resultsTableView.mrmlTableNode() is dose.GetNodeReference("RadioDosimetry.doseTableRef")
 
 
 def test_a_scene_closed_during_a_run_stays_empty(panel: SimpleNamespace, torso: SimpleNamespace) -> None:

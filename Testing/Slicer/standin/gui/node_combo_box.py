@@ -87,8 +87,9 @@ class qMRMLNodeComboBox(QWidget):
         self.setEnabled(scene is not None)
         if scene is not None:
             kind = slicer.vtkMRMLScene
-            self._observer.observe(scene, kind.NodeAddedEvent, qMRMLNodeComboBox._onNodeAdded)
-            self._observer.observe(scene, kind.NodeAboutToBeRemovedEvent, qMRMLNodeComboBox._onNodeRemoved)
+            # Slicer's model of the scene hears first of nodes that are added, and last of those that go.
+            self._observer.observe(scene, kind.NodeAddedEvent, qMRMLNodeComboBox._onNodeAdded, 10.0)
+            self._observer.observe(scene, kind.NodeAboutToBeRemovedEvent, qMRMLNodeComboBox._onNodeRemoved, -10.0)
             for event in (kind.EndBatchProcessEvent, kind.EndCloseEvent, kind.EndImportEvent, kind.EndRestoreEvent):
                 self._observer.observe(scene, event, lambda widget, data: widget._rebuild())
         self._rebuild()
@@ -135,6 +136,8 @@ class qMRMLNodeComboBox(QWidget):
             self.nodeAboutToBeRemoved.emit(node)
             self._observer.stop(node)
             self._combo.removeItem(row)
+            if self.currentNode() is None:
+                self.setCurrentNodeID("")
 
     def _row(self, nodeID: str) -> int:
         return next((row for row in range(self._combo.count()) if self._combo.itemData(row) == nodeID), -1)
@@ -213,8 +216,16 @@ class qMRMLNodeComboBox(QWidget):
         return self._scene.GetNodeByID(nodeID) if nodeID and self._scene is not None else None
 
     def _tell(self, index: int = 0) -> None:
+        if self._rebuilding:
+            return
+        if str(self._combo.currentData() or "").startswith(self.ACTION):
+            # The row of the chosen node is gone and an action has taken its place: the last node is chosen.
+            last = self.nodeFromIndex(self.nodeCount() - 1) if self.nodeCount() else None
+            if last is not None:
+                self.setCurrentNode(last)
+            return
         nodeID = self._currentID()
-        if self._rebuilding or nodeID == self._toldID:
+        if nodeID == self._toldID:
             return
         self._toldID = nodeID
         node = self.currentNode()

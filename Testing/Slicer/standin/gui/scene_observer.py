@@ -25,7 +25,9 @@ class SceneObserver:
         self._widget = weakref.ref(widget)
         self._tags: list[tuple[Any, int]] = []
 
-    def observe(self, subject: Any, event: int, method: Callable[[Any, Any], None]) -> None:
+    def observe(
+        self, subject: Any, event: int, method: Callable[[Any, Any], None], priority: float = 0.0
+    ) -> None:
         """Call `method(widget, node)` on an event; the node is what the scene tells of, None for all other events."""
         reference = self._widget
 
@@ -36,7 +38,7 @@ class SceneObserver:
 
         if event in NODE_EVENTS:
             onEvent.CallDataType = vtk.VTK_OBJECT  # type: ignore[attr-defined]
-        self._tags.append((subject, subject.AddObserver(event, onEvent)))
+        self._tags.append((subject, subject.AddObserver(event, onEvent, priority)))
 
     def stop(self, subject: Any = None) -> None:
         """End the observations of one subject, or all."""
