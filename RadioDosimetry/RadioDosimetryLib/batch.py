@@ -252,12 +252,14 @@ class _Run:
     """
 
     def __init__(self, options: argparse.Namespace, words: list[str], journal: Any) -> None:
+        from RadioDosimetryLib.batchCase import caseOf
         from RadioDosimetryLib.batchWords import commandOf
 
         self._options = options
         self._words = words
         self.journal = journal
         self._command = commandOf(words)
+        self._case = caseOf(self._command, words)
         self._nodes: dict[str, list[str]] = {}
         self._warnings: list[str] = []
         self._record: dict[str, Any] | None = None
@@ -310,7 +312,7 @@ class _Run:
             return code
         self._readRecord(run)
         made = [path for path, stamp in self._filesInFolders(run).items() if before.get(path) != stamp]
-        results = SceneResults(scene, self._command, self._words, run, nodeFiles, made)
+        results = SceneResults(scene, self._command, self._words, run, nodeFiles, made, self._case)
         self._nodes = results.add(withInputs=self._options.output_scene is not None)
         self._warnings += results.warnings
         for warning in results.warnings:
@@ -351,11 +353,21 @@ class _Run:
 
     def report(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Inputs, outputs and scenes for the summary, and the record of the first result."""
+        from RadioDosimetryLib.batchCase import caseInputs, caseOutputs, caseRecord, cohortFolder, cohortOutputs
+
         words = self._files(self._words)
+        inputs = [_inputEntry(word) for word in words if not word.role.isOutput and word.option != "case"]
+        outputs = [_outputEntry(word) for word in words if word.role.isOutput]
+        if self._case is not None:
+            inputs, outputs = caseInputs(self._case), caseOutputs(self._case)
+            self._record = caseRecord(self._case)
+        cohort = cohortFolder(self._command, self._words)
+        if cohort is not None:
+            outputs = cohortOutputs(cohort)
         return {
             "command": self._command,
-            "inputs": [_inputEntry(word) for word in words if not word.role.isOutput],
-            "outputs": [_outputEntry(word) for word in words if word.role.isOutput],
+            "inputs": inputs,
+            "outputs": outputs,
             "scene": _inputIdentity(self._options.scene),
             "output_scene": None if self._options.output_scene is None else str(self._options.output_scene),
             "nodes": self._nodes,

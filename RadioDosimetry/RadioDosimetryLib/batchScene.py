@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .batchCase import caseNodes
 from .batchWords import IMAGE_SUFFIXES, FileWord, fileWords, optionValue, optionValues, stemOf
 from .headless import hasApplication
 
@@ -90,15 +91,20 @@ class SceneResults:
         What made the second from the first.
     made
         Files in the output folders of the command that it made.
+    case
+        The case that ran; None for other commands.
     """
 
-    def __init__(self, scene, command: str, given: Sequence[str], run: Sequence[str], nodeFiles, made) -> None:
+    def __init__(
+        self, scene, command: str, given: Sequence[str], run: Sequence[str], nodeFiles, made, case: Path | None = None
+    ) -> None:
         self._scene = scene
         self._command = command
         self._given = list(given)
         self._run = list(run)
         self._nodeFiles = nodeFiles
         self._made = list(made)
+        self._case = case
         self._nodes: dict[str, list] = {}
         self._new: list = []
         self.warnings: list[str] = []
@@ -135,6 +141,8 @@ class SceneResults:
                 self._addOutput(word, Path(word.path), withInputs)
         for word, path in self._nodeFiles.outputs.items():
             self._addOutput(word, path, True)
+        if self._case is not None:
+            self._nodes |= caseNodes(self._case)
         self._show()
 
     def _addInput(self, word: FileWord) -> None:

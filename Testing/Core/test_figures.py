@@ -19,6 +19,7 @@ from radiodosimetry.report import (
     profile_figure,
     save_figure,
 )
+from radiodosimetry.report.slice_rendering import Layers
 from radiodosimetry.units import Quantity
 from radiodosimetry.voxel_dose.dose_volume import dvh
 
@@ -70,6 +71,54 @@ def test_slices_show_the_patient_the_same_way_whatever_the_axes(order, signs):
     x_left, x_right, y_bottom, y_top = part.extent_mm
     assert (x_left, x_right) == (left.min() - 0.5, left.max() + 0.5)
     assert (y_top, y_bottom) == (posterior.min() - 0.5, posterior.max() + 0.5)
+
+
+def test_a_plane_in_patient_coordinates_is_the_slice_that_is_shown():
+    """Each pixel's middle, by the matrix, is the voxel that the slice shows there."""
+    for signs in itertools.product((1, -1), repeat=3):
+        direction = np.diag(np.array(signs, dtype=float))[[1, 0, 2]]
+        geometry = VolumeGeometry((4, 5, 6), (1.0, 2.0, 3.0), (7.0, -8.0, 9.0), direction)
+        view, number = PatientView(geometry), np.arange(120.0).reshape(4, 5, 6)
+        for plane in ("axial", "coronal", "sagittal"):
+            image = view.slice_of(number, plane, (1, 2, 3)).image
+            matrix = view.plane_to_lps(plane, (1, 2, 3))
+            np.testing.assert_allclose(matrix[:3, :3].T @ matrix[:3, :3], np.eye(3), atol=1e-12)
+            width, height = view.size_mm(plane)
+            rows, columns = image.shape
+            for row, column in itertools.product(range(rows), range(columns)):
+                right = ((column + 0.5) / columns - 0.5) * width
+                up = (0.5 - (row + 0.5) / rows) * height
+                lps = matrix @ [right, up, 0.0, 1.0]
+                i, j, k = np.rint((np.linalg.inv(geometry.ijk_to_lps) @ lps)[:3]).astype(int)
+                assert image[row, column] == number[k, j, i]
+
+
+def test_another_renderer_draws_the_layers_and_the_figure_the_rest(dose, spot):
+    class Flat:
+        def __init__(self):
+            self.seen = []
+
+        def draw(self, axes, layers, plane, voxel_kji):
+            self.seen.append((plane, voxel_kji, layers.lowest, layers.highest, layers.least, layers.opacity))
+            axes.imshow(np.zeros((2, 2, 3)), extent=(0, 1, 0, 1))
+
+    flat = Flat()
+    wanted = {"highest": 8.0, "threshold": 0.7, "voxel_kji": (2, 3, 4), "contour_levels": (5.0,)}
+    drawn = overlay_figure(dose, None, [spot], renderer=flat, **wanted)
+    assert flat.seen == [(plane, (2, 3, 4), 0.0, 8.0, 0.7, 1.0) for plane in ("axial", "coronal", "sagittal")]
+    own = overlay_figure(dose, None, [spot], **wanted)
+    assert texts(drawn) == texts(own)
+    assert legend_names(drawn) == legend_names(own)
+    assert [axes.get_xlim() for axes in drawn.axes] == [axes.get_xlim() for axes in own.axes]
+
+
+def test_the_colours_of_the_layers_are_those_of_the_scale_and_clear_below_the_least(dose):
+    layers = Layers(dose, None, 10.0, 2.0, (0.0, 1.0))
+    table = layers.colours(11)
+    assert list(table[:, 3]) == [0, 0, *[1] * 9]
+    np.testing.assert_allclose(table[7, :3], layers.colour_map(0.7)[:3])
+    both = Layers(dose, None, 10.0, 2.0, (0.0, 1.0), signed=True).colours(21)
+    assert list(both[:, 3]) == [*[1] * 9, 0, 0, 0, *[1] * 9]
 
 
 def test_overlay_has_three_planes_letters_legend_and_a_scale_with_its_unit(dose, spot):

@@ -25,10 +25,10 @@ from radiodosimetry.report.document import (
     render_html,
 )
 from radiodosimetry.report.figure_style import CATEGORY_COLOURS, line_colour_of
+from radiodosimetry.report.figures import round_levels
 from radiodosimetry.report.methods_text import REFERENCES, MethodsFacts, methods_paragraph
 from radiodosimetry.workflows.case import CaseRun, run_case
 from radiodosimetry.workflows.report_origins import compact_json
-from radiodosimetry.workflows.report_sections import round_levels
 
 
 @pytest.fixture(scope="module")

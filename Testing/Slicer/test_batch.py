@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -406,6 +407,53 @@ def test_monte_carlo_leaves_its_uncertainty_and_the_summary_seed_and_device(
     assert {path.name for path in out.iterdir()} == {"s.mrb", "s.json", "s.log"}
     sigma = reopened(out / "s.mrb").GetFirstNodeByName("Sigma")
     assert quantityOf(sigma) is Quantity.RELATIVE_UNCERTAINTY
+
+
+def test_the_case_of_the_command_line_runs_in_batch_and_the_summary_lists_its_files(
+    demo: Path, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = Path(shutil.copytree(demo, tmp_path / "case"))
+    text = (case / "case.toml").read_text(encoding="utf-8")
+    (case / "case.toml").write_text(text.replace('"multiple-vsv", "monte-carlo"', '"local"'), encoding="utf-8")
+    summary, scene = out / "summary.json", out / "case.mrb"
+    words = ["--summary", str(summary), "--output-scene", str(scene), "case", "run", str(case)]
+    assert batch.main(words) == 0, capsys.readouterr().err
+    said = json.loads(summary.read_text(encoding="utf-8"))
+    assert said["status"] == "done"
+    inputs = {entry["role"]: entry for entry in said["inputs"]}
+    assert set(inputs) == {"case.toml", "ct", "scan 1", "scan 2", "scan 3", "scan 4", "labels", "label names"}
+    assert all(len(entry["sha256"]) == 64 for entry in inputs.values())
+    written = {Path(entry["path"]): entry["step"] for entry in said["outputs"]}
+    assert all(path.is_file() for path in written)
+    assert written[case / "results" / "report" / "report.html"] == "report"
+    assert written[case / "results" / "dose" / "local" / "dose.nrrd"] == "dose/local"
+    assert said["record"]["operation"] == "voxel dose by local"
+    assert said["warnings"][0].startswith("Partial volume: No recovery coefficients were given")
+    assert said["nodes"]["dose"] == ["virtual patient dose, local"]
+    reopened(scene)
+    dose = slicer.util.getNode("virtual patient dose, local")
+    np.testing.assert_allclose(
+        slicer.util.arrayFromVolume(dose), read_volume(case / "results/dose/local/dose.nrrd").array_kji, rtol=1e-6
+    )
+    assert dose.GetNodeReference("RadioDosimetry.ctRef").GetName() == "virtual patient CT"
+    assert "liver" in columnsOf(slicer.util.getNode("virtual patient region doses"))["region"]
+    again = out / "again.json"
+    assert batch.main(["--summary", str(again), "report", str(case)]) == 0, capsys.readouterr().err
+    assert json.loads(again.read_text(encoding="utf-8"))["outputs"] == said["outputs"]
+
+
+def test_a_case_that_cannot_run_lists_no_outputs_and_a_cohort_its_tables(
+    demo: Path, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = out / "summary.json"
+    assert batch.main(["--summary", str(summary), "case", "run", str(tmp_path / "nowhere")]) == 2
+    said = json.loads(summary.read_text(encoding="utf-8"))
+    assert said["outputs"] == []
+    assert "There is no case" in said["message"]
+    words = ["cohort", "run", str(demo), "--output", str(out / "cohort")]
+    assert batch.main(["--summary", str(summary), *words]) == 0, capsys.readouterr().err
+    files = {Path(entry["path"]).name for entry in json.loads(summary.read_text(encoding="utf-8"))["outputs"]}
+    assert {"cohort.csv", "region_doses.csv", "summary.csv", "organ_doses.csv", "region_doses.png"} <= files
 
 
 def test_folder_of_a_comparison_goes_into_the_scene(demo: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,12 @@ from ..images.geometry import require_same_grid
 from ..images.volume import QuantitativeVolume
 from ..units import Quantity
 from .curves import bland_altman_figure, dvh_figure, method_comparison_figure, profile_figure
-from .figure_style import (
-    CATEGORY_COLOURS,
-    DIFFERENCE_COLOUR_MAP,
-    DOSE_COLOUR_MAP,
-    LINE_STYLES,
-    colour_of,
-    new_figure,
-    save_figure,
-)
+from .figure_style import CATEGORY_COLOURS, LINE_STYLES, colour_of, new_figure, save_figure
 from .patient_planes import PLANES, PatientView, Slice
+from .slice_rendering import Layers, MatplotlibSlices, SliceRenderer, grey_window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
     from ..images.regions import Region
@@ -40,13 +33,9 @@ __all__ = [
     "save_figure",
 ]
 
-CT_WINDOW_HU = (-160.0, 240.0)
-"""Soft-tissue window: level 40, width 400 HU."""
-
-OPACITY = 0.7
-"""Of the coloured volume where it is shown."""
-
 SCALE_BAR_MM = 50.0
+
+_ROUND_STEPS = (1.0, 2.0, 5.0)
 
 _QUANTITY_LABELS = {
     Quantity.ABSORBED_DOSE: "Absorbed dose",
@@ -73,6 +62,7 @@ def overlay_figure(
     square_root_scale: bool = False,
     contour_levels: Sequence[float] = (),
     width_inch: float = 12.0,
+    renderer: SliceRenderer | None = None,
 ) -> Figure:
     """Axial, coronal and sagittal slices of a volume in colour over the anatomy in grey.
 
@@ -106,6 +96,8 @@ def overlay_figure(
         Values of `foreground`, in its unit, along which white lines are drawn and named: isodoses.
     width_inch
         Width of the figure; text keeps its size.
+    renderer
+        Draws the anatomy and the colours; matplotlib if None.
 
     Returns
     -------
@@ -130,29 +122,36 @@ def overlay_figure(
     top = _top_of_scale(values) if highest is None else float(highest)
     least = 0.01 * top if threshold is None else float(threshold)
     factor, unit = _readable_unit(top, foreground.unit)
-    values, top, least = values * factor, top * factor, least * factor
+    grey = grey_window(background) if window is None else window
+    layers = Layers(foreground, background, top, least, grey, signed, square_root_scale)
+    drawing = MatplotlibSlices() if renderer is None else renderer
     voxel = _most_telling_voxel(values, regions) if voxel_kji is None else voxel_kji
     view = PatientView(foreground.geometry)
     figure, panels, bar = _lay_out(view, title, width_inch)
-    norm, colour_map = _norm(top, signed, square_root_scale), DIFFERENCE_COLOUR_MAP if signed else DOSE_COLOUR_MAP
     shown: dict[str, tuple[str, str]] = {}
     for plane, axes in zip(PLANES, panels, strict=True):
-        _draw_background(axes, background, window, view, plane, voxel)
+        axes.set_facecolor("black")
+        drawing.draw(axes, layers, plane, voxel)
         part = view.slice_of(values, plane, voxel)
-        image = np.ma.masked_where(np.abs(part.image) < max(least, np.finfo(float).tiny), part.image)
-        opacity = OPACITY if background is not None else 1.0
-        axes.imshow(image, extent=part.extent_mm, norm=norm, cmap=colour_map, alpha=opacity, interpolation="nearest")
-        _draw_contours(axes, part, [level * factor for level in contour_levels])
+        _draw_contours(axes, part, contour_levels)
         shown |= _draw_outlines(axes, regions, view, plane, voxel)
         _annotate(axes, part, plane, view.point_mm(voxel, plane))
     below, above = bool(signed and values.min() < -top), bool(values.max() > top)
     extend = {(False, False): "neither", (False, True): "max", (True, False): "min", (True, True): "both"}[below, above]
-    colour_bar = figure.colorbar(ScalarMappable(norm, colour_map), cax=bar, extend=extend)
+    scale = ScalarMappable(layers.norm(factor), layers.colour_map)
+    colour_bar = figure.colorbar(scale, cax=bar, extend=extend)
     colour_bar.set_label(label or _label_of(foreground.quantity, unit), fontsize=9)
     colour_bar.ax.tick_params(labelsize=8)
     lines = [f"{level * factor:g} {unit}" for level in contour_levels]
     _draw_legend(figure, {region.name: shown[region.name] for region in regions if region.name in shown}, lines)
     return figure
+
+
+def round_levels(top: float, most: int = 4) -> tuple[float, ...]:
+    """Round numbers (1, 2, 5 times a power of ten) below a value, the highest `most` of them, rising."""
+    exponent = math.floor(math.log10(top)) if top > 0 else 0
+    numbers = [step * 10.0**power for power in range(exponent - 2, exponent + 1) for step in _ROUND_STEPS]
+    return tuple(float(f"{number:.1g}") for number in numbers if number < 0.95 * top)[-most:]
 
 
 def _top_of_scale(values: NDArray[np.float64]) -> float:
@@ -183,34 +182,6 @@ def _lay_out(view: PatientView, title: str, width_inch: float) -> tuple[Figure, 
         figure.suptitle(title, fontsize=11)
     panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
     return figure, panels, figure.add_subplot(grid[0, 3])
-
-
-def _norm(top: float, signed: bool, square_root_scale: bool) -> Normalize:
-    from matplotlib.colors import Normalize, PowerNorm
-
-    if signed:
-        return Normalize(-top, top)
-    return PowerNorm(0.5, 0.0, top) if square_root_scale else Normalize(0.0, top)
-
-
-def _draw_background(
-    axes: Axes,
-    background: QuantitativeVolume | None,
-    window: tuple[float, float] | None,
-    view: PatientView,
-    plane: str,
-    voxel_kji: tuple[int, int, int],
-) -> None:
-    axes.set_facecolor("black")
-    if background is None:
-        return
-    array = background.array_kji
-    if window is None:
-        is_ct = background.quantity is Quantity.CT_NUMBER
-        window = CT_WINDOW_HU if is_ct else (float(array.min()), max(float(array.max()), float(array.min()) + 1e-30))
-    part = view.slice_of(array, plane, voxel_kji)
-    low, high = window
-    axes.imshow(part.image, extent=part.extent_mm, cmap="gray", vmin=low, vmax=high, interpolation="bilinear")
 
 
 def _draw_outlines(
@@ -283,8 +254,8 @@ def _draw_legend(figure: Figure, looks: dict[str, tuple[str, str]], lines: Seque
             Line2D([], [], color=colour, ls=style, linewidth=2, label=name.replace("_", " "))  # type: ignore[arg-type]
             for name, (colour, style) in looks.items()
         ]
-        place = "outside lower left" if lines else "outside lower center"
-        figure.legend(handles=handles, loc=place, ncols=min(len(handles), columns), frameon=False, **shared)
+        look: dict[str, Any] = {"loc": "outside lower left" if lines else "outside lower center", "frameon": False}
+        figure.legend(handles=handles, ncols=min(len(handles), columns), **look, **shared)
     if lines:
         handles = [
             Line2D([], [], color="white", ls=LINE_STYLES[number % len(LINE_STYLES)], linewidth=1.4, label=line)

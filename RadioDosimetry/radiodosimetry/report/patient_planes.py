@@ -91,6 +91,29 @@ class PatientView:
         x_mm, y_mm = (self.first_lps_mm[axis] + index[axis] * self.spacing_lps_mm[axis] for axis in axes)
         return x_mm, y_mm
 
+    def plane_to_lps(self, plane: str, voxel_kji: tuple[int, int, int]) -> NDArray[np.float64]:
+        """From millimetres to the right, up and out of a slice, from its middle, to patient coordinates (4 × 4).
+
+        The slice is that of `slice_of`, whose extent is `size_mm`; on an oblique grid it lies along the grid.
+        """
+        right, up = _RIGHT_AXIS[plane], _UP_AXIS[plane]
+        normal = 3 - right - up
+        index = [(count - 1) / 2 for count in self.shape_lps]
+        index[normal] = self.index_lps(voxel_kji)[normal]
+        ijk = np.zeros(4)
+        ijk[3] = 1.0
+        for axis, column in enumerate(self._axis_of):
+            along = index[axis]
+            ijk[column] = along if self._sense[axis] > 0 else self.shape_lps[axis] - 1 - along
+        matrix = np.eye(4)
+        for place, axis in enumerate((right, up)):
+            matrix[:3, place] = self._sense[axis] * self._geometry.direction[:, self._axis_of[axis]]
+        if plane == "axial":  # anterior on top: the posterior axis points down
+            matrix[:3, 1] *= -1
+        matrix[:3, 2] = np.cross(matrix[:3, 0], matrix[:3, 1])
+        matrix[:3, 3] = (self._geometry.ijk_to_lps @ ijk)[:3]
+        return matrix
+
     def size_mm(self, plane: str) -> tuple[float, float]:
         """Width and height of a plane [mm]."""
         width_mm, height_mm = (

@@ -10,6 +10,7 @@ from ..images.atomic import OutputTransaction
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import to_json
 from ..report.document import Report, render_html
+from ..report.slice_rendering import SliceRenderer
 from .case_settings import Case, read_case
 from .case_state import CaseState, one_run_at_a_time
 from .report_results import CaseResults, read_results
@@ -19,7 +20,7 @@ REPORT_FILES = ("report.html", "report.json")
 """The report, and all its tables, facts and warnings as JSON."""
 
 
-def write_report(path: Path, progress: Progress | None = None) -> Path:
+def write_report(path: Path, progress: Progress | None = None, renderer: SliceRenderer | None = None) -> Path:
     """Write the report of a case from what its steps left, computing nothing.
 
     Parameters
@@ -28,6 +29,8 @@ def write_report(path: Path, progress: Progress | None = None) -> Path:
         Folder of the case, or its `case.toml`.
     progress
         Told the share of the work done.
+    renderer
+        Draws the slices of the pictures; matplotlib if None.
 
     Returns
     -------
@@ -57,16 +60,19 @@ def write_report(path: Path, progress: Progress | None = None) -> Path:
                 f"Case '{case.name}' has steps that are missing or older than its settings or inputs: "
                 f"{', '.join(stale)}. Compute them with `radiodosimetry case run {path}`."
             )
-        files = report_step(case, results, progress)
+        files = report_step(case, results, progress, renderer)
         state.finish("report", keys["report"], files)
     return results / "report" / "report.html"
 
 
-def report_step(case: Case, results: Path, progress: Progress | None) -> list[Path]:
+def report_step(
+    case: Case, results: Path, progress: Progress | None, renderer: SliceRenderer | None = None
+) -> list[Path]:
     """Write everything of the report; the step `report` of a case."""
     report_progress(progress, 0.0, "Reading the results")
     found = read_results(case, results)
-    report = report_of(found, datetime.now(UTC).isoformat(timespec="seconds"), PartialProgress(progress, 0.1, 0.7))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    report = report_of(found, now, PartialProgress(progress, 0.1, 0.7), renderer)
     report_progress(progress, 0.7, "Writing the report")
     return write_report_files(report, found, results / "report")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import Any
 
@@ -22,9 +21,10 @@ from ..report.document import (
     number_text,
     table_from_records,
 )
-from ..report.figures import overlay_figure
+from ..report.figures import overlay_figure, round_levels
 from ..report.method_names import method_title, within_sentence
 from ..report.methods_text import methods_paragraph
+from ..report.slice_rendering import SliceRenderer
 from ..report.time_activity import panel_columns
 from ..time_activity.fit_files import BECQUEREL_SECONDS_PER_MEGABECQUEREL_HOUR
 from ..units import SECONDS_PER_HOUR
@@ -46,11 +46,12 @@ LEAST_PERCENT = 0.01
 WIDE_RANGE = 10.0
 """Ratio of the regions' mean doses from which their histograms are drawn against the logarithm of dose."""
 
-_ROUND_STEPS = (1.0, 2.0, 5.0)
 _REGION = Column("region", "Region")
 
 
-def report_of(found: CaseResults, created: str, progress: Progress | None = None) -> Report:
+def report_of(
+    found: CaseResults, created: str, progress: Progress | None = None, renderer: SliceRenderer | None = None
+) -> Report:
     """The report of a case.
 
     Parameters
@@ -61,10 +62,12 @@ def report_of(found: CaseResults, created: str, progress: Progress | None = None
         When the report is made, ISO 8601.
     progress
         Told the share of the work done.
+    renderer
+        Draws the slices of the pictures; matplotlib if None.
     """
     case = found.case
     report_progress(progress, 0.1, "Pictures")
-    images = _images(found)
+    images = _images(found, renderer)
     report_progress(progress, 0.6, "Tables and graphs")
     sections = [
         ReportSection("Absorbed dose of regions", (_region_doses(found),)),
@@ -185,7 +188,7 @@ def _dvh_picture(found: CaseResults) -> Picture:
     )
 
 
-def _images(found: CaseResults) -> tuple[Picture, ...]:
+def _images(found: CaseResults, renderer: SliceRenderer | None) -> tuple[Picture, ...]:
     """Activity and dose over the CT, through the middle of the hottest region."""
     case, regions = found.case, found.shown_regions
     rows = {row["region"]: row for row in found.table("dose", case.dose.shown_method, "table.csv")}
@@ -202,6 +205,7 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
         threshold=LEAST_ACTIVITY_SHARE * float(found.activity.array_kji[hottest.mask_kji].mean()),
         square_root_scale=True,
         width_inch=PICTURE_WIDTH_INCH,
+        renderer=renderer,
     )
     dose = overlay_figure(
         found.dose,
@@ -213,6 +217,7 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
         square_root_scale=True,
         contour_levels=levels,
         width_inch=PICTURE_WIDTH_INCH,
+        renderer=renderer,
     )
     method = within_sentence(case.dose.shown_method)
     hour, lines = f"{scan_hours(found)[0]:.4g}", ", ".join(f"{level:g}" for level in levels)
@@ -233,13 +238,6 @@ def _images(found: CaseResults) -> tuple[Picture, ...]:
             ".png",
         ),
     )
-
-
-def round_levels(top: float, most: int = 4) -> tuple[float, ...]:
-    """Round numbers (1, 2, 5 times a power of ten) below a value, the highest `most` of them, rising."""
-    exponent = math.floor(math.log10(top)) if top > 0 else 0
-    numbers = [step * 10.0**power for power in range(exponent - 2, exponent + 1) for step in _ROUND_STEPS]
-    return tuple(float(f"{number:.1g}") for number in numbers if number < 0.95 * top)[-most:]
 
 
 def _middle(mask_kji: Any) -> tuple[int, int, int]:
