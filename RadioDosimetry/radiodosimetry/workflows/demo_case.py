@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..errors import InputError
 from ..images.atomic import write_text_atomically
 from ..images.regions import LabelMap
-from ..learned_dose.shipped import LEARNED_METHODS, MODELS_FOLDER
+from ..learned_dose import shipped
+from ..learned_dose.shipped import LEARNED_METHODS
+from ..learning.model_files import read_card
 from ..progress import Progress
 from ..virtual_patients.patient import LESION_PREFIX
 from ..virtual_patients.uptake import ADMINISTRATION_TIME
@@ -65,7 +68,7 @@ def run_demo_case(
         nuclide=nuclide,
         administered=float(administered_mbq),
         scans=listed,
-        methods=_quoted(_methods()),
+        methods=_quoted(_methods(nuclide)),
         curves=_quoted([*CURVES, *lesions]),
         lesions=_quoted(lesions),
         shown=_quoted([*CURVES, "red_marrow", *lesions]),
@@ -82,11 +85,19 @@ def _quoted(words: Sequence[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)
 
 
-def _methods() -> list[str]:
-    """Dose methods of the case: learned ones where their model and what runs it are there."""
+def _methods(nuclide: str) -> list[str]:
+    """Dose methods of the case: learned ones where a model for the nuclide and what runs it are there."""
     can_learn = find_spec("torch") is not None and find_spec("monai") is not None
-    shipped = [name for name in LEARNED_METHODS if (MODELS_FOLDER / f"{name}.safetensors").exists()]
-    return ["multiple-vsv", *(shipped if can_learn else []), "monte-carlo"]
+    learned = [method for method in LEARNED_METHODS if can_learn and _is_for(method, nuclide)]
+    return ["multiple-vsv", *learned, "monte-carlo"]
+
+
+def _is_for(method: str, nuclide: str) -> bool:
+    """Whether a model of a method comes with RadioDosimetry and was made for a nuclide."""
+    try:
+        return nuclide in read_card(shipped.MODELS_FOLDER / f"{method}.safetensors").declared.get("nuclides", ())
+    except InputError:
+        return False
 
 
 _TEXT = """\
