@@ -89,11 +89,14 @@ def test_the_transport_head_changes_electrons_photons_and_neighbours_apart() -> 
 
 def test_shares_do_not_change_with_the_activity_and_scaled_channels_are_those_of_scaled_maps() -> None:
     once, threefold = maps_of(), maps_of(activity=3.0)
-    for name in ("activity", "base", "photon", "log-activity", "log-base", "density", "photon-share", "local-share"):
+    logarithms = ("log-activity", "log-base")
+    for name in ("activity", "base", "photon", *logarithms, "density", "photon-share", "local-share", "share-12mm"):
         scaled = scaled_channel(name, once.channel(name), np.float32(3.0))
         np.testing.assert_allclose(scaled, threefold.channel(name), rtol=2e-3, atol=1e-5)
     assert 0 < once.channel("local-share").max() < 1
     np.testing.assert_allclose(once.channel("photon-share"), 0.2, rtol=1e-5)
+    hot = (15, 10, 12)
+    assert once.channel("local-share")[hot] > once.channel("share-3mm")[hot] > once.channel("share-24mm")[hot]
 
 
 def test_slices_at_the_ends_neither_train_nor_judge() -> None:
@@ -114,6 +117,12 @@ def test_weights_can_be_those_of_energy_and_of_edges() -> None:
     weight = voxel_weights(patient, LossSettings(density_weight=True, edge_weight=3.0))
     np.testing.assert_allclose(weight[patient.edges_kji], 3 * patient.maps.density_kji[patient.edges_kji], rtol=1e-6)
     np.testing.assert_allclose(weight[~patient.edges_kji], patient.maps.density_kji[~patient.edges_kji], rtol=1e-6)
+    lesion, liver = (np.zeros(SHAPE, dtype=bool) for _ in range(2))
+    lesion[12:15, 10:12], liver[12:20] = True, True
+    marked = replace(patient, regions={"lesion_2": lesion, "liver": liver})
+    weight = voxel_weights(marked, LossSettings(lesion_weight=4.0))
+    assert (weight[lesion] == 4.0).all()
+    assert (weight[~lesion] == 1.0).all()
 
 
 def test_a_hot_voxel_is_in_most_patches_that_are_drawn_by_dose() -> None:

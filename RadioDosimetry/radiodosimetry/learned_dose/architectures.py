@@ -12,7 +12,10 @@ UNET_CHANNELS = (
 )  # fmt: skip
 """What a `ResidualUNet3D` can be shown, see `patient_maps.PatientMaps.channel`."""
 
-DBLUR_CHANNELS = ("activity", "density", "base", "log-activity", "log-base")
+BLURRED_MM = {"share-3mm": 3.0, "share-6mm": 6.0, "share-12mm": 12.0, "share-24mm": 24.0}
+"""Channels that compare the activity around a voxel with its base dose, and how far around (σ of a Gaussian [mm])."""
+
+DBLUR_CHANNELS = ("activity", "density", "base", "log-activity", "log-base", "local-share", *BLURRED_MM)
 """What a `DblurDoseNet` can be shown of each slice."""
 
 HEADS = ("add", "scale", "log-ratio", "kernel", "transport")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..errors import InputError
 from ..images.geometry import VolumeGeometry, require_same_grid
@@ -25,6 +26,7 @@ from ..media import MediaMap
 from ..units import JOULE_PER_MEV
 from ..voxel_dose.convolution_settings import AIR_DENSITY_G_PER_CM3
 from ..voxel_dose.sources import EmissionSource
+from .architectures import BLURRED_MM
 
 REFERENCE_VOLUME_ML = 1e4
 """Volume [mL] that the total activity is spread over to give normalised activity and dose of one."""
@@ -97,8 +99,9 @@ class PatientMaps:
 
         `hu`: CT number / 1000; `density` [g/cm³]; `activity`, `base`, `photon`: normalised; `log-activity`, `log-base`:
         log10(1 + value / `LOG_UNIT`); `photon-share`: the photons' part over the base; `local-share`: l / (l + base)
-        with l the dose that electrons of the voxel itself would give if none left it; `nuclide`: log10(mean electron
-        energy / 100 keV) everywhere. The two shares lie between 0 and 1 and do not change with the amount of activity.
+        with l the dose that electrons of the voxel itself would give if none left it; `share-3mm`, …: the same of the
+        activity blurred by a Gaussian of this σ, which tells how sharp an image is here; `nuclide`: log10(mean electron
+        energy / 100 keV) everywhere. Shares lie between 0 and 1 and do not change with the amount of activity.
 
         Raises
         ------
@@ -112,8 +115,12 @@ class PatientMaps:
             return np.full(self.geometry.shape_kji, value, dtype=np.float32)
         if name == "photon-share":
             return _share(self.channel("photon"), self.base_kji)
-        if name == "local-share":
-            local = np.divide(self.activity_kji, np.maximum(self.density_kji, AIR_DENSITY_G_PER_CM3), dtype=np.float32)
+        if name == "local-share" or name in BLURRED_MM:
+            energy = self.activity_kji
+            if name in BLURRED_MM:
+                width = [BLURRED_MM[name] / step for step in self.geometry.spacing_mm[::-1]]
+                energy = ndimage.gaussian_filter(energy, width, mode="nearest")
+            local = np.divide(energy, np.maximum(self.density_kji, AIR_DENSITY_G_PER_CM3), dtype=np.float32)
             return _share(local, local + self.base_kji)
         if name.startswith("log-"):
             values = self.channel(name.removeprefix("log-"))

@@ -19,11 +19,15 @@ from ..images.geometry import SPACING_TOLERANCE_MM
 from ..learning.patches import lattice_variant
 from . import dblur_dose, unet_dose
 from .architectures import SLICES, DblurArchitecture, UNetArchitecture
+from .measures import group_of
 from .patient_maps import scaled_channel
-from .patients import DosePatient
+from .patients import DosePatient, Mask
 from .training_config import LossSettings, PatchSampling, SliceSampling
 
 Stack = NDArray[np.float32]
+
+LESIONS = "tumours"
+"""Group of regions that `LossSettings.lesion_weight` is for."""
 
 LEAST_DOSE = 0.01
 """Slices are centred where there is at least this share of a patient's 99th percentile of base dose."""
@@ -267,11 +271,19 @@ class _Variants:
         return _named(part)
 
 
+def lesions_of(patient: DosePatient) -> dict[str, Mask]:
+    """The regions of a patient that are lesions."""
+    return {name: mask for name, mask in patient.regions.items() if group_of(name) == LESIONS}
+
+
 def voxel_weights(patient: DosePatient, loss: LossSettings) -> NDArray[np.float32]:
     """How much each voxel counts, before the error itself is weighed."""
     maps = patient.maps
     weight = np.where(maps.matter_kji, loss.body_weight, loss.outside_weight)
     weight = np.where(patient.edges_kji, weight * loss.edge_weight, weight)
+    if loss.lesion_weight != 1.0:
+        for mask in lesions_of(patient).values():
+            weight = np.where(mask, weight * loss.lesion_weight, weight)
     if loss.density_weight:
         weight = weight * maps.density_kji
     if loss.end_slices:

@@ -29,7 +29,7 @@ from .losses import dose_loss
 from .measures import PatientMeasure, RegionMeasure, measure_patient, measure_regions
 from .patients import DosePatient, common_spacing_mm
 from .residual_unet import ResidualUNet3D
-from .samples import SliceSamples, UNetSamples
+from .samples import SliceSamples, UNetSamples, lesions_of
 from .shipped import KINDS
 from .training_config import DblurTrainingConfig, UNetTrainingConfig
 from .training_patients import further_patients
@@ -125,9 +125,9 @@ def train_dose_network(
         progress=PartialProgress(progress, 0.0, 0.07),
     )  # fmt: skip
     learning = len(division.training)
-    training = [
-        replace(patient, regions={}, noise_kji=None) for patient in patients[:learning]
-    ]  # only judges need them
+    training = [  # what only judges need is let go
+        replace(patient, regions=lesions_of(patient), noise_kji=None) for patient in patients[:learning]
+    ]
     validation = patients[learning : learning + len(division.validation)]
     held_out = patients[learning + len(validation) :]
     del patients

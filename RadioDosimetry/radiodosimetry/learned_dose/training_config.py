@@ -37,7 +37,10 @@ class LossSettings:
     body_weight, outside_weight
         Weights of voxels of the body and of the air around it; 0.7 and 0.3 in the code released with Li et al. 2022.
     edge_weight
-        Voxels within two voxels of a lung or bone surface (by density) count so many times.
+        Voxels within two voxels of a lung or bone surface count so many times.
+    lesion_weight
+        Voxels of lesions count so many times. What blurs small things makes their mean too low even in the best guess
+        of every voxel, since a voxel at a border may lie on either side; this draws the guess towards the lesion.
     margin
         Voxels at each face of a patch that do not count, since half of their neighbourhood is missing.
     """
@@ -51,11 +54,14 @@ class LossSettings:
     body_weight: float = 1.0
     outside_weight: float = 1.0
     edge_weight: float = 1.0
+    lesion_weight: float = 1.0
     margin: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.relative_floor, self.huber_width, self.edge_weight, self.body_weight) <= 0:
-            raise InputError("'relative_floor', 'huber_width', 'body_weight' and 'edge_weight' must be above 0.")
+        if min(self.relative_floor, self.huber_width, self.edge_weight, self.lesion_weight, self.body_weight) <= 0:
+            raise InputError(
+                "'relative_floor', 'huber_width', 'body_weight', 'edge_weight' and 'lesion_weight' must be above 0."
+            )
         if min(self.outside_weight, self.margin, self.base_smoothing, self.end_slices) < 0:
             raise InputError("'outside_weight', 'margin', 'base_smoothing' and 'end_slices' must be at least 0.")
 

@@ -45,7 +45,7 @@ def further_patients(
     dataset, folders
         The dataset, and those of its patients that train.
     known
-        The patients of the folders in the same order, whose CT and edges are shared.
+        The patients of the folders in the same order, whose CT, edges and regions are shared.
     config
         `PatchSampling.scan_pairs`, or `SliceSampling.shifted_share` and `shift_mm`.
     cache
@@ -79,7 +79,7 @@ def further_patients(
             progress=PartialProgress(progress, number / total, (number + 1) / total),
         )  # fmt: skip
         maps = replace(other.maps, hu_kji=first.maps.hu_kji, density_kji=first.maps.density_kji)
-        further.append(replace(other, maps=maps, edges_kji=first.edges_kji))
+        further.append(replace(other, maps=maps, edges_kji=first.edges_kji, regions=first.regions))
     return further
 
 
