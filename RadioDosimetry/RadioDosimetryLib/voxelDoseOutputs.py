@@ -125,18 +125,21 @@ def storeDose(result: DoseResult, targets: DoseTargets, title: str) -> DoseNodes
     """
     targets.requireDistinct()
     targets = targets.withNodesOfScene()
-    with allOrNothing((targets.dose, targets.uncertainty, targets.table)):
+    old = None if targets.dose is None else targets.dose.GetNodeReference(CHART_ROLE)
+    with allOrNothing((targets.dose, targets.uncertainty, targets.table, old)):
         dose = nodeFromVolume(result.dose, title, targets.dose or _newDoseNode(title))
         uncertainty = None
         if result.uncertainty is not None:
             uncertainty = nodeFromVolume(result.uncertainty, f"{title} uncertainty", targets.uncertainty)
-        removeOnceStored(_histogramsOf(dose))
+        removeOnceStored(_histogramTablesOf(dose))
         table, histograms, chart = None, (), None
         if result.table:
             table = doseTable(result.table, f"{title} table", targets.table, result.record)
             histograms = _histogramTables(result, dose, targets.segmentation)
-            chart = dvhChart(histograms, f"{title} histogram", colors=_colors(result, targets.segmentation))
+            chart = dvhChart(histograms, f"{title} histogram", old, _colors(result, targets.segmentation))
             chart.SetTitle(_("Dose-volume histogram"))
+        elif old is not None:
+            removeOnceStored([old, *(old.GetNthPlotSeriesNode(n) for n in range(old.GetNumberOfPlotSeriesNodes()))])
         nodes = DoseNodes(dose, uncertainty, table, histograms, chart)
         _connect(nodes, targets)
     return nodes
@@ -255,15 +258,10 @@ def _connect(nodes: DoseNodes, targets: DoseTargets) -> None:
         placeInFolder(nodes.histograms, f"{nodes.dose.GetName()} histogram tables", nodes.dose)
 
 
-def _histogramsOf(doseNode) -> list[Any]:
-    """Chart, lines and tables of the histograms of an earlier run into the same dose node."""
-    chart = doseNode.GetNodeReference(CHART_ROLE)
+def _histogramTablesOf(doseNode) -> list[Any]:
+    """Tables of the histograms of an earlier run into the same dose node."""
     count = doseNode.GetNumberOfNodeReferences(HISTOGRAM_ROLE)
-    histograms = [doseNode.GetNthNodeReference(HISTOGRAM_ROLE, number) for number in range(count)]
-    if chart is None:
-        return histograms
-    series = [chart.GetNthPlotSeriesNode(number) for number in range(chart.GetNumberOfPlotSeriesNodes())]
-    return [chart, *series, *histograms]
+    return [doseNode.GetNthNodeReference(HISTOGRAM_ROLE, number) for number in range(count)]
 
 
 def _fileOfCt(doseNode) -> Path | None:

@@ -84,16 +84,24 @@ def test_a_dose_that_cannot_be_stored_leaves_everything_as_it_was(
 
 
 def test_the_histograms_of_an_earlier_dose_go_once_the_new_ones_are_there(torso: tuple[Any, Any, Any]) -> None:
+    import VoxelDose
+
     first = _dose(torso, "local")
     count = slicer.mrmlScene.GetNumberOfNodes()
     again = _dose(torso, "single-vsv", doseNode=first.dose, tableNode=first.table)
     assert again.dose is first.dose
     assert slicer.mrmlScene.GetNumberOfNodes() == count
-    assert not slicer.mrmlScene.IsNodePresent(first.chart)
+    assert again.chart is first.chart  # a plot view that shows it goes on to
+    assert again.chart.GetNthPlotSeriesNode(0).GetTableNode() is again.histograms[0]
+    assert not any(slicer.mrmlScene.IsNodePresent(table) for table in first.histograms)
     roles = again.dose.GetNumberOfNodeReferences("RadioDosimetry.dvhTableRef")
     assert roles == len(again.histograms) == 2
     folders = [name for _parent, name, node in state()["hierarchy"] if not node and "histogram" in name]
     assert len(folders) == 1
+    bare = VoxelDose.VoxelDoseLogic().computeDose(*torso[:2], method="local", doseNode=first.dose)
+    assert bare.chart is None
+    assert not slicer.mrmlScene.IsNodePresent(first.chart)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 0
 
 
 def test_a_difference_that_cannot_be_stored_leaves_the_chosen_volume_as_it_was(
