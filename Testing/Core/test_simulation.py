@@ -264,14 +264,17 @@ def test_histories_go_where_lung_edges_lack_them(monkeypatch: pytest.MonkeyPatch
     masks = {"liver": liver, "left_lung": hu < -500}
     edges = edge_mask(segment_media(ct, bands=None).density_kji, masks)
     assert activity[edges].max() < 0.01 * activity.max()  # too little dose for a target of its own
+    rest = (activity > 0) & ~np.logical_or.reduce([*masks.values(), edges])
     alone = dose_label(tia, ct, "Lu-177", masks, None, 3, voxel_uncertainty=0.08)
     label = dose_label(tia, ct, "Lu-177", {**masks, "edges": edges}, None, 3, voxel_uncertainty=0.08, always=["edges"])
     for name in ("liver", "edges"):
         assert label.voxel_uncertainty_of_regions[name] < 0.08
         # twenty batches know the error of a mean to 16 %, and the pilot's as badly
         assert label.uncertainty_of_regions[name] < 1.5 * dose_labels.TARGET_REGION_UNCERTAINTY
+    elsewhere = float(np.sqrt(np.mean(label.uncertainty.array_kji[rest] ** 2)))
+    assert 0.08 < elsewhere < 0.08 * dose_labels.REST_FACTOR
     without = float(np.sqrt(np.mean(alone.uncertainty.array_kji[edges] ** 2)))
-    assert without > 2 * label.voxel_uncertainty_of_regions["edges"]
+    assert without > 0.08
 
 
 def test_every_target_is_met_by_the_histories_asked_for() -> None:

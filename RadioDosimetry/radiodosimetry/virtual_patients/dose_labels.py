@@ -43,6 +43,12 @@ PILOT_HISTORIES = 4_000_000
 MOST_HISTORIES = 1_000_000_000
 """Limit of what the target may ask for."""
 
+REST_FACTOR = 2.5
+"""By how much more uncertain voxels with activity may be that lie in no region: muscle and fat."""
+
+REST = "elsewhere"
+"""Name of those voxels among the targets."""
+
 NOISE_EXPONENT = 0.65
 """Power of the histories with which a voxel's uncertainty falls: sources are stratified, so faster than a square root.
 
@@ -192,9 +198,10 @@ class _Sum:
     histories: int = 0
     region_energy: dict[str, float] = field(default_factory=dict)
     region_variances: dict[str, list[float]] = field(default_factory=dict)
+    kept: Mask | None = None
     voxel_variances: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def add(self, part: MonteCarloDose, mass_g: NDArray[np.float64], masks: Mapping[str, Mask], kept: Mask) -> None:
+    def add(self, part: MonteCarloDose, mass_g: NDArray[np.float64], masks: Mapping[str, Mask]) -> None:
         dose = part.dose.array_kji.astype(np.float64)
         for name, mask in masks.items():
             energy = float(np.sum(dose[mask] * mass_g[mask]))
@@ -204,8 +211,17 @@ class _Sum:
         variance = (dose * part.uncertainty.array_kji) ** 2
         self.dose_gy += dose
         self.variance_gy2 += variance
-        self.voxel_variances.append(variance[kept].astype(np.float32))
+        if self.kept is not None:
+            self.voxel_variances.append(variance[self.kept].astype(np.float32))
         self.histories += part.histories
+
+    def relative_variances(self, mask: Mask) -> list[float]:
+        """What each stratum adds to the mean squared relative uncertainty of voxels that are among the kept ones."""
+        weight = np.zeros(self.dose_gy.shape)
+        np.divide(1.0, self.dose_gy**2, out=weight, where=self.dose_gy > 0)
+        share = weight[mask] / mask.sum()
+        own = mask[self.kept]
+        return [float(np.dot(variance[own], share)) for variance in self.voxel_variances]
 
     def relative(self) -> NDArray[np.float64]:
         """Relative standard uncertainty, 1 where there is no dose."""
@@ -233,12 +249,11 @@ class _Work:
     masks: Mapping[str, Mask]
 
     def run(self, strata: Sequence[Stratum], purpose: int, progress: Progress | None, kept: Mask | None = None) -> _Sum:
-        """All strata; `purpose` keeps the random numbers of pilot and result apart, `kept` are voxels of interest."""
+        """All strata; `purpose` keeps the random numbers of pilot and result apart; variances of `kept` are held."""
         from ..transport.voxels import TransportSettings
 
         seeds = np.random.SeedSequence((self.seed, purpose)).generate_state(len(strata))
         shape = self.tia.geometry.shape_kji
-        kept = np.zeros(shape, dtype=bool) if kept is None else kept
         total: _Sum | None = None
         mass_g = self.media.voxel_mass_g()
         done, histories = 0, sum(one.histories for one in strata)
@@ -247,8 +262,8 @@ class _Work:
             settings = TransportSettings(histories=one.histories, seed=int(seed))
             result = monte_carlo_dose(one.tia, self.media, one.source, settings, self.masks, share)
             if total is None:
-                total = _Sum(np.zeros(shape), np.zeros(shape), result)
-            total.add(result, mass_g, self.masks, kept)
+                total = _Sum(np.zeros(shape), np.zeros(shape), result, kept=kept)
+            total.add(result, mass_g, self.masks)
             done += one.histories
         assert total is not None
         report_progress(progress, 1.0, "Monte Carlo done")
@@ -281,10 +296,12 @@ class _Work:
         self, voxel_uncertainty: float, always: Collection[str], progress: Progress | None
     ) -> list[Stratum]:
         """Strata with as many histories as a pilot run says that the targets take."""
-        of_interest = np.logical_or.reduce([np.zeros(self.tia.geometry.shape_kji, dtype=bool), *self.masks.values()])
-        strata = self.strata(PILOT_HISTORIES, binary_dilation(of_interest))
-        pilot = self.run(strata, 0, progress, of_interest)
-        factors = needed_factors(*self._targets(pilot, of_interest, voxel_uncertainty, always))
+        shape = self.tia.geometry.shape_kji
+        regions = np.asarray(np.logical_or.reduce([np.zeros(shape, dtype=bool), *self.masks.values()]))
+        rest = (self.tia.array_kji > 0) & ~regions
+        strata = self.strata(PILOT_HISTORIES, binary_dilation(regions))
+        pilot = self.run(strata, 0, progress, regions | rest)
+        factors = needed_factors(*self._targets(pilot, rest, voxel_uncertainty, always))
         wanted = [factor * one.histories for factor, one in zip(factors, strata, strict=True)]
         scale = min(1.0, MOST_HISTORIES / sum(wanted))
         return [
@@ -293,24 +310,23 @@ class _Work:
         ]
 
     def _targets(
-        self, pilot: _Sum, of_interest: Mask, voxel_uncertainty: float, always: Collection[str]
+        self, pilot: _Sum, rest: Mask, voxel_uncertainty: float, always: Collection[str]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Relative variances of each target (row) by stratum (column), the variances wanted, and their powers."""
         means = {name: float(pilot.dose_gy[mask].mean()) for name, mask in self.masks.items()}
         least = DOSED_SHARE * max(means.values(), default=0.0)
-        weight = np.zeros(pilot.dose_gy.shape)
-        np.divide(1.0, pilot.dose_gy**2, out=weight, where=pilot.dose_gy > 0)
+        held = {name: mask for name, mask in self.masks.items() if means[name] >= least or name in always}
         rows, wanted, powers = [], [], []
-        for name, mask in self.masks.items():
-            if not means[name] or (means[name] < least and name not in always):
+        for name, mask in (held | {REST: rest}).items():
+            if not pilot.dose_gy[mask].any():
                 continue
-            own = mask[of_interest]
-            relative = weight[mask] / mask.sum()
-            rows.append([float(np.dot(variance[own], relative)) for variance in pilot.voxel_variances])
-            wanted.append(voxel_uncertainty**2)
-            rows.append([one / pilot.region_energy[name] ** 2 for one in pilot.region_variances[name]])
-            wanted.append(TARGET_REGION_UNCERTAINTY**2)
-            powers += [2 * NOISE_EXPONENT, 2 * REGION_NOISE_EXPONENT]
+            rows.append(pilot.relative_variances(mask))
+            wanted.append((voxel_uncertainty * (REST_FACTOR if mask is rest else 1.0)) ** 2)
+            powers.append(2 * NOISE_EXPONENT)
+            if mask is not rest:
+                rows.append([one / pilot.region_energy[name] ** 2 for one in pilot.region_variances[name]])
+                wanted.append(TARGET_REGION_UNCERTAINTY**2)
+                powers.append(2 * REGION_NOISE_EXPONENT)
         return np.array(rows).reshape(len(rows), len(pilot.voxel_variances)), np.array(wanted), np.array(powers)
 
 
