@@ -10,7 +10,7 @@ import slicer
 from .delayedPet import DelayedPetModel, SyntheticVolume
 from .delayedPetWork import ScanComparison, SynthesisRequest, compareWithAcquired, nearestInTime
 from .hierarchy import placeUnderStudyOf
-from .outputs import inScene
+from .outputs import inputBehind, inScene
 from .segmentations import regionsFromSegmentation
 from .sequences import browserOf, sequenceFromVolumes, volumesFromSequence
 from .tables import tableNode
@@ -103,12 +103,17 @@ def sequenceFromResults(
     Raises
     ------
     InputError
-        `node` holds scans that were not made here.
+        `node` holds scans that were not made here, or the early scan is one of its own.
     """
     from radiodosimetry.errors import InputError
 
     if not isOwnSequence(node):
         raise InputError(f"The sequence '{node.GetName()}' holds scans that were not made here; choose another one.")
+    if showsScanOf(earlyNode, node):
+        raise InputError(
+            f"'{earlyNode.GetName()}' shows a scan of the sequence '{node.GetName()}', which would be filled anew; "
+            "choose another sequence."
+        )
     scans = [(request.early_time_s / 3600, request.early), *((item.time_s / 3600, item.volume) for item in results)]
     name = f"{earlyNode.GetName()} with synthetic scans"
     node = sequenceFromVolumes(scans, name, node)
@@ -122,6 +127,11 @@ def sequenceFromResults(
 def isOwnSequence(node) -> bool:
     """Whether a sequence node may be filled anew: there is none yet, it is empty, or it was made here."""
     return node is None or not node.GetNumberOfDataNodes() or node.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1"
+
+
+def showsScanOf(volumeNode, sequenceNode) -> bool:
+    """Whether a sequence browser shows a scan of a sequence in a volume: a new scan in the sequence changes it."""
+    return inputBehind(volumeNode, [sequenceNode]) is not None
 
 
 def rememberResults(parameterNode, nodes: Sequence) -> None:

@@ -121,7 +121,7 @@ class DelayedPetPanel(RunningPanel):
         """Why Apply cannot be pressed, a sentence; empty if it can."""
         from radiodosimetry.errors import InputError
 
-        from .delayedPetNodes import isOwnSequence
+        from .delayedPetNodes import isOwnSequence, showsScanOf
 
         parameters, models = self._parameters, installedModels()
         if self._run.isRunning:
@@ -132,6 +132,8 @@ class DelayedPetPanel(RunningPanel):
             return _("Select the early PET.")
         if parameters.oneSequence and not isOwnSequence(parameters.outputSequence):
             return _("The sequence holds scans that were not made here; choose another one, or a new one.")
+        if parameters.oneSequence and showsScanOf(parameters.earlyVolume, parameters.outputSequence):
+            return _("The early PET shows a scan of that sequence; choose another one, or a new one.")
         card = models[parameters.modelName].card if parameters.modelName in models else None
         if card is None:
             return _("Select a model.")

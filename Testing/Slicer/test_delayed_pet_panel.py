@@ -240,6 +240,22 @@ def test_apply_leaves_the_volumes_of_the_model_in_the_scene(panel: SimpleNamespa
     assert panel.ui.handOverButton.enabled
 
 
+def test_a_scan_of_the_output_sequence_is_no_early_scan(panel: SimpleNamespace, early: Any) -> None:
+    """It would change with the sequence: an input is never written."""
+    from RadioDosimetryLib.sequences import browserOf
+
+    ui = panel.ui
+    ui.oneSequenceCheckBox.click()
+    ui.applyButton.click()
+    _wait(panel)
+    sequence = ui.outputSequenceSelector.currentNode()
+    ui.earlySelector.setCurrentNode(browserOf(sequence).GetProxyNode(sequence))
+    assert not ui.applyButton.enabled
+    assert ui.applyButton.toolTip == "The early PET shows a scan of that sequence; choose another one, or a new one."
+    ui.outputSequenceSelector.setCurrentNode(None)
+    assert ui.applyButton.enabled
+
+
 def test_one_sequence_is_made_and_filled_anew(panel: SimpleNamespace, early: Any) -> None:
     from RadioDosimetryLib.sequences import volumesFromSequence
 
