@@ -286,6 +286,7 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         def prepare() -> tuple[Any, Any]:
             from radiodosimetry.errors import InputError
 
+            self._scans.finishTyping()
             self._paths.take()
             missing = missingFor(self._parameters)
             if missing:

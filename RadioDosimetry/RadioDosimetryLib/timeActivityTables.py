@@ -80,6 +80,13 @@ class ScanTable:
         finally:
             self._filling = False
 
+    def finishTyping(self) -> None:
+        """Take what is being typed into a cell: a button pressed on macOS leaves the cursor where it is."""
+        row = self.currentRow
+        if row >= 0:
+            self._widget.setCurrentCell(row, _NAME)
+            self._widget.setCurrentCell(row, _HOURS)
+
     def _texts(self, row: ScanNode) -> list[tuple[str, str]]:
         """Text and tool tip of each cell; nodes beside the scan are ticked, for their names are below the table."""
         hours = "" if row.hours is None or math.isnan(row.hours) else f"{row.hours:.10g}"
