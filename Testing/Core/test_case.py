@@ -252,6 +252,25 @@ def test_a_disk_that_is_full_in_the_middle_leaves_finished_steps_valid(tmp_path:
     assert again.done == ("dose/multiple-vsv", "organ_dose", "report")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of the size of files")
+def test_a_disk_that_takes_no_more_leaves_no_half_file_and_what_was_finished_is_kept(tmp_path: Path) -> None:
+    """The operating system itself refuses to write on, in the middle of a file."""
+    case = write_torso_case(tmp_path / "torso")
+    code = (
+        "import resource, sys\nresource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
+        "from radiodosimetry.cli import main\nsys.exit(main(['case', 'run', sys.argv[1]]))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(case)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    last = ran.stderr.splitlines()[-1]
+    assert re.fullmatch(r"radiodosimetry: Could not write .*: file too large; nothing was left behind\. .*", last)
+    results = case / "results"
+    named = {file for step in CaseState.read(results).steps.values() for file in step.files}
+    there = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
+    assert there - named == {"state.json", ".lock"}
+    assert run_case(case).kept == ("masses", "curves")
+
+
 def test_a_disk_that_is_full_for_the_state_costs_that_step_alone(case: Path, full_disk: list[str]) -> None:
     change(case, '"Torso', '"Another torso')
     full_disk.append("state.json")
