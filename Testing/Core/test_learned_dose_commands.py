@@ -13,23 +13,37 @@ pytest.importorskip("torch", reason="networks need PyTorch")
 pytest.importorskip("monai", reason="networks need MONAI")
 
 from radiodosimetry.cli import main
+from radiodosimetry.errors import InputError
 from radiodosimetry.images.readers import read_volume
 from radiodosimetry.images.regions import write_label_map
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.images.writers import write_volume
+from radiodosimetry.learned_dose import dblur_dose, unet_dose
+from radiodosimetry.learned_dose.dataset_patients import dataset_patients
+from radiodosimetry.learned_dose.patients import DosePatient
+from radiodosimetry.learned_dose.training_config import (
+    DblurLoop,
+    DblurTrainingConfig,
+    PatchSampling,
+    SliceSampling,
+    UNetTrainingConfig,
+)
+from radiodosimetry.learned_dose.training_patients import further_patients
+from radiodosimetry.learning.splits import require_no_leak
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.units import Quantity
-from radiodosimetry.virtual_patients.dataset import describe_patient, write_manifest
+from radiodosimetry.virtual_patients.dataset import describe_patient, read_dataset, write_manifest
 
 CONFIGS = {
     "unet": """
 validation_fraction = 0.4
 [network]
 inputs = ["density", "log-activity", "log-base", "photon", "nuclide"]
-head = "scale"
+head = "transport"
 features = 4
 levels = 2
 [sampling]
+scan_pairs = true
 patch = 16
 samples_per_patient = 2
 validation_per_patient = 1
@@ -41,10 +55,13 @@ threads = 1
     "dblurdosenet": """
 validation_fraction = 0.4
 [network]
+inputs = ["density", "local-share", "share-6mm"]
+head = "log-ratio"
 features = 4
 [sampling]
 crop = 16
 samples_per_patient = 4
+shifted_share = 1.0
 validation_per_patient = 2
 [training]
 epochs = 1
@@ -66,10 +83,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         truth = toy_truth(seed, histories=100_000)
         decay_per_s = Radionuclide(NUCLIDE).decay_constant_per_s
         scan = QuantitativeVolume(tia.array_kji * decay_per_s, tia.geometry, Quantity.ACTIVITY_CONCENTRATION)
-        for file, volume in (("ct", ct), ("tia", tia), ("dose", truth), ("scan_dose", truth), ("scan_024h", scan)):
+        images = {"ct": ct, "tia": tia, "dose": truth, "scan_dose": truth, "scan_024h": scan, "truth_024h": scan}
+        for file, volume in images.items():
             write_volume(volume, folder / name / f"{file}.nrrd")
         write_label_map(labels, folder / name / "labels.nrrd", folder / name / "labels.csv")
-        files = {file: f"{file}.nrrd" for file in ("ct", "tia", "dose", "scan_dose", "scan_024h", "labels")}
+        files = {file: f"{file}.nrrd" for file in (*images, "labels")}
         files["label_names"] = "labels.csv"
         entries.append(describe_patient(folder, name, f"toy:{seed}", [24.0], files, scan_dose_hour=24.0))
     write_manifest(folder, entries, seed=1, tracer="toy", nuclide=NUCLIDE)
@@ -93,7 +111,10 @@ def test_training_a_fold_ends_in_a_model_that_evaluate_and_dose_take(network: st
     assert set(card["training"]["metrics"]["network"]["mae_percent"]) == {"liver", "marrow", "tumours"}
     assert len(card["training"]["sources"]) == 2
     assert (tmp_path / network / "error_maps.png").read_bytes().startswith(b"\x89PNG")
-    assert len(list((tmp_path / "base-doses").glob("*.npz"))) == 3
+    assert card["training"]["patients"] == 2
+    bases = [path.name for path in (tmp_path / "base-doses").glob("*.npz")]
+    assert len(bases) == 4  # three patients, and what the one that trains gives besides
+    assert sum("@" in name for name in bases) == 1
 
     out = tmp_path / "evaluation"
     assert main(["evaluate", "--model", str(model), "--data", str(data), "--output", str(out)]) == 0
@@ -113,6 +134,43 @@ def test_training_a_fold_ends_in_a_model_that_evaluate_and_dose_take(network: st
     assert volume.array_kji.min() >= 0
     assert np.isfinite(volume.array_kji).all()
     assert "body" in json.loads(Path(f"{dose}.json").read_text(encoding="utf-8"))["parameters"]["base_comparison"]
+
+
+def test_a_second_distribution_of_activity_has_the_source_of_its_patient_and_its_own_label(data: Path) -> None:
+    dataset = read_dataset(data)
+    known = dataset_patients(dataset, dataset.patients, unet_dose.KIND)
+    config = UNetTrainingConfig(sampling=PatchSampling(scan_pairs=True))
+    further = further_patients(dataset, dataset.patients, known, config)
+    assert [one.id for one in further] == ["patient_0001@scan", "patient_0002@scan", "patient_0003@scan"]
+    for one, patient in zip(further, known, strict=True):
+        # The toys' scan is their time-integrated activity times the decay constant.
+        np.testing.assert_allclose(one.maps.activity_kji, patient.maps.activity_kji, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one.label_gy, patient.label_gy, rtol=1e-4)
+        assert one.maps.density_kji is patient.maps.density_kji
+    with pytest.raises(InputError, match=r"split leaks: patient_0002@scan and patient_0002 derive from 'toy:2'"):
+        require_no_leak([known[0], further[1]], [known[1]])
+    assert further_patients(dataset, dataset.patients, known, UNetTrainingConfig()) == []
+
+
+def test_a_moved_scan_keeps_its_label_and_moves_as_its_seed_says(data: Path) -> None:
+    dataset = read_dataset(data)
+    known = dataset_patients(dataset, dataset.patients, dblur_dose.KIND)
+
+    def moved(seed: int) -> list[DosePatient]:
+        sampling = SliceSampling(shifted_share=0.67, shift_mm=2.5)
+        config = DblurTrainingConfig(sampling=sampling, training=DblurLoop(seed=seed))
+        return further_patients(dataset, dataset.patients, known, config)
+
+    first, again, other = moved(1), moved(1), moved(2)
+    assert [one.id for one in first] == ["patient_0001@shifted", "patient_0002@shifted"]
+    for one, same, another, patient in zip(first, again, other, known, strict=False):
+        assert np.array_equal(one.maps.activity_kji, same.maps.activity_kji)
+        assert not np.array_equal(one.maps.activity_kji, another.maps.activity_kji)
+        np.testing.assert_allclose(one.label_gy, patient.label_gy, rtol=1e-5)
+        assert one.source == patient.source
+        assert one.maps.density_kji is patient.maps.density_kji
+        correlation = np.corrcoef(one.maps.base_kji.ravel(), patient.maps.base_kji.ravel())[0, 1]
+        assert 0.5 < correlation < 0.999
 
 
 @pytest.mark.parametrize(

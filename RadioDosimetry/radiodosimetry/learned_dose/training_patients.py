@@ -25,8 +25,8 @@ from .training_config import DblurTrainingConfig, UNetTrainingConfig
 if TYPE_CHECKING:
     from ..virtual_patients.dataset import Dataset, PatientFolder
 
-SHIFT = 0
-"""What random numbers of a shift are drawn for, before the number of the patient."""
+SHIFT = 16
+"""What random numbers of a shift are drawn for, apart from the purposes of `learning.samples`."""
 
 
 def further_patients(
