@@ -297,6 +297,13 @@ def test_a_cancelled_run_keeps_what_was_finished(tmp_path: Path) -> None:
     assert run_case(case).kept == ("masses", "curves", "fits", "tia")
 
 
+def test_a_folder_of_a_newer_format_is_refused_whatever_its_version(case: Path) -> None:
+    path = case / "results" / "state.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"format": 1', '"format": 2'), encoding="utf-8")
+    with pytest.raises(InputError, match=r"newer than this one .*update RadioDosimetry, or remove the folder"):
+        run_case(case)
+
+
 def test_a_damaged_state_says_what_to_remove(case: Path) -> None:
     (case / "results" / "state.json").write_text("{", encoding="utf-8")
     with pytest.raises(FileFormatError, match="remove it, and every step is run again"):

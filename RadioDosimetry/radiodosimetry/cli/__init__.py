@@ -20,26 +20,26 @@ from ..errors import CancelledError, InputError, RadioDosimetryError
 from .common import EXIT_BAD_INPUT, EXIT_CANCELLED, EXIT_FAILED, EXIT_OK
 
 COMMANDS = {
-    "nuclide": "half-life, emitted energies and progeny of a radionuclide",
-    "kernel": "dose kernel around a voxel for a nuclide or a mono-energetic particle",
+    "demo": "begin here: a virtual patient, and the whole way from his scans to a report",
+    "doctor": "what is installed, devices, data sets, models, and a self-test",
+    "case": "a patient's whole dosimetry from one case.toml, and its report",
+    "report": "the report of a case: one HTML file, tables, DICOM objects",
+    "cohort": "many cases over local cores or a Dask cluster, and their doses in one table",
     "dose": "absorbed dose map and region table from a CT and an activity image",
     "compare": "differences between two dose maps, per region and per voxel",
     "curves": "time-activity curves of regions over serial images",
     "fit": "fit time-activity curves: time-integrated activity, residence times, half-lives",
     "tia": "time-integrated activity map from serial images",
-    "svalues": "S-values of a stylised adult, or of a patient's own CT and regions",
     "organ-dose": "organ absorbed doses from residence times",
-    "case": "a patient's whole dosimetry from one case.toml, and its report",
-    "cohort": "many cases over local cores or a Dask cluster, and their doses in one table",
-    "report": "the report of a case: one HTML file, tables, DICOM objects",
-    "doctor": "what is installed, devices, data sets, models, and a self-test",
+    "svalues": "S-values of a stylised adult, or of a patient's own CT and regions",
+    "nuclide": "half-life, emitted energies and progeny of a radionuclide",
+    "kernel": "dose kernel around a voxel for a nuclide or a mono-energetic particle",
     "synthesize": "later PET volumes from one early scan, by a trained model",
+    "simulate": "virtual patients with true activity, simulated scans and Monte Carlo dose",
     "train": "train a network on a folder of patients",
     "evaluate": "judge a model on patients that it has not learned from",
-    "simulate": "virtual patients with true activity, simulated scans and Monte Carlo dose",
-    "demo": "generate a synthetic patient and take it the whole way to a report",
 }
-"""Subcommand to its one-line help; the module of the same name in this package implements it."""
+"""Subcommand to its one-line help, in the order a newcomer needs them; the module of the same name implements it."""
 
 _LOGGER = logging.getLogger("radiodosimetry")
 

@@ -16,7 +16,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand to the command line."""
     parser = subparsers.add_parser(
         "demo",
-        help="generate a virtual patient and take him the whole way to a report",
+        help="begin here: a virtual patient, and the whole way from his scans to a report",
         description="Generates a virtual patient after Lu-177 therapy (CT, activity, four scans, labels), computes "
         "his dose by multiple voxel S-values and by a short Monte Carlo run, prints how far they differ in each "
         "region, and writes images, dose maps, table and pictures, each with its record. The four scans then go the "
