@@ -38,7 +38,7 @@ _DOSE = FileRole("image", "absorbed_dose")
 _REGIONS, _TABLE, _TEXT = FileRole("regions"), FileRole("table"), FileRole("text")
 _IMAGE_OUT, _TABLE_OUT, _TEXT_OUT = (FileRole(kind, isOutput=True) for kind in ("image", "table", "text"))
 _DICOM_OUT, _FOLDER_OUT = FileRole("dicom", isOutput=True), FileRole("folder", isOutput=True)
-_FOLDER, _MODEL = FileRole("folder"), FileRole("model")
+_FOLDER, _MODEL, _MODEL_OUT = FileRole("folder"), FileRole("model"), FileRole("model", isOutput=True)
 
 FILES: Mapping[str, Mapping[str, FileRole]] = {
     "nuclide": {},
@@ -79,7 +79,10 @@ FILES: Mapping[str, Mapping[str, FileRole]] = {
     },
     "simulate": {"--ct": _CT, "--labels": _REGIONS, "--label-names": _TABLE, "--output": _FOLDER_OUT},
     "train": {"--data": _FOLDER, "--config": _TEXT, "--output": _FOLDER_OUT},
-    "evaluate": {"--model": _MODEL, "--data": _FOLDER, "--output": _FOLDER_OUT},
+    "evaluate": {
+        "--model": _MODEL, "--data": _FOLDER, "--shift-data": _FOLDER, "--validation": _FOLDER, "--output": _FOLDER_OUT,
+        "--combine": _MODEL_OUT,
+    },
 }  # fmt: skip
 """Files of each command, by option or by the name of the positional argument; a test compares them with the parsers."""
 
