@@ -61,14 +61,14 @@ def toy_patient(seed: int, source: str | None = None, shape: tuple[int, int, int
     )
 
 
-def ratio_settings(epochs: int = 11, members: int = 1, **images: object) -> DelayedPetSettings:
-    """A ratio network that learns toy patients in seconds."""
+def ratio_settings(epochs: int = 20, members: int = 1, **images: object) -> DelayedPetSettings:
+    """A tissue network that learns toy patients in seconds."""
     return DelayedPetSettings(
         network="ratio-3d",
         images=ImageSettings(**({"use_ct": True} | images)),  # type: ignore[arg-type]
-        ratio=RatioSettings(features=8, levels=1, patch=1, grid_mm=10.0, members=members, share_known=0.2),
+        ratio=RatioSettings(features=8, levels=1, patch=1, grid_mm=10.0, members=members, slab=0, resolution_mm=9.0),
         training=PublishedTraining(
-            epochs=epochs, batch_size=1, learning_rate=5e-3, schedule="cosine", monitor="judged", threads=1
+            epochs=epochs, batch_size=1, learning_rate=5e-3, schedule="cosine", threads=1
         ),
     )
 

@@ -14,17 +14,11 @@ torch = pytest.importorskip("torch")
 from radiodosimetry.delayed_pet.collapse import CollapseWatch  # noqa: E402
 from radiodosimetry.delayed_pet.losses import (  # noqa: E402
     adversarial_loss,
-    organ_losses,
-    organ_sums,
     similarity_perceptual,
+    tissue_overlap,
 )
 from radiodosimetry.delayed_pet.networks import Generator, PatchDiscriminator, parameter_count  # noqa: E402
-from radiodosimetry.delayed_pet.ratio_network import (  # noqa: E402
-    LARGEST_LOG_RATIO,
-    RatioNetwork,
-    bounded_log_ratio,
-    spread,
-)
+from radiodosimetry.delayed_pet.tissue_network import TissueNetwork  # noqa: E402
 from radiodosimetry.delayed_pet.vgg import Vgg19Features, gram_matrix  # noqa: E402
 from radiodosimetry.errors import FileFormatError, RadioDosimetryError  # noqa: E402
 
@@ -77,50 +71,23 @@ def test_least_squares_tell_real_from_generated() -> None:
     assert float(adversarial_loss(torch.full((2, 1, 3, 3), 0.75), False)) == pytest.approx(0.5625)
 
 
-def test_an_untrained_ratio_is_one_and_no_ratio_is_beyond_its_bound() -> None:
-    network = RatioNetwork(features=8, levels=1, tissues=3, targets=2)
-    given = torch.randn(1, 4, 9, 10, 11), torch.randn(1, 5), torch.tensor([[0.5, 0.5]]), torch.zeros(1)
-    fields, logits = network(*given)
-    assert fields.shape == (1, 4, 9, 10, 11)
+def test_an_untrained_network_sees_every_tissue_as_often_as_it_is_there() -> None:
+    network = TissueNetwork(4, 8, 1, 3)
+    shares = torch.tensor([0.7, 0.2, 0.1])
+    network.start_from_shares(torch.log(shares))
+    logits = network(torch.zeros(1, 4, 9, 10, 11))
     assert logits.shape == (1, 3, 9, 10, 11)
-    assert float(bounded_log_ratio(fields[:, 0], fields[:, 1]).abs().max()) == 0.0
-    network.level.fill_(1e3)
-    fields = network(*given)[0]
-    assert float(bounded_log_ratio(fields[:, 0], fields[:, 1]).max()) <= LARGEST_LOG_RATIO
+    found = torch.softmax(network(torch.randn(1, 4, 9, 10, 11)), dim=1).mean(dim=(0, 2, 3, 4))
+    torch.testing.assert_close(found, shares, atol=0.1, rtol=0.0)
 
 
-def test_a_given_region_has_the_line_of_its_tissue() -> None:
-    network = RatioNetwork(features=8, levels=1, tissues=3, targets=1)
-    network.level.copy_(torch.tensor([[0.0, 0.5, -0.2]]))
-    network.slope.copy_(torch.tensor([[0.0, -0.6, 0.0]]))
-    early = torch.tensor([[[1.0, 1.0, 4.0, 9.0]]])
-    labels, tissues = torch.tensor([[[1, 1, 2, 0]]]), torch.tensor([0, 2, 1])
-    line, _ = network.at_regions(early, labels, tissues, torch.tensor([1.0]))
-    # the body's mean is 2, so that the second region has twice it
-    assert line.flatten().tolist() == pytest.approx([-0.2, -0.2, 0.5 - 0.6 * math.log(2.0), 0.0], abs=1e-5)
-
-
-def test_a_field_is_spread_linearly() -> None:
-    weights = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
-    field = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]], [[4.0, 5.0], [6.0, 7.0]]]])
-    fine = spread(field, (weights, weights, weights))
-    assert fine.shape == (1, 3, 3, 3)
-    assert float(fine[0, 1, 1, 1]) == pytest.approx(3.5)
-    assert float(fine[0, 2, 0, 2]) == 5.0
-
-
-def test_organs_are_summed_by_label() -> None:
-    image, labels = torch.tensor([1.0, 2.0, 4.0, 8.0]), torch.tensor([0, 1, 2, 1])
-    assert organ_sums(image, labels, 2).tolist() == [10.0, 4.0]
-
-
-def test_organs_err_by_their_logarithms_and_the_likelihood_is_a_normal_one() -> None:
-    acquired, labels = torch.full((4,), 2.0), torch.ones(4, dtype=torch.long)
-    generated, log_std = 2.0 * acquired, torch.full((4,), math.log(0.5))
-    expected = 0.5 * (math.log(2.0) / 0.5) ** 2 + math.log(0.5)
-    error, likelihood = organ_losses(generated, log_std, acquired, labels, 1)
-    assert float(error) == pytest.approx(math.log(2.0), rel=1e-5)
-    assert float(likelihood) == pytest.approx(expected, rel=1e-5)
+def test_the_overlap_of_tissues_is_that_of_dice() -> None:
+    tissues = torch.tensor([[[[0, 1, 1, 2]]]])
+    sure = torch.nn.functional.one_hot(tissues, 4).permute(0, 4, 1, 2, 3).float()
+    assert float(tissue_overlap(sure, tissues)) == pytest.approx(1.0)
+    wrong = torch.nn.functional.one_hot(torch.tensor([[[[0, 1, 0, 0]]]]), 4).permute(0, 4, 1, 2, 3).float()
+    # 2·1/(3+1), 2·1/(1+2) and 0; the fourth tissue is not there
+    assert float(tissue_overlap(wrong, tissues)) == pytest.approx((0.5 + 2 / 3 + 0.0) / 3)
 
 
 def test_a_gram_matrix_does_not_depend_on_where_features_are() -> None:

@@ -26,7 +26,6 @@ from radiodosimetry.delayed_pet.inference import synthesize
 from radiodosimetry.delayed_pet.network_files import load_network
 from radiodosimetry.delayed_pet.pairs import PatientIdentity, SerialPet, check_pair, require_pairs
 from radiodosimetry.delayed_pet.suv import activity_from_suv
-from radiodosimetry.delayed_pet.tissue_lines import fit_tissue_lines
 from radiodosimetry.delayed_pet.training import train_on_patients
 from radiodosimetry.errors import InputError, UnitError
 from radiodosimetry.images.geometry import VolumeGeometry
@@ -104,14 +103,6 @@ def test_regions_of_another_grid_are_refused(model: Path, unseen: list[SerialPet
     other = toy_patient(1, shape=(16, 20, 26)).labels
     with pytest.raises(InputError, match="different grids"):
         synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", unseen[0].ct, labels=other)
-
-
-def test_lines_find_how_clearance_depends_on_early_uptake(patients: list[SerialPet]) -> None:
-    lines = fit_tissue_lines([*patients, *(toy_patient(200 + seed) for seed in range(30))], HOUR_S, (24.0, 48.0))
-    assert lines.tissues == ("outside", "kidneys", "liver", "remainder", "spleen")
-    organs = [lines.tissues.index(name) for name in ("kidneys", "liver", "spleen")]
-    assert np.asarray(lines.slope)[:, organs].mean() == pytest.approx(-0.55, abs=0.15)
-    assert np.exp(np.asarray(lines.log_std)).max() < 0.35
 
 
 def test_population_kinetics_come_back_from_a_card(patients: list[SerialPet]) -> None:

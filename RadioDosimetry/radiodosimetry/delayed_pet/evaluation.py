@@ -454,7 +454,7 @@ class _Source:
 
 def _body(patient: SerialPet, early: QuantitativeVolume) -> NDArray[np.bool_]:
     if patient.ct is None:
-        return body_on_pet(np.asarray(early.array_kji, dtype=np.float64))
+        return body_on_pet(np.asarray(early.array_kji, dtype=np.float64), float(np.mean(early.geometry.spacing_mm)))
     return body_mask(resample_ct(patient.ct, early.geometry))
 
 

@@ -20,17 +20,10 @@ from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record
 from ..units import SECONDS_PER_HOUR, Quantity
 from .network_files import DelayedPetNetwork, load_network
-from .normalisation import DecayNormalisation, decay_factor, normalisation_named, restored
+from .normalisation import DecayNormalisation, decay_factor, normalisation_named, normalised, restored
 from .ratio_inputs import ratio_inputs
 from .resizing import SliceResizing
-from .samples import (
-    conditions,
-    numbered_regions,
-    region_tissues,
-    slice_channels,
-    slices_of,
-    time_weights,
-)
+from .samples import slice_channels, slices_of, time_weights
 
 if TYPE_CHECKING:
     import torch
@@ -132,18 +125,19 @@ def synthesize(
     warnings = [SYNTHETIC_WARNING, *network.card.limits]
     if float(np.min(early.array_kji)) < 0:
         warnings.append("Negative voxels of the early scan were taken as zero.")
-    make = _by_ratio if network.network == "ratio-3d" else _by_slices
-    volumes, uncertainties, records = [], [], []
     step = PartialProgress(progress, 0.05, 1.0)
+    given = _Given(network, early, early_time_s, nuclide, ct, labels, administered_bq)
+    maker = _ByTissues(given) if network.network == "ratio-3d" else _BySlices(given)
+    volumes, uncertainties, records = [], [], []
     for number, time_s in enumerate(times):
         report_progress(step, number / len(times), f"synthesising {time_s / SECONDS_PER_HOUR:g} h")
         bound_bq = _bound_bq(early, early_time_s, time_s, nuclide, administered_bq)
-        values, relative = make(network, early, early_time_s, time_s, nuclide, ct, labels, step)
+        values, relative = maker.at(time_s, step)
         values, scaled = _bounded(values, bound_bq, early.geometry.voxel_volume_ml)
         own = list(warnings)
         if scaled < 1.0:
             own.append(f"The volume was scaled by {scaled:.4f} to what decay leaves ({bound_bq / 1e6:.4g} MBq).")
-        record = _record(network, early, early_time_s, time_s, nuclide, ct, labels, administered_bq, own, device)
+        record = _record(given, time_s, own, device)
         time = None if early.time is None else early.time + timedelta(seconds=time_s - early_time_s)
         array_kji, quantity = values.astype(np.float32), Quantity.ACTIVITY_CONCENTRATION
         volume = replace(early, array_kji=array_kji, quantity=quantity, time=time, record=record)
@@ -154,85 +148,96 @@ def synthesize(
     return DelayedPet(times, tuple(volumes), tuple(uncertainties), records[-1])
 
 
-def _by_ratio(
-    network: DelayedPetNetwork,
-    early: QuantitativeVolume,
-    early_time_s: float,
-    time_s: float,
-    nuclide: str,
-    ct: QuantitativeVolume | None,
-    labels: LabelMap | None,
-    progress: Progress | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Delayed activity [Bq/mL] and its relative standard uncertainty by the ratio network."""
-    import torch
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """What a synthesis starts from; see `synthesize`."""
 
-    from .learners import delayed_of
+    network: DelayedPetNetwork
+    early: QuantitativeVolume
+    early_time_s: float
+    nuclide: str
+    ct: QuantitativeVolume | None
+    labels: LabelMap | None
+    administered_bq: float | None
 
-    normalisation = DecayNormalisation(nuclide)
-    preprocessing = network.card.preprocessing
-    used_ct = ct if preprocessing.get("use_ct") else None
-    inputs = ratio_inputs(early, early_time_s, normalisation, used_ct, float(preprocessing["grid_mm"]))
-    constant = normalisation.constant_bq_per_ml(early_time_s)
-    condition = conditions(early_time_s, time_s, Radionuclide(nuclide).decay_constant_per_s)
-    identity = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-    batch: dict[str, Any] = {
-        "channels": torch.from_numpy(inputs.channels_ckji)[None],
-        "weights_k": torch.from_numpy(inputs.weights[0])[None],
-        "weights_j": torch.from_numpy(inputs.weights[1])[None],
-        "weights_i": torch.from_numpy(inputs.weights[2])[None],
-        "early": torch.from_numpy(np.maximum(early.array_kji, 0.0).astype(np.float32) / np.float32(constant))[None],
-        "condition": torch.tensor([condition], dtype=torch.float32),
-        "time_weights": torch.tensor([time_weights(time_s, preprocessing["target_hours"])], dtype=torch.float32),
-        "known": torch.tensor([0.0 if labels is None else 1.0]),
-        "there": identity,
-        "back": identity,
-    }
-    if labels is not None:
-        numbers, regions = numbered_regions(labels)
-        batch["labels"] = torch.from_numpy(numbers)[None]
-        tissues = [str(name) for name in network.card.architecture["tissues"]]
-        batch["region_tissues"] = torch.from_numpy(region_tissues(regions, tissues))[None]
-    device = _device_of(network)
-    with torch.inference_mode():
-        delayed, log_std, _ = delayed_of(list(network.members), {key: value.to(device) for key, value in batch.items()})
-    report_progress(progress, 1.0, "bringing the volume back to the scan's grid")
-    values = restored(delayed[0].float().cpu().numpy(), normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
-    calibration = network.card.training.get("calibration" if labels is None else "calibration_with_regions", {})
-    factor = float(calibration.get("factor", 1.0))
-    return values, factor * np.exp(log_std[0].float().cpu().numpy().astype(np.float64))
+    @property
+    def used_ct(self) -> QuantitativeVolume | None:
+        """The CT, where the model looks at it."""
+        return self.ct if self.network.card.preprocessing.get("use_ct") else None
 
 
-def _by_slices(
-    network: DelayedPetNetwork,
-    early: QuantitativeVolume,
-    early_time_s: float,
-    time_s: float,
-    nuclide: str,
-    ct: QuantitativeVolume | None,
-    labels: LabelMap | None,
-    progress: Progress | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+class _ByTissues:
+    """Delayed activity [Bq/mL] and its relative standard uncertainty by tissues and their kinetics."""
+
+    def __init__(self, given: _Given) -> None:
+        from .forecast import scan_regions
+        from .tissue_network import TissueNetwork
+
+        network, early = given.network, given.early
+        assert network.kinetics is not None
+        self._given, self._kinetics = given, network.kinetics
+        self._normalisation = DecayNormalisation(given.nuclide)
+        preprocessing = network.card.preprocessing
+        inputs = ratio_inputs(
+            early, given.early_time_s, self._normalisation, given.used_ct, float(preprocessing["grid_mm"])
+        )
+        constant = self._normalisation.constant_bq_per_ml(given.early_time_s)
+        self._scan = scan_regions(
+            normalised(np.maximum(early.array_kji, 0.0), constant).astype(np.float32),
+            early.geometry,
+            inputs,
+            [member for member in network.members if isinstance(member, TissueNetwork)],
+            network.kinetics.tissues,
+            given.labels,
+            given.used_ct is not None,
+            float(preprocessing["resolution_mm"]),
+        )
+
+    def at(self, time_s: float, progress: Progress | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Volume and relative uncertainty at a time."""
+        from .forecast import forecast
+        from .tissue_kinetics import GIVEN, OWN
+
+        given, card = self._given, self._given.network.card
+        origin, name = (OWN, "calibration") if given.labels is None else (GIVEN, "calibration_with_regions")
+        weights = time_weights(time_s, card.preprocessing["target_hours"])
+        scale = self._kinetics.activity_scale(given.administered_bq)
+        delayed, relative = forecast(self._scan, self._kinetics.lines[origin], scale, weights)
+        report_progress(progress, 1.0, "the regions are forecast")
+        values = restored(delayed, self._normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
+        return values, float(card.training.get(name, {}).get("factor", 1.0)) * relative
+
+
+class _BySlices:
     """Delayed activity [Bq/mL] by the published network, slice by slice; it states no uncertainty."""
-    import torch
 
-    preprocessing = network.card.preprocessing
-    normalisation = normalisation_named(str(preprocessing["normalisation"]), nuclide)
-    resizing = SliceResizing(*early.geometry.shape_kji[1:])
-    used_ct = ct if preprocessing.get("use_ct") else None
-    squares, ct_squares = slices_of(early, early_time_s, used_ct, normalisation, resizing)
-    hours = [float(hour) for hour in preprocessing["target_hours"]]
-    told = None if len(hours) == 1 else time_s / SECONDS_PER_HOUR / max(hours)
-    channels = slice_channels(squares, ct_squares, int(preprocessing["neighbours"]), told)
-    device, made = _device_of(network), []
-    with torch.inference_mode():
-        for start in range(0, len(channels), SLICES_AT_ONCE):
-            report_progress(progress, start / len(channels), f"slice {start + 1} of {len(channels)}")
-            part = torch.from_numpy(channels[start : start + SLICES_AT_ONCE]).to(device)
-            generated = torch.stack([member(part) for member in network.members]).mean(dim=0)
-            made.append(generated[:, 0].float().cpu().numpy())
-    constant = normalisation.constant_bq_per_ml(time_s, early.array_kji)
-    return resizing.backward(np.concatenate(made).astype(np.float64)) * constant, None
+    def __init__(self, given: _Given) -> None:
+        early, preprocessing = given.early, given.network.card.preprocessing
+        self._given = given
+        self._normalisation = normalisation_named(str(preprocessing["normalisation"]), given.nuclide)
+        self._resizing = SliceResizing(*early.geometry.shape_kji[1:])
+        self._squares, self._ct_squares = slices_of(
+            early, given.early_time_s, given.used_ct, self._normalisation, self._resizing
+        )
+
+    def at(self, time_s: float, progress: Progress | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Volume at a time."""
+        import torch
+
+        network = self._given.network
+        preprocessing = network.card.preprocessing
+        hours = [float(hour) for hour in preprocessing["target_hours"]]
+        told = None if len(hours) == 1 else time_s / SECONDS_PER_HOUR / max(hours)
+        channels = slice_channels(self._squares, self._ct_squares, int(preprocessing["neighbours"]), told)
+        device, made = _device_of(network), []
+        with torch.inference_mode():
+            for start in range(0, len(channels), SLICES_AT_ONCE):
+                report_progress(progress, start / len(channels), f"slice {start + 1} of {len(channels)}")
+                part = torch.from_numpy(channels[start : start + SLICES_AT_ONCE]).to(device)
+                generated = torch.stack([member(part) for member in network.members]).mean(dim=0)
+                made.append(generated[:, 0].float().cpu().numpy())
+        constant = self._normalisation.constant_bq_per_ml(time_s, self._given.early.array_kji)
+        return self._resizing.backward(np.concatenate(made).astype(np.float64)) * constant, None
 
 
 def _device_of(network: DelayedPetNetwork) -> torch.device:
@@ -259,18 +264,8 @@ def _bounded(
     return values * factor, factor
 
 
-def _record(
-    network: DelayedPetNetwork,
-    early: QuantitativeVolume,
-    early_time_s: float,
-    time_s: float,
-    nuclide: str,
-    ct: QuantitativeVolume | None,
-    labels: LabelMap | None,
-    administered_bq: float | None,
-    warnings: Sequence[str],
-    device: str,
-) -> Record:
+def _record(given: _Given, time_s: float, warnings: Sequence[str], device: str) -> Record:
+    network, early, ct, labels = given.network, given.early, given.ct, given.labels
     inputs: dict[str, Any] = {
         "model": {"path": network.path.name, "sha256": network.card.sha256},
         "early": early.record.as_dict(),
@@ -284,14 +279,14 @@ def _record(
         parameters={
             "synthetic": True,
             "network": network.network,
-            "nuclide": Radionuclide(nuclide).name,
-            "early_time_s": early_time_s,
+            "nuclide": Radionuclide(given.nuclide).name,
+            "early_time_s": given.early_time_s,
             "time_s": time_s,
-            "administered_bq": administered_bq,
+            "administered_bq": given.administered_bq,
             "tracer": network.declared.tracer,
         },
         inputs=inputs,
-        datasets={"decay data": Radionuclide(nuclide).dataset},
+        datasets={"decay data": Radionuclide(given.nuclide).dataset},
         warnings=tuple(dict.fromkeys(warnings)),
         device=device,
     )

@@ -1,4 +1,4 @@
-"""One step of training: the adversarial pair of the published method, and the ensemble of ratio networks."""
+"""One step of training: the adversarial pair of the published method, and the ensemble of tissue networks."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..learning.devices import seeded_torch, torch_device
 from ..learning.precision import autocast
 from ..learning.samples import NETWORK
 from .collapse import CollapseWatch
-from .losses import adversarial_loss, organ_losses, similarity_l1, similarity_perceptual
+from .losses import adversarial_loss, similarity_l1, similarity_perceptual, tissue_overlap
 from .networks import Generator, PatchDiscriminator
 from .ratio_inputs import CHANNELS
-from .ratio_network import RatioNetwork, bounded_log_ratio, spread
 from .samples import channel_count
 from .settings import DelayedPetSettings
-from .tissue_lines import TissueLines
+from .tissue_network import TissueNetwork
 from .vgg import Vgg19Features
 
 ADAM_BETAS = (0.5, 0.999)
@@ -116,28 +117,26 @@ class GanLearner:
             optimiser.step()
 
 
-class RatioLearner:
-    """Ratio networks that take turns: each step trains one member of the ensemble, so that members see other orders.
+class TissueLearner:
+    """Tissue networks that take turns: each step trains one member of the ensemble, so that members see other orders.
 
     Parameters
     ----------
     settings
         Of the training; device, rate and seed among them.
-    lines
-        Of the tissues, as fitted to the training patients.
+    log_share
+        Logarithm of each tissue's share of the training voxels, (tissues,).
     """
 
-    def __init__(self, settings: DelayedPetSettings, lines: TissueLines) -> None:
+    def __init__(self, settings: DelayedPetSettings, log_share: NDArray[np.float32]) -> None:
         training, chosen = settings.training, settings.ratio
         self._settings = chosen
         device = torch_device(training.device)
-        self.members: list[RatioNetwork] = []
-        for number in range(self._settings.members):
+        self.members: list[TissueNetwork] = []
+        for number in range(chosen.members):
             with seeded_torch(training.seed, NETWORK, number):
-                network = RatioNetwork(
-                    len(CHANNELS), chosen.features, chosen.levels, chosen.patch, len(lines.tissues), len(lines.level)
-                )
-            network.set_lines(lines)
+                network = TissueNetwork(len(CHANNELS), chosen.features, chosen.levels, len(log_share), chosen.patch)
+            network.start_from_shares(torch.from_numpy(log_share))
             self.members.append(network.to(device))
         self._optimisers = {
             name: torch.optim.AdamW(
@@ -145,8 +144,8 @@ class RatioLearner:
             )
             for name, network in self.networks.items()
         }
-        self._watch = CollapseWatch()
         self._step = 0
+        self._precision = autocast(training.mixed_precision, device, self.members)
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -160,14 +159,13 @@ class RatioLearner:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Whose turn it is, and what the collapse watch has seen."""
-        return {"step": self._step, "watch": self._watch.state_dict()}
+        """Whose turn it is."""
+        return {"step": self._step}
 
     @state.setter
     def state(self, values: dict[str, Any]) -> None:
         if "step" in values:
             self._step = int(values["step"])
-            self._watch.load_state_dict(values["watch"])
 
     def training_step(self, batch: Any) -> Mapping[str, float]:
         """One member learns from a batch."""
@@ -175,97 +173,25 @@ class RatioLearner:
         self._step += 1
         optimiser = self._optimisers[name]
         optimiser.zero_grad(set_to_none=True)
-        delayed, log_std, logits = delayed_of([self.networks[name]], batch)
-        values = self._losses(delayed, log_std, logits, batch)
+        with self._precision():
+            logits = self.networks[name](batch["channels"])
+        values = self._losses(logits.float(), batch["tissues"])
         if bool(torch.isfinite(values["loss"])):
             values["loss"].backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-        self._watch.observe(float(delayed.detach().mean()), float(batch["delayed"].mean()))
         return {key: float(value.detach()) for key, value in values.items()}
 
     def validation_step(self, batch: Any) -> Mapping[str, float]:
-        """The losses of the ensemble's mean."""
-        delayed, log_std, logits = delayed_of(self.members, batch)
-        values = self._losses(delayed, log_std, logits, batch)
-        return {key: float(value) for key, value in values.items()}
+        """The losses of the members' mean."""
+        with self._precision():
+            logits = torch.stack([member(batch["channels"]).float() for member in self.members]).mean(dim=0)
+        return {key: float(value) for key, value in self._losses(logits, batch["tissues"]).items()}
 
-    def _losses(self, delayed: Tensor, log_std: Tensor, logits: Tensor, batch: Any) -> dict[str, Tensor]:
-        organs, voxels, likelihoods = [], [], []
-        # Scaling down here would hide from the networks that all of it is too much; the excess is a loss of its own.
-        total = delayed.sum(dim=(1, 2, 3))
-        excess = torch.relu(torch.log(total.clamp(min=1e-6) / batch["largest_total"])).mean()
-        for number in range(delayed.shape[0]):
-            wanted, labels = batch["delayed"][number], batch["labels"][number].long()
-            count = int(batch["region_count"][number])
-            organ, likelihood = organ_losses(delayed[number], log_std[number], wanted, labels, count)
-            organs.append(organ)
-            likelihoods.append(likelihood)
-            inside = labels > 0
-            scale = torch.clamp(wanted[inside].mean(), min=1e-6)
-            voxels.append(torch.mean(torch.abs(delayed[number][inside] - wanted[inside])) / scale)
-        organ, voxel, stated = (torch.stack(parts).mean() for parts in (organs, voxels, likelihoods))
-        tissues = _turned(batch["tissues"].float()[:, None], batch["there"], "nearest")[:, 0].long()
+    def _losses(self, logits: Tensor, tissues: Tensor) -> dict[str, Tensor]:
         # Unweighted, so that the shares are probabilities: weights for rare tissues would see lesions everywhere.
-        tissue = nn.functional.cross_entropy(logits, tissues)
-        chosen = self._settings
-        judged = chosen.organ_weight * organ + chosen.voxel_weight * voxel + excess
-        loss = judged + chosen.tissue_weight * tissue + chosen.uncertainty_weight * stated
-        return {
-            "loss": loss, "judged": judged, "organ": organ, "voxel": voxel, "tissue": tissue, "uncertainty": stated
-        }  # fmt: skip
-
-
-def delayed_of(members: list[Any], batch: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalised delayed images (n, k, j, i) and logarithms of their relative uncertainty on the scan's grid, and the
-    mean logits of the tissues on the coarse grid as it was turned. The totals are not yet bounded by what decay leaves.
-
-    The ratio of several members is the geometric mean of theirs; their spread is added to the variance they state.
-    """
-    there, back, known = batch["there"], batch["back"], batch["known"]
-    turned = _turned(batch["channels"], there)
-    weights = batch["weights_k"][0], batch["weights_j"][0], batch["weights_i"][0]
-    ratios, variances, logits = [], [], []
-    for member in members:
-        fields, tissues = member(turned, batch["condition"], batch["time_weights"], known)
-        logits.append(tissues)
-        line, free, line_std, free_std = (spread(one, weights) for one in _turned(fields, back).unbind(dim=1))
-        for number in torch.nonzero(known).flatten().tolist():
-            at = member.at_regions(
-                batch["early"][number],
-                batch["labels"][number].long(),
-                batch["region_tissues"][number].long(),
-                batch["time_weights"][number],
-            )
-            line, line_std = _replaced(line, number, at[0]), _replaced(line_std, number, at[1])
-        ratios.append(bounded_log_ratio(line, free))
-        variances.append(torch.exp(2.0 * (line_std + free_std)))
-    log_ratio = torch.stack(ratios).mean(dim=0)
-    variance = torch.stack(variances).mean(dim=0)
-    if len(members) > 1:
-        variance = variance + torch.stack(ratios).var(dim=0)
-    return batch["early"] * torch.exp(log_ratio), 0.5 * torch.log(variance), torch.stack(logits).mean(dim=0)
-
-
-def _replaced(values: Tensor, number: int, one: Tensor) -> Tensor:
-    """A batch with one of its members replaced."""
-    return torch.cat((values[:number], one[None], values[number + 1 :]))
-
-
-def _turned(volume: Tensor, matrices: Tensor, mode: str = "bilinear") -> Tensor:
-    """Volumes (n, c, k, j, i) turned and magnified within their slices; beyond the edge its value goes on."""
-    identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=volume.device)
-    if torch.equal(matrices, identity.expand_as(matrices)):
-        return volume
-    count, channels, slices, rows, columns = volume.shape
-    flat = volume.reshape(count, channels * slices, rows, columns)
-    # Places are told in halves of the sides; a rotation in a slice that is not square needs them in voxels.
-    ratio = torch.tensor(rows / columns, device=volume.device)
-    squared = matrices.clone()
-    squared[:, 0, 1] = matrices[:, 0, 1] * ratio
-    squared[:, 1, 0] = matrices[:, 1, 0] / ratio
-    grid = nn.functional.affine_grid(squared, [count, channels * slices, rows, columns], align_corners=False)
-    sampled = nn.functional.grid_sample(flat, grid, mode=mode, padding_mode="border", align_corners=False)
-    return sampled.reshape(volume.shape)
+        entropy = nn.functional.cross_entropy(logits, tissues)
+        overlap = 1.0 - tissue_overlap(torch.softmax(logits, dim=1), tissues)
+        return {"loss": entropy + self._settings.overlap_weight * overlap, "entropy": entropy, "overlap": overlap}
 
 
 def _share(generated: Tensor, acquired: Tensor) -> float:

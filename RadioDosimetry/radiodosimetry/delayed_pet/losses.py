@@ -1,4 +1,4 @@
-"""What training minimises: the published adversarial and similarity losses, and one that knows of organs.
+"""What training minimises: the published adversarial and similarity losses, and the overlap of tissues.
 
 All images are normalised by N(t), so that every loss is a pure number.
 """
@@ -12,11 +12,6 @@ from .vgg import Vgg19Features, gram_matrix
 
 L1_WEIGHT = 100.0
 """λ of pix2pix (Isola 2017); Kim 2025 lost its own in print."""
-
-LOWEST_ORGAN_SHARE = 1e-4
-"""Organs with less than this share of all activity in the target do not count: their logarithm is noise."""
-
-_SMALLEST = 1e-6
 
 
 def adversarial_loss(judged: Tensor, real: bool) -> Tensor:
@@ -42,58 +37,20 @@ def similarity_perceptual(generated: Tensor, acquired: Tensor, features: Vgg19Fe
     return content + torch.stack(style).sum()
 
 
-def organ_sums(image: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Sum of an image over each region.
+def tissue_overlap(shares: Tensor, tissues: Tensor) -> Tensor:
+    """Mean Dice coefficient of the tissues that are there: 2 Σ p y / (Σ p + Σ y) with probabilities p.
 
     Parameters
     ----------
-    image
-        Any shape.
-    labels
-        Whole numbers of the same shape; 0 is no region.
-    count
-        Largest label.
-
-    Returns
-    -------
-    Tensor
-        Shape (count,), region n at n − 1.
+    shares
+        Probability of each tissue, (n, tissues, k, j, i).
+    tissues
+        Number of the true one, (n, k, j, i).
     """
-    sums = torch.zeros(count + 1, dtype=image.dtype, device=image.device)
-    return sums.index_add(0, labels.reshape(-1), image.reshape(-1))[1:]
-
-
-def organ_losses(
-    generated: Tensor, log_std: Tensor, acquired: Tensor, labels: Tensor, count: int
-) -> tuple[Tensor, Tensor]:
-    """Error of the organs' activities, and how badly the stated uncertainty tells of it; means over organs.
-
-    The errors of the voxels of one organ stand together (the organ's kinetics were guessed wrong), so that the relative
-    uncertainty of its activity is the activity-weighted mean of its voxels' and does not shrink with their number.
-    The two are apart: in one likelihood a network that knows its training patients by heart becomes so sure of itself
-    that one organ of another patient outweighs all others.
-
-    Parameters
-    ----------
-    generated, acquired
-        Images of one shape, not negative.
-    log_std
-        Logarithm of each voxel's relative standard uncertainty.
-    labels, count
-        See `organ_sums`.
-
-    Returns
-    -------
-    tuple of Tensor
-        Mean of |ln generated − ln acquired|, and the negative log likelihood of these errors under the uncertainty,
-        whose gradient reaches the uncertainty alone.
-    """
-    wanted = organ_sums(acquired, labels, count)
-    found = organ_sums(generated, labels, count)
-    known = wanted > LOWEST_ORGAN_SHARE * torch.clamp(acquired.sum(), min=_SMALLEST)
-    weight = generated.detach()
-    std = organ_sums(weight * torch.exp(log_std), labels, count) / torch.clamp(found.detach(), min=_SMALLEST)
-    std = torch.clamp(std[known], min=1e-3)
-    error = torch.log(torch.clamp(found[known], min=_SMALLEST)) - torch.log(wanted[known])
-    likelihood = 0.5 * (error.detach() / std) ** 2 + torch.log(std)
-    return torch.mean(torch.abs(error)), torch.mean(likelihood)
+    flat = tissues.reshape(-1)
+    count = shares.shape[1]
+    own = torch.gather(shares, 1, tissues[:, None])[:, 0].reshape(-1)
+    both = torch.zeros(count, dtype=shares.dtype, device=shares.device).index_add(0, flat, own)
+    there = torch.bincount(flat, minlength=count).to(shares.dtype)
+    dice = 2.0 * both / (shares.sum(dim=(0, 2, 3, 4)) + there)
+    return dice[there > 0].mean()

@@ -18,7 +18,8 @@ from .pairs import require_quantitative_pet
 
 if TYPE_CHECKING:
     from .networks import Generator
-    from .ratio_network import RatioNetwork
+    from .tissue_kinetics import TissueKinetics
+    from .tissue_network import TissueNetwork
 
 KIND = "delayed-pet"
 """Of the model files."""
@@ -177,12 +178,15 @@ class DelayedPetNetwork:
         Networks of the ensemble, in evaluation mode on the device.
     path
         Where it was read.
+    kinetics
+        What becomes of the tissues; None for the published network.
     """
 
     card: ModelCard
     declared: Declared
-    members: tuple[Generator | RatioNetwork, ...]
+    members: tuple[Generator | TissueNetwork, ...]
     path: Path
+    kinetics: TissueKinetics | None = None
 
     @property
     def network(self) -> str:
@@ -215,9 +219,30 @@ def load_network(path: Path, device: str = "cpu") -> DelayedPetNetwork:
     card, state = load_model(path, KIND)
     declared = Declared.from_dict(card.declared, str(path))
     where = torch_device(device)
+    members = tuple(
+        member.to(where) for member in members_of(card.architecture, state, path)
+    )
+    kinetics = None
+    if card.architecture.get("network") == "ratio-3d":
+        from .tissue_kinetics import TissueKinetics
+
+        kinetics = TissueKinetics.from_dict(card.training.get("kinetics", {}), str(path))
+    return DelayedPetNetwork(card, declared, members, Path(path), kinetics)
+
+
+def members_of(
+    architecture: Mapping[str, Any], state: Mapping[str, Any], path: Path
+) -> list[Any]:
+    """The networks of a model file, in evaluation mode.
+
+    Raises
+    ------
+    FileFormatError
+        The weights do not fit.
+    """
     members = []
-    for number in range(int(card.architecture.get("members", 1))):
-        network = build_network(card.architecture)
+    for number in range(int(architecture.get("members", 1))):
+        network = build_network(architecture)
         prefix = f"member_{number}."
         own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         try:
@@ -226,11 +251,11 @@ def load_network(path: Path, device: str = "cpu") -> DelayedPetNetwork:
             raise FileFormatError(
                 f"The weights of {path} do not fit the network that its card describes; train the model again."
             ) from error
-        members.append(network.to(where).eval())
-    return DelayedPetNetwork(card, declared, tuple(members), Path(path))
+        members.append(network.eval())
+    return members
 
 
-def build_network(architecture: Mapping[str, Any]) -> Generator | RatioNetwork:
+def build_network(architecture: Mapping[str, Any]) -> Generator | TissueNetwork:
     """The network of a card's `architecture`, with weights at random.
 
     Raises
@@ -247,15 +272,14 @@ def build_network(architecture: Mapping[str, Any]) -> Generator | RatioNetwork:
                 int(architecture["in_channels"]), int(architecture["features"]), int(architecture["blocks"])
             )
         if name == "ratio-3d":
-            from .ratio_network import RatioNetwork
+            from .tissue_network import TissueNetwork
 
-            return RatioNetwork(
+            return TissueNetwork(
                 int(architecture["in_channels"]),
                 int(architecture["features"]),
                 int(architecture["levels"]),
+                int(architecture["tissues"]),
                 int(architecture["patch"]),
-                len(architecture["tissues"]),
-                int(architecture["targets"]),
             )
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"The model's card does not describe its network ({error}); train it again.") from error

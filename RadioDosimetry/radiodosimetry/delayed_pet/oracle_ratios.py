@@ -8,24 +8,30 @@ foretells.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..errors import InputError
+from ..errors import InputError, MissingDependencyError
+from ..images.volume import QuantitativeVolume
 from ..virtual_patients.kinetics import PatientKinetics
 from ..virtual_patients.oracle import oracle_forecast
 from ..virtual_patients.patient import Anatomy
-from ..virtual_patients.pet import PetSettings
+from ..virtual_patients.pet import SIMULATED_PET, PetSettings, simulate_pet
 from .baselines import early_decayed
 from .normalisation import decay_factor
 from .pairs import SerialPet
+from .spill_over import FWHM_PER_SIGMA
 
-FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+_LOG = logging.getLogger(__name__)
+
+ORACLE_SEED = 20250102
+"""Of the noise in the images of the conditional mean."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +78,45 @@ def oracle_volume(
 ) -> NDArray[np.float64]:
     """The image of the conditional mean [Bq/mL], shape (k, j, i).
 
-    Without the true later activity the decayed early scan takes its place, with its noise and region by region.
+    The true later activity with each region scaled to its mean goes through the simulated scanner that made the
+    acquired scan, with its counts and noise of its own: what else differs from the acquired scan (misregistration, its
+    noise) nobody foretells. Without that scanner's settings, or without PyTomography, the activity is blurred to the
+    scanner's resolution; without the true later activity the decayed early scan takes its place.
     """
     at_s, early = patient.scan_at(early_time_s)
     truth = patient.truth.get(time_s)
-    if truth is None:
+    if truth is None or patient.labels is None or patient.ct is None:
         values = early_decayed(early, patient.nuclide, at_s, time_s)
         decay = decay_factor(patient.nuclide, time_s - at_s)
-        factors = {name: row.mean_bq / (row.early_bq * decay) for name, row in rows.items()}
-    else:
-        values = np.array(truth.array_kji, dtype=np.float64)
-        factors = {name: row.mean_bq / row.later_bq for name, row in rows.items()}
+        return _scaled(values, patient, {name: row.mean_bq / (row.early_bq * decay) for name, row in rows.items()})
+    values = np.array(truth.array_kji, dtype=np.float64)
+    mean = truth.with_array(_scaled(values, patient, {name: row.mean_bq / row.later_bq for name, row in rows.items()}))
+    settings = scanner_of(patient.scan_at(time_s)[1])
+    if settings is not None:
+        try:
+            return np.asarray(simulate_pet(mean, patient.ct, settings, ORACLE_SEED).array_kji, dtype=np.float64)
+        except MissingDependencyError as error:
+            _LOG.warning("The conditional mean is blurred rather than scanned: %s", error)
+    settings = settings or PetSettings()
+    fwhm_mm = math.hypot(settings.resolution_fwhm_mm, settings.post_filter_fwhm_mm)
+    sigmas = [fwhm_mm / FWHM_PER_SIGMA / edge for edge in early.geometry.spacing_mm[::-1]]
+    return np.asarray(ndimage.gaussian_filter(np.asarray(mean.array_kji, dtype=np.float64), sigmas))
+
+
+def scanner_of(scan: QuantitativeVolume) -> PetSettings | None:
+    """How a simulated scan was acquired; None for any other."""
+    names = [one.name for one in fields(PetSettings)]
+    known = scan.record.parameters
+    if scan.record.operation != SIMULATED_PET or any(name not in known for name in names):
+        return None
+    return PetSettings(**{name: known[name] for name in names})
+
+
+def _scaled(
+    values: NDArray[np.float64], patient: SerialPet, factors: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """Each region times its factor; what has none stays."""
     if patient.labels is not None:
         for label, name in patient.labels.names.items():
             values[patient.labels.array_kji == label] *= factors.get(name, 1.0)
-    if truth is None:
-        return values
-    scanner = PetSettings()
-    fwhm_mm = math.hypot(scanner.resolution_fwhm_mm, scanner.post_filter_fwhm_mm)
-    sigmas = [fwhm_mm / FWHM_PER_SIGMA / edge for edge in early.geometry.spacing_mm[::-1]]
-    return np.asarray(ndimage.gaussian_filter(values, sigmas))
+    return values

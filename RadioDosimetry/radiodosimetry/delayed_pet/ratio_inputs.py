@@ -1,4 +1,4 @@
-"""What the ratio network sees of a patient: early scan, CT and body on a coarse isotropic grid, and the way back.
+"""What the tissue network sees of a patient: early scan, CT and body on a cubic grid, and the way back.
 
 Both the training and the use of a model go through `ratio_inputs`, so that any voxel size and matrix comes to the same
 grid in the same way.
@@ -14,22 +14,27 @@ from scipy import ndimage
 
 from ..images.body import body_mask
 from ..images.geometry import VolumeGeometry
-from ..images.resampling import AIR_HU, resample_activity, resample_ct
+from ..images.regions import LabelMap
+from ..images.resampling import AIR_HU, resample_activity, resample_ct, resample_labels
 from ..images.volume import QuantitativeVolume
 from .normalisation import DecayNormalisation
 
-CHANNELS = ("log of early over N", "log of early over its mean in the body", "CT", "body")
+CHANNELS = ("log of smoothed early over its mean in the body", "root of early over its mean", "CT", "body")
 """Channels of `RatioInputs.channels_ckji`."""
 
 BODY_SHARE_OF_MEAN = 0.05
 """Without a CT the body is where the smoothed early scan is above this share of the mean of its positive voxels."""
 
 MARGIN_VOXELS = 2
-"""Coarse voxels kept around the body: air tells a network nothing, and costs as much time as the body."""
+"""Voxels kept around the body: air tells a network nothing, and costs as much time as the body."""
 
+SMOOTHING_MM = 4.0
+"""Standard deviation of the Gaussian that takes the noise off the first channel [mm]."""
+
+_BODY_SMOOTHING_MM = 8.0
 _HU_RANGE = (-1000.0, 500.0)
-_FLOOR = 0.01
-"""Normalised concentration below which the logarithm no longer tells voxels apart."""
+_FLOOR = 0.02
+"""Share of the body's mean below which the logarithm no longer tells voxels apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +43,46 @@ class RatioInputs:
 
     Attributes
     ----------
-    channels_ckji
-        `CHANNELS`, float32, shape (4, k, j, i) of the coarse grid.
+    early_kji
+        Early scan over N(t), not negative, float32, shape (k, j, i) of the grid cut to the body.
+    hu_kji
+        CT numbers over 500 HU, float32; None without a CT.
+    body_kji
+        Where the body is, bool.
+    pet_body_kji
+        Where the PET alone shows it, bool.
     weights
-        Matrices (fine, coarse) that interpolate a coarse field linearly along k, j and i of the scan's grid, float32;
-        beyond the coarse grid, which is cut to the body, its outermost values go on.
+        Matrices (fine, coarse) that interpolate a field linearly along k, j and i of the scan's grid, float32; beyond
+        the grid, which is cut to the body, its outermost values go on.
+    grid, box
+        The grid over all of the scan, and the part of it that the arrays are.
     """
 
-    channels_ckji: NDArray[np.float32]
+    early_kji: NDArray[np.float32]
+    hu_kji: NDArray[np.float32] | None
+    body_kji: NDArray[np.bool_]
+    pet_body_kji: NDArray[np.bool_]
     weights: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+    grid: VolumeGeometry
+    box: tuple[slice, slice, slice]
+
+    def channels_ckji(self, with_ct: bool = True) -> NDArray[np.float32]:
+        """`CHANNELS`, float32, shape (4, k, j, i); without CT its channel is zero and the body that of the PET."""
+        known = with_ct and self.hu_kji is not None
+        body = self.body_kji if known else self.pet_body_kji
+        mean = max(float(self.early_kji[body].mean()) if body.any() else 0.0, 1e-6)
+        relative = self.early_kji / np.float32(mean)
+        smooth = ndimage.gaussian_filter(relative, SMOOTHING_MM / self.grid.spacing_mm[0], mode="nearest")
+        hu = self.hu_kji if known and self.hu_kji is not None else np.zeros_like(relative)
+        channels = np.log10(smooth + _FLOOR), np.sqrt(relative), hu, body
+        return np.stack([one.astype(np.float32) for one in channels])
+
+    def spread(self, field_kji: NDArray[np.floating]) -> NDArray[np.float32]:
+        """A field of the grid on the scan's grid, linearly interpolated."""
+        found = np.asarray(field_kji, dtype=np.float32)
+        for axis, weights in enumerate(self.weights):
+            found = np.moveaxis(np.tensordot(weights, found, axes=(1, axis)), 0, axis)
+        return np.ascontiguousarray(found)
 
 
 def ratio_inputs(
@@ -56,7 +92,7 @@ def ratio_inputs(
     ct: QuantitativeVolume | None,
     spacing_mm: float,
 ) -> RatioInputs:
-    """Early scan and CT as channels of a coarse grid of cubic voxels.
+    """Early scan and CT on a grid of cubic voxels, cut to the body.
 
     Parameters
     ----------
@@ -67,9 +103,9 @@ def ratio_inputs(
     normalisation
         N(t) of the tracer's nuclide.
     ct
-        CT of the session [HU] on any grid of the same space; None: its channel is zero, the body is found on the PET.
+        CT of the session [HU] on any grid of the same space; None: the body is found on the PET.
     spacing_mm
-        Edge of the coarse voxels [mm].
+        Edge of the cubic voxels [mm].
 
     Raises
     ------
@@ -79,25 +115,30 @@ def ratio_inputs(
     grid = coarse_grid(early.geometry, spacing_mm)
     constant = normalisation.constant_bq_per_ml(early_time_s)
     values = np.maximum(resample_activity(early, grid).array_kji, 0.0) / constant
-    if ct is None:
-        hu, body = None, body_on_pet(values)
-    else:
+    pet_body = body_on_pet(values, spacing_mm)
+    hu, body = None, pet_body
+    if ct is not None:
         on_grid = resample_ct(ct, grid, AIR_HU)
         hu, body = np.clip(on_grid.array_kji, *_HU_RANGE) / 500.0, body_mask(on_grid)
-    mean = max(float(values[body].mean()), _FLOOR)
-    channels = [
-        np.log10(values + _FLOOR),
-        np.log10(values / mean + _FLOOR),
-        np.zeros_like(values) if hu is None else hu,
-        body.astype(np.float64),
-    ]
     box = bounding_box(body, MARGIN_VOXELS)
     weights = [
         _continued(_linear_weights(fine, early.geometry.spacing_mm[2 - axis], coarse, spacing_mm), box[axis])
         for axis, (fine, coarse) in enumerate(zip(early.geometry.shape_kji, grid.shape_kji, strict=True))
     ]
-    cut = np.stack(channels).astype(np.float32)[(slice(None), *box)]
-    return RatioInputs(np.ascontiguousarray(cut), (weights[0], weights[1], weights[2]))
+    return RatioInputs(
+        np.ascontiguousarray(values[box], dtype=np.float32),
+        None if hu is None else np.ascontiguousarray(hu[box], dtype=np.float32),
+        body[box].copy(),
+        pet_body[box].copy(),
+        (weights[0], weights[1], weights[2]),
+        grid,
+        box,
+    )
+
+
+def labels_on_grid(labels: LabelMap, inputs: RatioInputs) -> NDArray[np.int32]:
+    """A label map on the grid of the network, the nearest label of each voxel; 0 where there is none."""
+    return np.ascontiguousarray(resample_labels(labels, inputs.grid).array_kji[inputs.box], dtype=np.int32)
 
 
 def bounding_box(mask_kji: NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice]:
@@ -108,16 +149,6 @@ def bounding_box(mask_kji: NDArray[np.bool_], margin: int) -> tuple[slice, slice
         low, high = (int(found[0]), int(found[-1]) + 1) if found.size else (0, count)
         parts.append(slice(max(0, low - margin), min(count, high + margin)))
     return parts[0], parts[1], parts[2]
-
-
-def without_ct(inputs: RatioInputs, values_kji: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
-    """The channels as they would be without a CT, for training a network that can do without."""
-    early = 10.0 ** inputs.channels_ckji[0].astype(np.float64) - _FLOOR if values_kji is None else values_kji
-    early = np.maximum(early, 0.0)
-    body = body_on_pet(early)
-    mean = max(float(early[body].mean()), _FLOOR)
-    logarithms = np.log10(early + _FLOOR), np.log10(early / mean + _FLOOR)
-    return np.stack([*logarithms, np.zeros_like(early), body.astype(np.float64)]).astype(np.float32)
 
 
 def coarse_grid(geometry: VolumeGeometry, spacing_mm: float) -> VolumeGeometry:
@@ -139,9 +170,11 @@ def coarse_grid(geometry: VolumeGeometry, spacing_mm: float) -> VolumeGeometry:
     )
 
 
-def body_on_pet(values_kji: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where a PET shows the body: the smoothed image above a share of its mean, its largest piece, holes filled."""
-    smooth = ndimage.gaussian_filter(np.maximum(values_kji, 0.0), 1.0)
+def body_on_pet(values_kji: NDArray[np.float64], spacing_mm: float = 8.0) -> NDArray[np.bool_]:
+    """Where a PET shows the body: the image smoothed by 8 mm above a share of its mean, its largest piece, holes
+    filled; `spacing_mm` is the edge of its voxels.
+    """
+    smooth = ndimage.gaussian_filter(np.maximum(values_kji, 0.0), _BODY_SMOOTHING_MM / spacing_mm)
     positive = smooth > 0
     if not positive.any():
         return np.ones(values_kji.shape, dtype=bool)

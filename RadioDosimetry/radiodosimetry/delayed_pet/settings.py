@@ -98,7 +98,7 @@ class Pix2PixSettings:
 
 @dataclass(frozen=True)
 class RatioSettings:
-    """The improved network: a 3-D field of ratios.
+    """The improved network: tissues seen by a 3-D network, and what becomes of each.
 
     Attributes
     ----------
@@ -109,47 +109,52 @@ class RatioSettings:
         Edge of its cubic voxels [mm].
     members
         Networks of the ensemble, each from its own initial weights.
-    organ_weight, voxel_weight, tissue_weight, uncertainty_weight
-        Of the organs' mean logarithmic error, of the voxels' mean absolute difference, of the cross-entropy of the
-        tissues, and of the log likelihood that trains the stated uncertainty.
+    slab
+        Slices of its grid that a training sample shows; 0 shows all.
+    overlap_weight
+        Of the tissues' overlap (Dice) beside their cross-entropy: it holds for small tissues what the other holds for
+        large ones.
     weight_decay
         Of AdamW.
     drop_ct
         Share of the training samples shown without CT, so that the model can do without; 0 where it shall need it.
-    share_known
-        Share of the training samples shown with the patient's regions, so that the model can use them and do without.
-    scale_std
-        Spread of the common factor (logarithm) that both scans of a training sample are multiplied by.
     rotation_degrees, largest_zoom
-        Augmentation of the training side, in the slices: rotation up to this angle, magnification up to 1 + this.
+        Augmentation of the training side: rotation in the slices up to this angle, magnification by up to 1 ± this.
+    resolution_mm
+        Full width at half maximum of the scanner's resolution, by which tissues spill into one another [mm]; 0 leaves
+        spill-over out.
+    use_uptake
+        Let a tissue's clearance depend on its early uptake.
+    smooth
+        Let the noise of the early scan be smoothed.
     """
 
-    features: int = 24
-    levels: int = 2
+    features: int = 16
+    levels: int = 3
     patch: int = 2
-    grid_mm: float = 8.0
+    grid_mm: float = 4.0
     members: int = 1
-    organ_weight: float = 3.0
-    voxel_weight: float = 1.0
-    tissue_weight: float = 1.0
-    uncertainty_weight: float = 0.1
+    slab: int = 96
+    overlap_weight: float = 1.0
     weight_decay: float = 0.01
-    drop_ct: float = 0.3
-    share_known: float = 0.5
-    scale_std: float = 0.1
+    drop_ct: float = 0.2
     rotation_degrees: float = 10.0
     largest_zoom: float = 0.1
+    resolution_mm: float = 7.0
+    use_uptake: bool = True
+    smooth: bool = True
 
     def __post_init__(self) -> None:
         if self.features < 4 or self.features % 4 or not 1 <= self.levels <= 5 or min(self.members, self.patch) < 1:
             raise InputError("'features' must be a multiple of 4, 'levels' 1 to 5, 'members' and 'patch' at least 1.")
-        if not 1.0 <= self.grid_mm <= 50.0 or not 0 <= self.largest_zoom < 0.5:
-            raise InputError("'grid_mm' must lie from 1 to 50 and 'largest_zoom' from 0 to 0.5.")
-        if not (0 <= self.drop_ct <= 1 and 0 <= self.share_known <= 1):
-            raise InputError("'drop_ct' and 'share_known' must lie from 0 to 1.")
-        weights = self.organ_weight, self.voxel_weight, self.tissue_weight, self.uncertainty_weight, self.weight_decay
-        if min(*weights, self.scale_std, self.rotation_degrees) < 0:
-            raise InputError("Weights of losses, 'scale_std' and 'rotation_degrees' must not be negative.")
+        if not 1.0 <= self.grid_mm <= 50.0 or not 0 <= self.largest_zoom < 0.5 or not 0 <= self.resolution_mm < 50:
+            raise InputError(
+                "'grid_mm' must lie from 1 to 50, 'largest_zoom' from 0 to 0.5, 'resolution_mm' from 0 to 50."
+            )
+        if not 0 <= self.drop_ct <= 1 or self.slab < 0:
+            raise InputError("'drop_ct' must lie from 0 to 1, 'slab' must not be negative.")
+        if min(self.overlap_weight, self.weight_decay, self.rotation_degrees) < 0:
+            raise InputError("'overlap_weight', 'weight_decay' and 'rotation_degrees' must not be negative.")
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,8 @@ from .baselines import population_kinetics
 from .network_files import KIND, Declared, load_network
 from .organ_uncertainty import organ_log_errors
 from .pairs import PatientFiles, SerialPet, require_pairs, serial_pet_of
-from .samples import RatioSamples, SliceSamples, channel_count
+from .samples import SliceSamples, channel_count
 from .settings import DelayedPetSettings
-from .tissue_lines import fit_tissue_lines
 
 _LOG = logging.getLogger(__name__)
 
@@ -148,7 +147,7 @@ def train_on_patients(
     doubts = check_patients((*split.training, *split.validation), settings)
     for doubt in doubts:
         _LOG.warning("%s", doubt)
-    learner, training, validation, tissues = _made(settings, split)
+    learner, training, validation = _made(settings, split)
     result = train(
         learner,
         training,
@@ -166,10 +165,57 @@ def train_on_patients(
         for number, name in enumerate(sorted(name for name in result.weights if name != "discriminator"))
         for key, value in result.weights[name].items()
     }
-    card = _card(settings, split, patients, manifest, doubts, result.as_dict(), tissues)
+    card = _card(settings, split, patients, manifest, doubts, result.as_dict())
     path = save_model(Path(output) / MODEL_NAME, state, card)
-    report_progress(progress, 0.96, "calibrating the uncertainty")
-    return _calibrated(path, split.validation, settings, card)
+    if settings.network != "ratio-3d":
+        return weights_path(path)
+    return with_kinetics(path, split.training, split.validation, settings, PartialProgress(progress, 0.95, 1.0))
+
+
+def with_kinetics(
+    model: Path,
+    training: Sequence[SerialPet],
+    validation: Sequence[SerialPet],
+    settings: DelayedPetSettings,
+    progress: Progress | None = None,
+) -> Path:
+    """The model with kinetics fitted to training patients and its uncertainty calibrated on validation patients.
+
+    The tissue networks stay as they are: a few patients of another tracer are enough for its kinetics.
+
+    Parameters
+    ----------
+    model
+        Model file of the network "ratio-3d", overwritten.
+    training, validation
+        Patients with regions.
+    settings
+        Of the images, and of the kinetics.
+    progress
+        Who watches, and may cancel.
+    """
+    from .kinetics_fit import fit_lines, patient_sums, reference_activity_bq
+    from .network_files import members_of
+    from .tissue_kinetics import GIVEN, OWN, TissueKinetics
+
+    card, state = load_model(model, KIND)
+    tissues = tuple(str(name) for name in card.architecture["tissue_names"])
+    members = members_of(card.architecture, state, model)
+    reference = reference_activity_bq(training)
+    kinetics = TissueKinetics(tissues, reference, {})
+    ratio, lines = settings.ratio, {}
+    for turn, origin in enumerate((OWN, GIVEN)):
+        sums = []
+        for number, patient in enumerate(training):
+            report_progress(progress, 0.4 * (turn + number / len(training)), f"summing over the organs of {patient.id}")
+            scale = kinetics.activity_scale(patient.administered_bq)
+            sums.append(patient_sums(patient, settings, members, tissues, scale, origin == GIVEN))
+        lines[origin] = fit_lines(sums, len(tissues), ratio.use_uptake, ratio.smooth)
+    kinetics = replace(kinetics, lines=lines)
+    card = replace(card, training={**card.training, "kinetics": kinetics.as_dict()})
+    save_model(model, state, card)
+    report_progress(progress, 0.8, "calibrating the uncertainty")
+    return _calibrated(model, validation, settings, card)
 
 
 def read_patients(
@@ -211,23 +257,19 @@ def with_device(settings: DelayedPetSettings, device: str) -> DelayedPetSettings
     return replace(settings, training=replace(settings.training, device=device))
 
 
-def _made(
-    settings: DelayedPetSettings, split: Fold[SerialPet]
-) -> tuple[Any, SampleSource, SampleSource, tuple[str, ...]]:
-    """Learner, samples of training and validation, and the tissues that the network tells apart."""
-    from .learners import GanLearner, RatioLearner
+def _made(settings: DelayedPetSettings, split: Fold[SerialPet]) -> tuple[Any, SampleSource, SampleSource]:
+    """Learner, samples of training and of validation."""
+    from .kinetics_fit import tissues_of
+    from .learners import GanLearner, TissueLearner
+    from .tissue_samples import TissueSamples
 
     if settings.network == "pix2pix":
-        learner = GanLearner(settings)
-        training = SliceSamples(split.training, settings, augment=True)
-        return learner, training, SliceSamples(split.validation, settings, augment=False), ()
-    images = settings.images
-    lines = fit_tissue_lines(split.training, images.early_hour * SECONDS_PER_HOUR, images.target_hours)
-    parts = [
-        RatioSamples(some, settings, augment, lines.tissues)
-        for some, augment in ((split.training, True), (split.validation, False))
-    ]
-    return RatioLearner(settings, lines), parts[0], parts[1], lines.tissues
+        shown = SliceSamples(split.training, settings, augment=True)
+        return GanLearner(settings), shown, SliceSamples(split.validation, settings, augment=False)
+    tissues = tissues_of(split.training)
+    seen = TissueSamples(split.training, settings, augment=True, tissues=tissues)
+    learner = TissueLearner(settings, seen.shares(len(tissues)))
+    return learner, seen, TissueSamples(split.validation, settings, augment=False, tissues=tissues)
 
 
 def _identity(settings: DelayedPetSettings) -> dict[str, Any]:
@@ -244,17 +286,19 @@ def _card(
     manifest: Mapping[str, Any],
     doubts: Sequence[str],
     trained: Mapping[str, Any],
-    tissues: Sequence[str],
 ) -> ModelCard:
+    from .kinetics_fit import tissues_of
+
     images, seen = settings.images, (*split.training, *split.validation)
     early_s = images.early_hour * SECONDS_PER_HOUR
     times_s = [hour * SECONDS_PER_HOUR for hour in images.target_hours]
     architecture: dict[str, Any]
     if settings.network == "ratio-3d":
         ratio = settings.ratio
+        tissues = tissues_of(split.training)
         architecture = {"in_channels": 4, "features": ratio.features, "levels": ratio.levels, "patch": ratio.patch}
-        architecture |= {"members": ratio.members, "tissues": list(tissues), "targets": len(images.target_hours)}
-        preprocessing: dict[str, Any] = {"grid_mm": ratio.grid_mm}
+        architecture |= {"members": ratio.members, "tissues": len(tissues), "tissue_names": list(tissues)}
+        preprocessing: dict[str, Any] = {"grid_mm": ratio.grid_mm, "resolution_mm": ratio.resolution_mm}
     else:
         chosen = settings.pix2pix
         channels = channel_count(images, chosen)
@@ -323,8 +367,6 @@ def _extent_mm(scan: QuantitativeVolume) -> list[float]:
 
 def _calibrated(path: Path, validation: Sequence[SerialPet], settings: DelayedPetSettings, card: ModelCard) -> Path:
     """The model with the factor on its uncertainty that holds 68 % of the organs of the validation patients."""
-    if settings.network != "ratio-3d":
-        return weights_path(path)
     network = load_network(path)
     found: dict[str, Any] = {}
     for name, with_regions in (("calibration", False), ("calibration_with_regions", True)):

@@ -28,6 +28,9 @@ from .spect import require_scannable
 
 Floats = NDArray[np.float32]
 
+SIMULATED_PET = "simulated PET"
+"""Operation in the records of these images."""
+
 SCATTER_WIDTH_MM = 150.0
 """Full width at half maximum with which scattered coincidences are smeared over the projections."""
 
@@ -148,7 +151,7 @@ def simulate_pet(
         )
     image = _blurred(view.put_back(found) / np.float32(scale), settings.post_filter_fwhm_mm, activity)
     record = Record(
-        "simulated PET",
+        SIMULATED_PET,
         parameters={
             **asdict(settings),
             "prompts": float(prompts.sum(dtype=np.float64)),

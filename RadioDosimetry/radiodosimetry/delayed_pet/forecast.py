@@ -1,0 +1,145 @@
+"""Later activity from an early scan: its regions, what each holds, what becomes of it, and the image of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..images.geometry import VolumeGeometry
+from ..images.regions import LabelMap
+from .baselines import EVERYTHING_ELSE, REMAINDER, population_region
+from .ratio_inputs import RatioInputs, labels_on_grid
+from .spill_over import SpillOver, unmix
+from .tissue_kinetics import Lines, components
+from .tissue_network import TissueNetwork
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class ScanRegions:
+    """An early scan and the regions it is made of.
+
+    Attributes
+    ----------
+    early_kji
+        The scan over N(t), not negative, on its own grid.
+    spacing_mm
+        Of that grid along i, j and k.
+    inputs
+        The scan on the grid of the regions, and the way back.
+    regions
+        On the grid of the regions.
+    """
+
+    early_kji: Floats
+    spacing_mm: tuple[float, float, float]
+    inputs: RatioInputs
+    regions: SpillOver
+
+    def images(self) -> list[Floats]:
+        """The `components` on the scan's grid."""
+        return components(self.early_kji, self.inputs.spread(self.regions.image_kji), self.spacing_mm)
+
+
+def scan_regions(
+    early_kji: Floats,
+    geometry: VolumeGeometry,
+    inputs: RatioInputs,
+    members: Sequence[TissueNetwork],
+    tissues: Sequence[str],
+    labels: LabelMap | None,
+    with_ct: bool,
+    resolution_mm: float,
+) -> ScanRegions:
+    """Regions of a scan: the given ones, or where there are none those that the networks see.
+
+    Parameters
+    ----------
+    early_kji, geometry
+        The scan over N(t), not negative, and its grid.
+    inputs
+        The same on the networks' grid.
+    members, tissues
+        Networks and the names of what they tell apart.
+    labels
+        Regions on the scan's grid; None to let the networks see them.
+    with_ct
+        Show the networks the CT.
+    resolution_mm
+        Of the scanner [mm]; see `unmix`.
+    """
+    spacing_mm = inputs.grid.spacing_mm[0]
+    if labels is None:
+        places, numbers = seen_places(members, inputs, with_ct), np.arange(len(tissues))
+    else:
+        places, numbers = given_places(labels_on_grid(labels, inputs), labels, inputs, tissues)
+    regions = unmix(inputs.early_kji, places, numbers, resolution_mm, spacing_mm)
+    return ScanRegions(early_kji, geometry.spacing_mm, inputs, regions)
+
+
+def seen_places(members: Sequence[TissueNetwork], inputs: RatioInputs, with_ct: bool) -> Floats:
+    """Mean probability of each tissue over the networks, shape (tissues, k, j, i)."""
+    device = next(members[0].parameters()).device
+    channels = torch.from_numpy(inputs.channels_ckji(with_ct))[None].to(device)
+    with torch.inference_mode():
+        shares = torch.stack([torch.softmax(member(channels)[0].float(), dim=0) for member in members]).mean(dim=0)
+    return np.asarray(shares.cpu().numpy(), dtype=np.float32)
+
+
+def given_places(
+    labels_kji: NDArray[np.int32], labels: LabelMap, inputs: RatioInputs, tissues: Sequence[str]
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Zeros and ones of each given region that has a voxel, and the number of its tissue.
+
+    First comes what is outside of the body and without a label, last what is in the body and without one.
+    """
+    places = [(labels_kji == 0) & ~inputs.body_kji]
+    numbers = [0]
+    for label, name in labels.names.items():
+        mask = labels_kji == label
+        if mask.any():
+            places.append(mask)
+            numbers.append(tissue_number(name, tissues))
+    rest = (labels_kji == 0) & inputs.body_kji
+    if rest.any():
+        places.append(rest)
+        numbers.append(tissue_number(EVERYTHING_ELSE, tissues))
+    return np.stack(places).astype(np.float32), np.array(numbers)
+
+
+def tissue_number(region: str, tissues: Sequence[str]) -> int:
+    """Number of a region's tissue; regions that no tissue is made of count as the body's remainder."""
+    name = population_region(region)
+    if name in tissues:
+        return tissues.index(name)
+    return tissues.index(REMAINDER) if REMAINDER in tissues else 0
+
+
+def forecast(
+    scan: ScanRegions, lines: Lines, activity_scale: float, time_weights: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Delayed image over N(t) and its relative standard uncertainty, on the scan's grid.
+
+    Parameters
+    ----------
+    scan
+        Early scan and its regions.
+    lines
+        Of the regions' origin.
+    activity_scale, time_weights
+        See `Lines.log_ratios`.
+    """
+    weights, regions = np.asarray(time_weights, dtype=np.float64), scan.regions
+    ratios = np.exp(lines.log_ratios(regions, activity_scale, time_weights))
+    stds = np.exp(weights @ lines.log_std)[regions.tissues]
+    fractions = regions.fractions
+    ratio = np.tensordot(ratios.astype(np.float32), fractions, axes=1)
+    relative = np.tensordot((ratios * stds).astype(np.float32), fractions, axes=1) / np.maximum(ratio, 1e-9)
+    mixed = sum(share * image for share, image in zip(weights @ lines.mixture, scan.images(), strict=True))
+    delayed = np.asarray(mixed, dtype=np.float64) * scan.inputs.spread(ratio)
+    return np.maximum(delayed, 0.0), np.asarray(scan.inputs.spread(relative), dtype=np.float64)
