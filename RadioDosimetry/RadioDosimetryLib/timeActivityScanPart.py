@@ -137,8 +137,10 @@ class ScanPart:
             return
         rows, current = scanRows(self._parameters), self._scans.currentRow
         if 0 <= current < len(rows):
-            rows[current] = replace(rows[current], **changes)
-            self._storeRows(rows)
+            row = replace(rows[current], **changes)
+            if row != rows[current]:  # selectors tell the same node again when another one goes or it gets another name
+                rows[current] = row
+                self._storeRows(rows)
 
     def _storeRows(self, rows: list[ScanNode]) -> None:
         parameters = self._choices()

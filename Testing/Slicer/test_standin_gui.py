@@ -385,6 +385,22 @@ def test_a_node_combo_box_turns_to_the_next_node_once_the_chosen_one_is_removed(
     assert told[-1] is None
 
 
+def test_a_node_combo_box_tells_its_node_again_when_the_row_moves_or_the_name_changes() -> None:
+    import slicer
+
+    box = slicer.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLTextNode"]
+    box.setMRMLScene(slicer.mrmlScene)
+    first, second = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name) for name in "AB")
+    box.setCurrentNode(second)
+    told: list[Any] = []
+    box.connect("currentNodeChanged(vtkMRMLNode*)", told.append)
+    slicer.mrmlScene.RemoveNode(first)
+    second.SetName("Renamed")
+    assert told == [second, second]
+    slicer.mrmlScene.RemoveNode(second)
+
+
 def test_pairs_without_a_connector_in_slicer_are_refused() -> None:
     import ctk
     import slicer

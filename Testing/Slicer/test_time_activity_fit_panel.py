@@ -235,11 +235,14 @@ def test_recovery_coefficients_that_cannot_be_read_are_a_message(
 ) -> None:
     path = tmp_path / "recovery.csv"
     path.write_text("volume,rc\n1,0.5\n", encoding="utf-8")
+    panel.ui.ctSelector.setCurrentNode(torso.ct)
     before = node_ids()
     panel.ui.recoveryPathLineEdit.currentPath = str(path)
     click(panel, panel.ui.applyButton)
     assert "lacks the columns volume_ml, recovery" in panel.ui.messageLabel.text
     assert node_ids() == before
+    torso.ct.SetName("Another name")
+    assert "lacks the columns" in panel.ui.messageLabel.text  # nobody has chosen anything else
     panel.ui.recoveryPathLineEdit.currentPath = ""
     assert panel.ui.messageLabel.text == ""  # the reason is gone
 

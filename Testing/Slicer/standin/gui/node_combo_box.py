@@ -128,6 +128,7 @@ class qMRMLNodeComboBox(QWidget):
         elif self._combo.itemText(row) != node.GetName():
             self._combo.setItemText(row, node.GetName())
             if row == self._combo.currentIndex():
+                self._tell()
                 self.currentNodeRenamed.emit(node.GetName())
 
     def _onNodeRemoved(self, node: Any) -> None:
@@ -166,7 +167,8 @@ class qMRMLNodeComboBox(QWidget):
         self._rebuilding = False
         if chosen and self._row(chosen) >= 0:
             self._combo.setCurrentIndex(self._row(chosen))
-        self._tell()
+        if self._currentID() != self._toldID:
+            self._tell()
 
     def _actions(self) -> list[tuple[str, str]]:
         settings = self._settings
@@ -216,6 +218,7 @@ class qMRMLNodeComboBox(QWidget):
         return self._scene.GetNodeByID(nodeID) if nodeID and self._scene is not None else None
 
     def _tell(self, index: int = 0) -> None:
+        """Tell the chosen node: also the same one again, when its row moves up or its name changes, as in Slicer."""
         if self._rebuilding:
             return
         if str(self._combo.currentData() or "").startswith(self.ACTION):
@@ -225,8 +228,6 @@ class qMRMLNodeComboBox(QWidget):
                 self.setCurrentNode(last)
             return
         nodeID = self._currentID()
-        if nodeID == self._toldID:
-            return
         self._toldID = nodeID
         node = self.currentNode()
         self.currentNodeChanged.emit(node)
