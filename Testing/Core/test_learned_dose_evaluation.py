@@ -24,6 +24,7 @@ from radiodosimetry.learned_dose.comparators import MONTE_CARLO, RESCALED
 from radiodosimetry.learned_dose.contenders import combine_models, contenders, validation_folders
 from radiodosimetry.learned_dose.dataset_patients import BASES, dataset_patients
 from radiodosimetry.learned_dose.dose_model import build_network, load_dose_model
+from radiodosimetry.learned_dose.evaluation import evaluate_dose_model
 from radiodosimetry.learned_dose.variants import OTHER_SCANS, OTHER_VOXELS, PET_LIKE, SCAN, SHARP, activity_variants
 from radiodosimetry.learning.model_files import ModelCard, read_card, save_model
 from radiodosimetry.virtual_patients.dataset import Dataset, read_dataset
@@ -106,6 +107,8 @@ def test_scans_are_judged_with_everything_that_li_2022_compares(
     assert liver["network"]["mae_seed_std_percent"] > 0
     assert liver["no_residual"]["mae_seed_std_percent"] is None
     assert set(found["gains_of_others"]) == {"no_residual"}
+    assert found["gains_over_base"]["nrmse_reduction_percent"]["seed_std"] > 0
+    assert found["gains_of_others"]["no_residual"]["nrmse_reduction_percent"]["seed_std"] is None
     assert 0 < found["monte_carlo_of_scan"]["voxel_uncertainty"]["body"] < 1
 
     assert set(found["shifts"]) == {SHARP, PET_LIKE, *OTHER_SCANS, OTHER_VOXELS, "data"}
@@ -199,6 +202,8 @@ def test_models_that_do_not_belong_together_are_refused(
     strangers = Dataset(data.path, data.patients[:1], data.manifest)
     with pytest.raises(InputError, match="None of the patients of .* validated all of the models .one."):
         validation_folders(strangers, contenders([dblur])[0].models)
+    with pytest.raises(InputError, match="belong to dblurdosenet, which sees scans; leave them out"):
+        evaluate_dose_model(unet, data, tmp_path / "out", options=judge.EvaluationOptions(realisations=2))
     with pytest.raises(InputError, match="two realisations or more, found 1; 0 leaves it out"):
         judge.EvaluationOptions(realisations=1)
 

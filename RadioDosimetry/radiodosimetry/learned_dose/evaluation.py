@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..images.atomic import OutputTransaction
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import json_ready, to_json
+from . import dblur_dose
 from .comparators import REFERENCE_METHODS
 from .contenders import NETWORK, Contender, calibration_on, combine_models, contenders, models_of, validation_folders
 from .declared import require_nuclide
@@ -32,7 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 SHIFT_COLUMNS = ("shift", *KIM_COLUMNS)
-GAIN_COLUMNS = ("shift", "gain", "value", "low", "high", "patients")
+GAIN_COLUMNS = ("shift", "gain", "value", "low", "high", "patients", "seed_std")
 NOISE_COLUMNS = ("region", "method", "patients", "noise_percent", "noise_std_percent")
 
 
@@ -161,6 +162,10 @@ def evaluate_dose_model(
     options = options or EvaluationOptions()
     paths = [Path(model)] if isinstance(model, str | Path) else [Path(one) for one in model]
     judged = contenders(paths)
+    if judged[0].models[0].kind != dblur_dose.KIND and (options.monte_carlo_histories or options.realisations):
+        raise InputError(
+            f"Monte Carlo and realisations of a scan belong to {dblur_dose.KIND}, which sees scans; leave them out."
+        )
     for one in judged:
         for member in one.models:
             require_nuclide(member.card, dataset.nuclide, member.name)

@@ -102,8 +102,17 @@ class Tally:
         }
 
     def gains(self, base: str, network: str) -> dict[str, Any]:
-        """Paired gains of a network over its base."""
-        return paired_gains(self.patients, self.regions, base, network, self.edges)
+        """Paired gains of a network over its base; of an ensemble also their standard deviation over the seeds."""
+
+        def over_base(name: str) -> dict[str, Any]:
+            return paired_gains(self.patients, self.regions, base, name, self.edges)
+
+        gains = over_base(network)
+        seeds = [over_base(name) for name in self.members.get(network, ())]
+        for name, one in gains.items():
+            values = [seed[name]["value"] for seed in seeds if name in seed]
+            one["seed_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return gains
 
 
 class Judge:
@@ -215,6 +224,7 @@ class Judge:
         for name, dose in zip(names, one.member_doses_gy(patient.maps, self.device, progress), strict=True):
             mean += dose / np.float32(one.count)
             if name:
+                self.tally.patients.append(measure_patient(patient, name, dose, with_gamma=False))
                 regions.append(measure_regions(patient, name, dose))
                 self.tally.regions += regions[-1]
                 self.tally.edges += measure_edges(patient, name, dose, strata)
