@@ -16,11 +16,19 @@ from radiodosimetry.errors import InputError
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.learned_dose import unet_dose
 from radiodosimetry.learned_dose.architectures import SLICES, DblurArchitecture, UNetArchitecture
+from radiodosimetry.learned_dose.losses import dose_loss
 from radiodosimetry.learned_dose.patient_maps import PatientMaps, scaled_channel
 from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.residual_unet import PHOTON_UNIT, ResidualUNet3D
 from radiodosimetry.learned_dose.samples import SliceSamples, UNetSamples, voxel_weights
-from radiodosimetry.learned_dose.training_config import LossSettings, PatchSampling, SliceSampling
+from radiodosimetry.learned_dose.training_config import (
+    DblurLoss,
+    DblurTrainingConfig,
+    LossSettings,
+    PatchSampling,
+    SliceSampling,
+    UNetTrainingConfig,
+)
 
 TRANSPORT = UNetArchitecture(("density", "photon-share", "local-share"), features=4, levels=2, head="transport")
 SHAPE = (30, 24, 32)
@@ -123,6 +131,37 @@ def test_weights_can_be_those_of_energy_and_of_edges() -> None:
     weight = voxel_weights(marked, LossSettings(lesion_weight=4.0))
     assert (weight[lesion] == 4.0).all()
     assert (weight[~lesion] == 1.0).all()
+
+
+def test_errors_of_block_means_are_taken_tissue_by_tissue() -> None:
+    density = torch.ones(1, 1, 8, 8, 8)
+    density[..., :4, :], density[:, :, :2, :2, :2] = 0.3, 1.5
+    label = torch.full_like(density, 2.0)
+    noise = torch.randn(label.shape, generator=torch.Generator().manual_seed(1))
+    tissues = [density < 0.6, (density >= 0.6) & (density < 1.15), density >= 1.15]
+    for tissue in tissues:
+        noise[tissue] -= noise[tissue].mean()
+    settings = LossSettings("relative-mse", relative_floor=2.0, block=8, block_weight=10.0)
+
+    def block_loss(dose: torch.Tensor, weight: torch.Tensor, settings: LossSettings = settings) -> float:
+        alone = replace(settings, block_weight=0.0)
+        return float(
+            dose_loss(dose, label, weight, label, settings, density) - dose_loss(dose, label, weight, label, alone)
+        )
+
+    ones = torch.ones_like(label)
+    assert block_loss(label + noise, ones) == pytest.approx(0.0, abs=1e-6)
+    biased = label + noise + 0.4 * tissues[2] - 0.2 * tissues[0]
+    expected = 10 * (0.1**2 * tissues[2].sum() + 0.05**2 * tissues[0].sum()) / 512
+    assert block_loss(biased, ones) == pytest.approx(float(expected), rel=1e-3)
+    assert block_loss(biased, 3 * ones * tissues[1]) == pytest.approx(0.0, abs=1e-6)
+    slices = [one[:, :, 0] for one in (label + 0.4, label, ones, label, density)]
+    flat = dose_loss(slices[0], *slices[1:4], settings, slices[4])
+    assert float(flat) == pytest.approx(0.1**2 * 11, rel=1e-4)
+    with pytest.raises(InputError, match="Blocks of 8 voxels do not fit into patches of 16 with a margin of 5"):
+        UNetTrainingConfig(sampling=PatchSampling(patch=16), loss=LossSettings(margin=5, block_weight=1.0))
+    with pytest.raises(InputError, match="tissues of a block from the input channel 'density'"):
+        DblurTrainingConfig(DblurArchitecture(("activity",)), loss=DblurLoss(block_weight=1.0))
 
 
 def test_a_hot_voxel_is_in_most_patches_that_are_drawn_by_dose() -> None:

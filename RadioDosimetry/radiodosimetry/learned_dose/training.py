@@ -257,17 +257,23 @@ def _doses(model: DoseModel, patient: DosePatient, device: str) -> tuple[np.ndar
 def _losses(config: Config) -> Any:
     """What the learner makes small, and what it logs: the base's loss beside the network's."""
     dose_of: Any = unet_dose.network_dose if isinstance(config, UNetTrainingConfig) else dblur_dose.network_dose
-    base_at = len(config.network.inputs)
+    inputs = config.network.inputs
+    density_at = inputs.index("density") if "density" in inputs else len(inputs) + unet_dose.CARRIED.index("density")
+
+    def judged(channels: Tensor, at: int) -> Tensor:
+        """A channel where the label lies: all of it, or the middle slice."""
+        found = channels[:, at : at + 1]
+        return found if isinstance(config, UNetTrainingConfig) else found[:, :, dblur_dose.HALF_DEPTH]
 
     def losses(network: torch.nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         channels, label, weight, reference = (batch[name] for name in ("channels", "label", "weight", "reference"))
-        base = channels[:, base_at : base_at + 1]
-        if base.ndim > label.ndim:
-            base = base[:, :, dblur_dose.HALF_DEPTH]
-        return {
-            "loss": dose_loss(dose_of(network, channels), label, weight, reference, config.loss),
-            "base_loss": dose_loss(base, label, weight, reference, config.loss).detach(),
-        }
+        density = judged(channels, density_at) if config.loss.block_weight else None
+
+        def loss_of(dose: Tensor) -> Tensor:
+            return dose_loss(dose, label, weight, reference, config.loss, density)
+
+        base = judged(channels, len(inputs))
+        return {"loss": loss_of(dose_of(network, channels)), "base_loss": loss_of(base).detach()}
 
     return losses
 
