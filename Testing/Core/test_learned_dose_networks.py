@@ -55,6 +55,21 @@ def test_dblurdosenet_brings_eleven_slices_to_nine_five_three_and_one() -> None:
     assert dose.shape == (1, 1, 32, 48)
 
 
+def test_channels_that_are_not_extracted_reach_the_dose_of_their_own_voxel_alone() -> None:
+    architecture = DblurArchitecture(("density", "peak-1", "valley-1"), extracted=1, pointwise=8, head="log-ratio")
+    network = DblurDoseNet(architecture).eval()
+    torch.nn.init.normal_(network.last.weight, generator=torch.Generator().manual_seed(1))
+    inputs, base = torch.rand(2, 1, 3, 11, 16, 16), torch.rand(1, 1, 16, 16)
+    before = network(inputs[0], base)
+    changed = inputs[0].clone()
+    changed[0, 1:, 5, 7, 9] += 1.0
+    changed[0, 1:, 4] += 1.0
+    differing = (network(changed, base) != before).nonzero().tolist()
+    assert differing == [[0, 0, 7, 9]]
+    changed[0, 0, 5, 0, 0] += 1.0
+    assert int((network(changed, base) != before).sum()) > 100
+
+
 def test_the_two_dimensional_ablation_takes_slices_as_channels_and_has_no_depth_extractor() -> None:
     network = DblurDoseNet(DblurArchitecture(extractor="2d")).eval()
     assert not any(isinstance(module, torch.nn.Conv3d) for module in network.modules())
@@ -155,6 +170,8 @@ def test_maps_are_free_of_the_amount_of_activity_and_slices_are_padded_by_repeti
         (lambda: UNetArchitecture(features=0), "Found 0 features"),
         (lambda: DblurArchitecture(extractor="4d"), "extractor '4d' is unknown"),
         (lambda: DblurArchitecture(features=7), "even number of features"),
+        (lambda: DblurArchitecture(extracted=3), "Found extracted = 3 of 2 inputs"),
+        (lambda: DblurArchitecture(extracted=1), "for the pointwise end of the network; set 'pointwise'"),
         (lambda: DblurArchitecture(residual=False, head="scale"), "needs residual = true"),
         (lambda: UNetTrainingConfig(UNetArchitecture(levels=6), PatchSampling(patch=48)), "multiple of 32"),
         (lambda: LossSettings(edge_weight=0.0), "above 0"),

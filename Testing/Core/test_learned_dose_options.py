@@ -105,6 +105,11 @@ def test_shares_do_not_change_with_the_activity_and_scaled_channels_are_those_of
     np.testing.assert_allclose(once.channel("photon-share"), 0.2, rtol=1e-5)
     hot = (15, 10, 12)
     assert once.channel("local-share")[hot] > once.channel("share-3mm")[hot] > once.channel("share-24mm")[hot]
+    assert once.channel("peak-1")[hot] == once.channel("peak-4")[hot] == 1.0
+    lowest = once.base_kji[14:17, 9:12, 11:14].min()
+    assert once.channel("valley-1")[hot] == pytest.approx(lowest / 200.0)
+    assert once.channel("peak-1")[15, 10, 13] == pytest.approx(once.base_kji[15, 10, 13] / 200.0)
+    np.testing.assert_allclose(once.channel("valley-2"), threefold.channel("valley-2"), rtol=1e-5)
 
 
 def test_slices_at_the_ends_neither_train_nor_judge() -> None:

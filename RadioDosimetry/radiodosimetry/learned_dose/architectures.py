@@ -15,7 +15,12 @@ UNET_CHANNELS = (
 BLURRED_MM = {"share-3mm": 3.0, "share-6mm": 6.0, "share-12mm": 12.0, "share-24mm": 24.0}
 """Channels that compare the activity around a voxel with its base dose, and how far around (σ of a Gaussian [mm])."""
 
-DBLUR_CHANNELS = ("activity", "density", "base", "log-activity", "log-base", "local-share", *BLURRED_MM)
+RELIEF_VOXELS = {"peak-1": 1, "peak-2": 2, "peak-4": 4, "valley-1": 1, "valley-2": 2, "valley-4": 4}
+"""Channels that compare a voxel's base dose with the highest or lowest around it, and how many voxels around."""
+
+DBLUR_CHANNELS = (
+    "activity", "density", "base", "log-activity", "log-base", "local-share", *BLURRED_MM, *RELIEF_VOXELS
+)  # fmt: skip
 """What a `DblurDoseNet` can be shown of each slice."""
 
 HEADS = ("add", "scale", "log-ratio", "kernel", "transport")
@@ -112,6 +117,12 @@ class DblurArchitecture:
         Input channels of each slice, names of `DBLUR_CHANNELS`.
     features
         Feature maps of the first level of the 2-D U-Net (16); deeper ones follow it.
+    extracted
+        The first so many input channels go through the network; 0: all, as published. The others are for `pointwise`.
+    pointwise
+        Hidden features of three 1×1 convolutions that take the network's features and all input channels of the middle
+        slice to the output, instead of one that takes the features alone (0, as published). Seven by seven filters
+        with random weights wash out what lies within a voxel or two, and need thousands of steps to find it again.
     residual
         Whether the output is added to the base dose; False is the paper's ablation.
     extractor
@@ -127,6 +138,8 @@ class DblurArchitecture:
 
     inputs: tuple[str, ...] = ("activity", "density")
     features: int = 16
+    extracted: int = 0
+    pointwise: int = 0
     residual: bool = True
     extractor: str = "3d"
     head: str = "add"
@@ -145,6 +158,13 @@ class DblurArchitecture:
             )
         if self.head not in DBLUR_HEADS:
             raise InputError(f"The head '{self.head}' is unknown; expected one of {', '.join(DBLUR_HEADS)}.")
+        if not 0 <= self.extracted <= len(self.inputs) or self.pointwise < 0:
+            raise InputError(
+                f"Found extracted = {self.extracted} of {len(self.inputs)} inputs and pointwise = {self.pointwise}; "
+                "expected at most all inputs, and at least 0."
+            )
+        if 0 < self.extracted < len(self.inputs) and not self.pointwise:
+            raise InputError("Inputs that are not extracted are for the pointwise end of the network; set 'pointwise'.")
         if self.features < 2 or self.features % 2:
             raise InputError(f"DblurDoseNet needs an even number of features of at least 2, found {self.features}.")
         if self.head != "add" and not self.residual:

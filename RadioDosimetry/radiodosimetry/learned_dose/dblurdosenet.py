@@ -50,6 +50,18 @@ class _DoubleConvolution(nn.Sequential):
         )
 
 
+class _Pointwise(nn.Sequential):
+    """Three 1×1 convolutions from features and input channels of a voxel to its output."""
+
+    def __init__(self, incoming: int, hidden: int) -> None:
+        super().__init__(
+            nn.Conv2d(incoming, hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.ReLU(inplace=True),
+        )
+
+
 class DblurDoseNet(nn.Module):
     """Depth extractor, 2-D U-Net and sum with the base dose of the middle slice (Li et al. 2022).
 
@@ -68,7 +80,8 @@ class DblurDoseNet(nn.Module):
     def __init__(self, architecture: DblurArchitecture | None = None, seed: int = 0) -> None:
         super().__init__()
         self.architecture = architecture or DblurArchitecture()
-        features, channels = self.architecture.features, len(self.architecture.inputs)
+        features = self.architecture.features
+        channels = self.architecture.extracted or len(self.architecture.inputs)
         three_dimensional = self.architecture.extractor == "3d"
         self.depth: nn.Module = _DepthExtractor(channels, features) if three_dimensional else nn.Flatten(1, 2)
         widths = [features, 2 * features, 4 * features, 8 * features, 8 * features]
@@ -85,7 +98,9 @@ class DblurDoseNet(nn.Module):
             both = deep + widths[level]
             deep = widths[max(level - 1, 0)]
             self.up.append(_DoubleConvolution(both, both // 2, deep, 0.0))
-        self.last = nn.Conv2d(deep, 1, 1)
+        hidden = self.architecture.pointwise
+        self.end: nn.Module = _Pointwise(deep + len(self.architecture.inputs), hidden) if hidden else nn.Identity()
+        self.last = nn.Conv2d(hidden or deep, 1, 1)
         initialise(self, seed, self.last)
 
     def forward(self, inputs: Tensor, base: Tensor) -> Tensor:
@@ -103,7 +118,7 @@ class DblurDoseNet(nn.Module):
         Tensor
             Dose (n, 1, j, i), possibly below zero.
         """
-        features = self.depth(inputs)
+        features = self.depth(inputs[:, : self.architecture.extracted or None])
         if features.ndim == 5:
             features = features.squeeze(2)
         skipped: list[Tensor] = []
@@ -112,7 +127,9 @@ class DblurDoseNet(nn.Module):
             skipped.append(features)
         for block, beside in zip(self.up, skipped[-2::-1], strict=True):
             features = block(torch.cat([beside, self.widen(features)], dim=1))
-        output: Tensor = self.last(features)
+        if self.architecture.pointwise:
+            features = torch.cat([features, _centred(inputs[:, :, SLICES // 2])], dim=1)
+        output: Tensor = self.last(self.end(features))
         if not self.architecture.residual:
             return output
         if self.architecture.head == "add":
@@ -120,3 +137,8 @@ class DblurDoseNet(nn.Module):
         if self.architecture.head == "scale":
             return base * (1.0 + output)
         return base * soft_exponential(output)
+
+
+def _centred(shares: Tensor) -> Tensor:
+    """Channels between 0 and 1 as values about zero, as large as features are."""
+    return 4.0 * (shares - 0.5)

@@ -26,7 +26,7 @@ from ..media import MediaMap
 from ..units import JOULE_PER_MEV
 from ..voxel_dose.convolution_settings import AIR_DENSITY_G_PER_CM3
 from ..voxel_dose.sources import EmissionSource
-from .architectures import BLURRED_MM
+from .architectures import BLURRED_MM, RELIEF_VOXELS
 
 REFERENCE_VOLUME_ML = 1e4
 """Volume [mL] that the total activity is spread over to give normalised activity and dose of one."""
@@ -100,8 +100,10 @@ class PatientMaps:
         `hu`: CT number / 1000; `density` [g/cm³]; `activity`, `base`, `photon`: normalised; `log-activity`, `log-base`:
         log10(1 + value / `LOG_UNIT`); `photon-share`: the photons' part over the base; `local-share`: l / (l + base)
         with l the dose that electrons of the voxel itself would give if none left it; `share-3mm`, …: the same of the
-        activity blurred by a Gaussian of this σ, which tells how sharp an image is here; `nuclide`: log10(mean electron
-        energy / 100 keV) everywhere. Shares lie between 0 and 1 and do not change with the amount of activity.
+        activity blurred by a Gaussian of this σ, which tells how sharp an image is here; `peak-1`, …: base over the
+        highest within so many voxels along each axis, `valley-1`, …: the lowest over the base; `nuclide`: log10(mean
+        electron energy / 100 keV) everywhere. Shares, peaks and valleys lie between 0 and 1 and do not change with the
+        amount of activity.
 
         Raises
         ------
@@ -122,6 +124,11 @@ class PatientMaps:
                 energy = ndimage.gaussian_filter(energy, width, mode="nearest")
             local = np.divide(energy, np.maximum(self.density_kji, AIR_DENSITY_G_PER_CM3), dtype=np.float32)
             return _share(local, local + self.base_kji)
+        if name in RELIEF_VOXELS:
+            size = 2 * RELIEF_VOXELS[name] + 1
+            if name.startswith("peak"):
+                return _share(self.base_kji, ndimage.maximum_filter(self.base_kji, size))
+            return _share(ndimage.minimum_filter(self.base_kji, size), self.base_kji)
         if name.startswith("log-"):
             values = self.channel(name.removeprefix("log-"))
             return np.log10(1 + values / np.float32(LOG_UNIT), dtype=np.float32)
