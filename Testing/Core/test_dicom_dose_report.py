@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pydicom
 import pytest
@@ -172,12 +176,20 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
             write_dose_report([{"region": "spleen"}], folder / "c.dcm", seg, dose_file, "local", transaction)
 
 
-def test_a_case_writes_all_three_and_dciodvfy_accepts_them(tmp_path: Path) -> None:
+def test_a_case_writes_all_four_and_dciodvfy_accepts_them(tmp_path: Path) -> None:
     text = CASE_TEXT.replace("dicom = false", "rtdose_bits = 16").replace('["local", "multiple-vsv"]', '["local"]')
     done = run_case(write_torso_case(tmp_path / "torso", text))
     files = sorted((done.results / "report" / "dicom").glob("*.dcm"))
-    assert [file.name for file in files] == ["dose.dcm", "region_doses.sr.dcm", "regions.seg.dcm"]
-    report = highdicom.sr.srread(files[1])
+    assert [file.name for file in files] == ["dose.dcm", "dose.sc.dcm", "region_doses.sr.dcm", "regions.seg.dcm"]
+    dose, capture = (pydicom.dcmread(file) for file in files[:2])
+    assert capture.SOPClassUID.name == "Secondary Capture Image Storage"
+    assert (capture.StudyInstanceUID, capture.PatientName) == (dose.StudyInstanceUID, dose.PatientName)
+    assert capture.SeriesInstanceUID != dose.SeriesInstanceUID
+    html = (done.report).read_text(encoding="utf-8")
+    shown = base64.b64decode(re.findall(r"data:image/png;base64,([^\"]*)", html)[-1])
+    pixels = np.round(255 * matplotlib.image.imread(io.BytesIO(shown), format="png")[..., :3])
+    np.testing.assert_array_equal(capture.pixel_array, pixels)
+    report = highdicom.sr.srread(files[2])
     names = [group.tracking_identifier for group in report.content.get_volumetric_roi_measurement_groups()]
     assert "kidneys" in names
     for file in files:

@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..images.atomic import OutputTransaction
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import to_json
-from ..report.document import Report, render_html
+from ..report.document import Picture, Report, render_html
 from ..report.slice_rendering import SliceRenderer
 from .case_settings import Case, read_case
 from .case_state import CaseState, one_run_at_a_time
@@ -103,6 +103,8 @@ def write_report_files(report: Report, found: CaseResults, folder: Path) -> list
         if found.case.report.dicom:
             from .report_dicom import write_dicom_objects
 
-            files += write_dicom_objects(found, dicom, transaction)
+            pictures = [block for section in report.sections for block in section.blocks if isinstance(block, Picture)]
+            shown = [picture for picture in pictures if picture.suffix == ".png"]
+            files += write_dicom_objects(found, dicom, transaction, shown[-1])
     return files
 
