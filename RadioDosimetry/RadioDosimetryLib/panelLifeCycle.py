@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import slicer
 import vtk
@@ -65,7 +66,20 @@ class PanelLifeCycle:
         leaving = slicer.mrmlScene.NodeAboutToBeRemovedEvent
         self.addObserver(slicer.mrmlScene, leaving, self.onNodeAboutToBeRemoved, priority=1.0)  # before the selectors
         self._panel.connect()
+        self._hearOfNodes()
         self.initializeParameterNode()
+
+    def _hearOfNodes(self) -> None:
+        """Take a node that the user picks, also between nodes of one name: with Qt 6 the signal that `connectGui`
+        listens to is then silent, and the selector would turn back unseen."""
+        for widget in vars(self.ui).values():
+            name = widget.property("SlicerParameterName")
+            if name and type(widget) is slicer.qMRMLNodeComboBox:
+                widget.connect("nodeActivated(vtkMRMLNode*)", partial(self._onNodePicked, name))
+
+    def _onNodePicked(self, name: str, node) -> None:
+        if self._parameterNode is not None and getattr(self._parameterNode, name) is not node:
+            setattr(self._parameterNode, name, node)
 
     def cleanup(self) -> None:
         """Stop what runs and let go of the scene: the panel is going away."""

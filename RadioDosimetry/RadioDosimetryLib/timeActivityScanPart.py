@@ -41,10 +41,14 @@ class ScanPart:
             (ui.timesFromDicomButton, self.onTimesFromDicom),
         ):
             button.connect("clicked(bool)", slot)
-        ui.scanSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onAnyNode)
-        ui.ctSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onCT)
-        ui.ownRegionsSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onOwnRegions)
-        ui.transformSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onTransform)
+        for selector, slot in (
+            (ui.scanSelector, self._onAnyNode),
+            (ui.ctSelector, self._onCT),
+            (ui.ownRegionsSelector, self._onOwnRegions),
+            (ui.transformSelector, self._onTransform),
+        ):
+            selector.connect("currentNodeChanged(vtkMRMLNode*)", slot)
+            selector.connect("nodeActivated(vtkMRMLNode*)", slot)  # with Qt 6 the other is silent between namesakes
         ui.referenceComboBox.connect("currentIndexChanged(int)", self._onReference)
 
     def _updateScans(self) -> None:

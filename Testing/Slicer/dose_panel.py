@@ -48,6 +48,12 @@ def choose(box: Any, text: str) -> None:
     box.currentIndex = index
 
 
+def pick(selector: Any, node: Any) -> None:
+    """Choose a node as a person does who opens the box and clicks on its row."""
+    selector.setCurrentNode(node)
+    selector.nodeActivated.emit(node)
+
+
 def type_path(edit: Any, text: str) -> None:
     """Put another text into a field of a file, as a person does who empties it and pastes."""
     line = edit.comboBox().lineEdit()

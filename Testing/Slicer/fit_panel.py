@@ -67,6 +67,12 @@ def choose(box: Any, text: str) -> None:
     box.currentIndex = next(number for number in range(box.count) if text in box.itemText(number))
 
 
+def pick(selector: Any, node: Any) -> None:
+    """Choose a node as a person does who opens the box and clicks on its row."""
+    selector.setCurrentNode(node)
+    selector.nodeActivated.emit(node)
+
+
 def type_path(edit: Any, text: str) -> None:
     """Put another text into a field of a file, as a person does who empties it and pastes."""
     line = edit.comboBox().lineEdit()

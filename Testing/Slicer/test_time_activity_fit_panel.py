@@ -29,6 +29,7 @@ from fit_panel import (
     node_ids,
     opened_panel,
     parameters,
+    pick,
     type_hours,
     wait,
 )
@@ -181,6 +182,18 @@ def test_what_lies_beside_a_scan_and_is_deleted_is_not_replaced_by_the_next_in_t
     slicer.mrmlScene.RemoveNode(torso.scans[0])
     assert "A scan has left the scene" in ui.applyButton.toolTip
     assert list(chosen.scanNodes)[1:] == torso.scans[1:]
+
+
+def test_of_two_cts_with_one_name_the_one_that_is_picked_lies_beside_the_scan(
+    panel: SimpleNamespace, torso: SimpleNamespace
+) -> None:
+    import slicer
+
+    other = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, torso.ct, "Other")
+    other.SetName(torso.ct.GetName())
+    for node in (torso.ct, other, torso.ct):
+        pick(panel.ui.ctSelector, node)
+        assert node in list(parameters(panel).scanCTs)
 
 
 def test_voxel_dose_opens_with_the_map(

@@ -22,6 +22,7 @@ from dose_panel import (
     loaded_torso,
     node_ids,
     opened_panel,
+    pick,
     type_path,
     wait,
 )
@@ -172,6 +173,23 @@ def test_a_chosen_volume_that_is_deleted_is_not_replaced_by_the_next_in_the_list
         assert None is chosen.doseVolume is chosen.differenceVolume
         assert chosen.ctVolume in (None, torso.ct)
         assert chosen.activityVolume in (None, torso.activity)
+
+
+def test_of_two_volumes_with_one_name_the_one_that_is_picked_is_read(
+    panel: SimpleNamespace, torso: SimpleNamespace
+) -> None:
+    """As scans of one protocol come from DICOM; with Qt 6 Slicer's selector is silent between them."""
+    import slicer
+
+    other = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, torso.activity, "Later")
+    slicer.util.updateVolumeFromArray(other, slicer.util.arrayFromVolume(torso.activity) / 4)
+    other.SetName(torso.activity.GetName())
+    pick(panel.ui.activitySelector, other)
+    apply(panel)
+    dose = panel.ui.shownDoseSelector.currentNode()
+    assert dose.GetNodeReference("RadioDosimetry.activityRef") is other
+    expected = core_dose(SimpleNamespace(**{**vars(torso), "activity": other}), "local").dose.array_kji
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(dose), expected)
 
 
 CALIBRATION = "hu,density_g_per_cm3\n-1000,0.0012\n0,0.5\n3000,2.5\n"

@@ -58,7 +58,7 @@ class qMRMLNodeComboBox(QWidget):
         }  # fmt: skip
         self._attributes: list[tuple[str, str, str | None]] = []
         self._labels: dict[str, str] = {}
-        self._toldID = ""
+        self._toldID = self._toldText = ""
         self._rebuilding = False
         self._observer = SceneObserver(self)
         self._combo = QComboBox(self)
@@ -218,7 +218,11 @@ class qMRMLNodeComboBox(QWidget):
         return self._scene.GetNodeByID(nodeID) if nodeID and self._scene is not None else None
 
     def _tell(self, index: int = 0) -> None:
-        """Tell the chosen node: also the same one again, when its row moves up or its name changes, as in Slicer."""
+        """Tell the chosen node: also the same one again, when its row moves up or its name changes.
+
+        Between nodes of one name nothing is told. The first is so with Qt 5, the second with Qt 6: Slicer 5.12 listens
+        to the text of its combo box.
+        """
         if self._rebuilding:
             return
         if str(self._combo.currentData() or "").startswith(self.ACTION):
@@ -227,8 +231,11 @@ class qMRMLNodeComboBox(QWidget):
             if last is not None:
                 self.setCurrentNode(last)
             return
-        nodeID = self._currentID()
-        self._toldID = nodeID
+        nodeID, text = self._currentID(), self._combo.currentText()
+        isNamesake = bool(nodeID) and nodeID != self._toldID and text == self._toldText
+        self._toldID, self._toldText = nodeID, text
+        if isNamesake:
+            return
         node = self.currentNode()
         self.currentNodeChanged.emit(node)
         self.currentNodeValid.emit(node is not None)
