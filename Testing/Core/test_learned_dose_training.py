@@ -41,11 +41,18 @@ UNET = UNetTrainingConfig(
 )
 
 DBLUR = DblurTrainingConfig(
-    DblurArchitecture(("activity", "density", "base"), features=8),
+    DblurArchitecture(
+        ("density", "local-share", "peak-2", "valley-2", "peak-1", "valley-1", "share-6mm"),
+        features=8, extracted=4, pointwise=32, head="log-ratio",
+    ),
     SliceSampling(validation_per_patient=8),
-    DblurLoss(),
-    DblurLoop(epochs=10, batch_size=2, learning_rate=1e-2, schedule="cosine", threads=1),
-)
+    DblurLoss("relative-mse", relative_floor=0.5, base_smoothing=2.0, density_weight=True, outside_weight=0.0),
+    DblurLoop(
+        epochs=10, batch_size=2, learning_rate=1e-2, schedule="cosine", threads=1, average_decay=0.95,
+        statistics_batches=10,
+    ),
+)  # fmt: skip
+"""As `dblurdosenet_cpu.toml`, in small."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +85,8 @@ def test_a_small_dblurdosenet_cuts_the_error_of_a_blurred_scan_of_unseen_anatomy
     blurred = [toy_patient(seed, "density-scaled", blur_mm=10.0) for seed in (1, 2, 3, 4)]
     trained = train_on_patients(blurred[:2], blurred[2:3], DBLUR, tmp_path / "run")
     evaluation, _ = evaluate_on_patients(trained.model, blurred[3:])
-    assert evaluation.as_dict()["gains_over_base"]["body_rmse_gy_reduction_percent"]["value"] > 5
+    # What is asked of real sizes too, fixed before this network was tried on the toys.
+    assert evaluation.as_dict()["gains_over_base"]["body_rmse_gy_reduction_percent"]["value"] > 15
 
 
 def test_the_same_seed_gives_the_same_weights(
