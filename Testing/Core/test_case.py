@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from radiodosimetry.images.readers import read_volume
 from radiodosimetry.images.writers import write_volume
 from radiodosimetry.workflows import case_state
 from radiodosimetry.workflows.case import run_case
-from radiodosimetry.workflows.case_settings import read_case
+from radiodosimetry.workflows.case_settings import Case, read_case
 from radiodosimetry.workflows.case_state import CaseState, one_run_at_a_time
+from radiodosimetry.workflows.case_template import CaseStart, case_text
 from radiodosimetry.workflows.report import write_report
+from radiodosimetry.workflows.settings_reader import settings_from
 
 _ALL = ("masses", "curves", "fits", "tia", "dose/local", "dose/multiple-vsv", "organ_dose", "report")
 
@@ -342,6 +345,17 @@ def test_init_without_options_shows_what_to_fill_in(tmp_path: Path, capsys) -> N
     assert main(["case", "init", str(tmp_path / "new")]) == 0
     assert main(["case", "run", str(tmp_path / "new")]) == 2
     assert "ct.nii.gz as its ct, which does not exist" in capsys.readouterr().err
+
+
+def test_every_key_that_init_shows_is_one_that_a_case_has(tmp_path: Path) -> None:
+    text = case_text(CaseStart(), tmp_path)
+    shown = re.sub(r"(?m)^# (?=\[|\w+ = )", "", text)
+    assert shown.count("\n# ") == 1, "a remark alone, no key"
+    shown = shown.replace('["multiple-vsv"]', '["unet", "multiple-vsv", "monte-carlo"]')
+    case = settings_from({"name": "shown", **tomllib.loads(shown)}, Case, "case.toml", tmp_path)
+    assert case.dose.models == {"unet": tmp_path / "model.safetensors"}
+    assert case.radiobiology["kidneys"].alpha_beta_gy == 2.5
+    assert case.report.dicom
 
 
 def test_options_of_init_are_refused_by_run(case: Path, capsys) -> None:  # type: ignore[no-untyped-def]

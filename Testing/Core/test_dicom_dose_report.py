@@ -177,11 +177,12 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_case_writes_all_four_and_dciodvfy_accepts_them(tmp_path: Path) -> None:
-    text = CASE_TEXT.replace("dicom = false", "rtdose_bits = 16").replace('["local", "multiple-vsv"]', '["local"]')
+    text = CASE_TEXT.replace("dicom = false", "").replace('["local", "multiple-vsv"]', '["local"]')
     done = run_case(write_torso_case(tmp_path / "torso", text))
     files = sorted((done.results / "report" / "dicom").glob("*.dcm"))
     assert [file.name for file in files] == ["dose.dcm", "dose.sc.dcm", "region_doses.sr.dcm", "regions.seg.dcm"]
     dose, capture = (pydicom.dcmread(file) for file in files[:2])
+    assert dose.BitsAllocated == 16
     assert capture.SOPClassUID.name == "Secondary Capture Image Storage"
     assert (capture.StudyInstanceUID, capture.PatientName) == (dose.StudyInstanceUID, dose.PatientName)
     assert capture.SeriesInstanceUID != dose.SeriesInstanceUID

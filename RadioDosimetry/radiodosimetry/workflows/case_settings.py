@@ -310,7 +310,7 @@ class CaseReport:
     regions
         Regions drawn and tabled first; all if empty.
     dicom
-        Whether RT Dose, Segmentation and Structured Report are written beside it.
+        Whether RT Dose, Segmentation, Structured Report and Secondary Capture are written beside it.
     rtdose_bits
         Bits of a voxel of RT Dose, 32 or 16.
     """
@@ -318,7 +318,7 @@ class CaseReport:
     isodoses_gy: tuple[float, ...] = ()
     regions: tuple[str, ...] = ()
     dicom: bool = True
-    rtdose_bits: int = 32
+    rtdose_bits: int = 16
 
     def __post_init__(self) -> None:
         if any(level <= 0 for level in self.isodoses_gy):

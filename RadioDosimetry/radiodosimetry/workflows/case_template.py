@@ -132,6 +132,7 @@ methods = {json.dumps(list(start.methods))}        # local, single-vsv, density-
 seed = 1
 # body_mask = false                  # couch and blankets are air
 # clamp_hu = false                   # metal counts as the densest bone
+# models = {{ unet = "model.safetensors" }}        # of the learned methods unet and dblurdosenet
 
 [organ_dose]
 {phantom}
@@ -153,6 +154,8 @@ lesions = {json.dumps(lesions)}
 
 [report]
 # isodoses_gy = [2.0, 5.0, 10.0, 20.0]
+# regions = ["liver", "kidneys"]     # drawn and tabled, in the order of the labels
+# dicom = true                       # RT Dose, Segmentation, Structured Report and a picture beside the report
 """
 
 
