@@ -322,7 +322,7 @@ def main() -> None:
         seconds, histories, worst = found
         what = f"every organ within {arguments.organ_percent:g} % ({worst} last)"
         print(
-            f"Monte Carlo {arguments.grid}, {what}: {seconds:.0f} core-seconds, {histories:.2g} histories, peak "
+            f"Monte Carlo {arguments.grid}, {what}: {seconds:.1f} core-seconds, {histories:.2g} histories, peak "
             f"{memory:.2f} GB; Li 2022: 10⁹ histories of DPM in {LI_2022_DPM_MINUTES:g} min"
         )
     if arguments.only == "training":

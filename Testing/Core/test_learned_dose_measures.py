@@ -23,7 +23,7 @@ from radiodosimetry.learned_dose.measures import (
 )
 from radiodosimetry.learned_dose.patient_maps import PatientMaps
 from radiodosimetry.learned_dose.patients import DosePatient
-from radiodosimetry.learned_dose.tables import edge_table, kim_table, lesion_table, li_table, paired_gains
+from radiodosimetry.learned_dose.tables import edge_table, kim_table, lesion_table, li_table, paired_gains, voxel_table
 from radiodosimetry.voxel_dose.edges import edge_mask
 
 GRID = VolumeGeometry((24, 32, 32), (4.0, 4.0, 4.0))
@@ -146,6 +146,19 @@ def test_patients_are_the_unit_of_both_tables_and_seeds_have_a_spread_of_their_o
     (same,) = [one for one in li_table(regions, ("network",), members) if one["region"] == "liver"]
     assert same["mean_dose_error_percent"] == pytest.approx(row["mae_percent"])
     assert same["mean_dose_error_seed_std_percent"] == pytest.approx(row["mae_seed_std_percent"])
+
+
+def test_correlations_of_patients_are_averaged_and_what_was_not_measured_is_left_out() -> None:
+    measures = [
+        measure_patient(subject, "m", dose * np.float32(1.1), with_gamma=False)
+        for subject, dose in (patient(1), patient(2))
+    ]
+    rows = {row["measure"]: row for row in voxel_table(measures, ("m",))}
+    assert "gamma_pass_percent" not in rows
+    assert rows["pearson_r"]["mean"] == pytest.approx(np.mean([one.pearson_r for one in measures]))
+    assert rows["pearson_r"]["mean"] == pytest.approx(rows["highest_r"]["mean"], abs=0.01)
+    assert rows["body_rmse_corrected_gy"]["mean"] < rows["body_rmse_gy"]["mean"]
+    assert rows["nrmse"]["seed_std"] is None
 
 
 def test_one_noisy_voxel_does_not_set_the_dose_that_gamma_refers_to() -> None:

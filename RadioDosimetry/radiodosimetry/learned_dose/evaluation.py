@@ -22,7 +22,7 @@ from .dose_model import DoseModel
 from .judge import EvaluationOptions, Judge, Tally
 from .measures import EdgeMeasure, PatientMeasure, RegionMeasure
 from .patients import DosePatient
-from .tables import EDGE_COLUMNS, KIM_COLUMNS, LESION_COLUMNS, LI_COLUMNS, Row, table_csv
+from .tables import EDGE_COLUMNS, KIM_COLUMNS, LESION_COLUMNS, LI_COLUMNS, VOXEL_COLUMNS, Row, table_csv
 
 if TYPE_CHECKING:
     from ..virtual_patients.dataset import Dataset
@@ -233,6 +233,7 @@ def _write(evaluation: DoseEvaluation, pictures: Mapping[str, bytes], output: Pa
         "table_li2022.csv": table_csv(numbers["li_2022"], LI_COLUMNS),
         "table_edges.csv": table_csv(numbers["edges"], EDGE_COLUMNS),
         "table_lesions.csv": table_csv(numbers["lesions"], LESION_COLUMNS),
+        "table_voxels.csv": table_csv(numbers["voxels"], VOXEL_COLUMNS),
         "gains.csv": table_csv(gains, GAIN_COLUMNS),
         "per_patient.csv": table_csv(numbers["per_patient"], tuple(PatientMeasure.__dataclass_fields__)),
     }

@@ -31,7 +31,7 @@ from .measures import (
     measure_regions,
 )
 from .patients import BaseCache, DosePatient
-from .tables import Row, edge_table, kim_table, lesion_table, li_table, paired_gains
+from .tables import Row, edge_table, kim_table, lesion_table, li_table, paired_gains, voxel_table
 from .variants import OTHER_VOXELS, activity_variants, on_other_voxels, realisations, scan_variants
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class Tally:
             "li_2022": li_table(self.regions, self.methods, self.members),
             "edges": edge_table(self.edges, (*self.methods, *(name for own in self.members.values() for name in own))),
             "lesions": lesion_table(self.regions, self.methods),
+            "voxels": voxel_table(self.patients, self.methods, self.members),
         }
 
     def gains(self, base: str, network: str) -> dict[str, Any]:

@@ -48,6 +48,13 @@ EDGE_COLUMNS = (
 )  # fmt: skip
 """Errors near surfaces of lung and bone, in percent of each patient's root mean square dose there."""
 
+VOXEL_MEASURES = (
+    "pearson_r", "pearson_r_low", "highest_r", "highest_r_low", "nrmse", "body_rmse_gy", "body_rmse_corrected_gy",
+    "gamma_pass_percent",
+)  # fmt: skip
+VOXEL_COLUMNS = ("measure", "method", "patients", "mean", "low", "high", "std", "seed_std")
+"""Measures over the voxels of the body, such as the correlations of Kim et al. 2022, with intervals over patients."""
+
 LESION_COLUMNS = (
     "least_ml", "below_ml", "method", "patients", "lesions", "mae_percent", "mae_std_percent", "bias_percent",
     "nrmse_percent",
@@ -140,6 +147,33 @@ def edge_table(measures: Sequence[EdgeMeasure], methods: Sequence[str]) -> list[
                     "without_noise_high_percent": free.high,
                 }  # fmt: skip
             rows.append(row)
+    return rows
+
+
+def voxel_table(
+    measures: Sequence[PatientMeasure], methods: Sequence[str], members: Members | None = None
+) -> list[Row]:
+    """Rows of `VOXEL_COLUMNS`: each measure of the body's voxels by method; those that were not made are left out."""
+    rows = []
+
+    def values(name: str, method: str) -> list[float]:
+        known = [getattr(one, name) for one in measures if one.method == method]
+        return [float(value) for value in known if value is not None]
+
+    for name in VOXEL_MEASURES:
+        for method in methods:
+            own = values(name, method)
+            if not own:
+                continue
+            found = bootstrap([own], mean)
+            seeds = [values(name, member) for member in (members or {}).get(method, ())]
+            rows.append(
+                {
+                    "measure": name, "method": method, "patients": found.patients, "mean": found.value,
+                    "low": found.low, "high": found.high, "std": _std(own),
+                    "seed_std": _seed_std([one for one in seeds if one]),
+                }
+            )  # fmt: skip
     return rows
 
 
