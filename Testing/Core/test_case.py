@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -57,6 +58,13 @@ def test_a_second_run_computes_nothing_and_touches_no_file(case: Path) -> None:
     assert again.done == ()
     assert again.kept == _ALL
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_the_same_case_computed_anew_gives_the_same_report_but_for_time(case: Path) -> None:
+    first = _report(case)
+    shutil.rmtree(case / "results")
+    assert run_case(case).done == _ALL
+    assert _without_times(_report(case)) == _without_times(first)
 
 
 def test_a_changed_method_computes_that_dose_and_the_report_alone(case: Path) -> None:

@@ -192,7 +192,8 @@ def organ_dose_step(case: Case, results: Path, progress: Progress | None) -> lis
         lesion_masses_g=sources.lesion_masses_g,
         common_relative_std=case.regions.calibration_std_percent / 100.0,
     )
-    record = made.doses.record.with_inputs(fits=file_identity(results / "fits" / "fits.json"))
+    # Of what the fits left the table, which unlike their file holds no time at which it was made.
+    record = made.doses.record.with_inputs(residence_times=file_identity(results / "fits" / "residence_times.csv"))
     record = record.with_parameters(regions_of_organs=sources.regions_of_organs).with_warnings(*sources.warnings)
     folder = results / "organ_dose"
     effective = None if made.effective is None else effective_dose_values(made.effective)
