@@ -286,19 +286,17 @@ class _Loop:
 
     def _reestimate_statistics(self, progress: Progress | None) -> None:
         """Batch statistics of the weights about to be judged, over training samples of an epoch that never trains."""
-        count, settings = self._settings.statistics_batches, self._settings
+        settings, count, seed = self._settings, self._settings.statistics_batches, self._settings.seed
         if not count:
             return
-        torch, epoch = torch_module(), len(self._now.history)
-        order = generator_for(settings.seed, STATISTICS, epoch)
+        torch, epoch, rank = torch_module(), len(self._now.history), self._processes.rank
+        order = generator_for(seed, STATISTICS, epoch)
         indices = order.integers(len(self._training), size=count * settings.batch_size).tolist()
-        cut = shares(indices, settings.batch_size, self._processes.rank, self._processes.count)
+        cut = shares(indices, settings.batch_size, rank, self._processes.count)
         self._set_mode(training=False)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(torch_seed(settings.seed, STATISTICS, epoch, self._processes.rank))
-            source = batches(
-                self._training, cut, settings.seed, STATISTICS, epoch, settings.loader_workers, self._device
-            )
+            torch.manual_seed(torch_seed(seed, STATISTICS, epoch, rank))
+            source = batches(self._training, cut, seed, STATISTICS, epoch, settings.loader_workers, self._device)
 
             def forward(batch: Any) -> None:
                 self._report(progress, 1.0, "batch statistics")
