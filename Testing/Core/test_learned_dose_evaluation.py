@@ -98,6 +98,8 @@ def test_scans_are_judged_with_everything_that_li_2022_compares(
     assert "left out: patient_0002, patient_0003" in printed.err
     assert "gains over the base" in printed.out
 
+    assert (tmp_path / "out" / "bland_altman.png").read_bytes().startswith(b"\x89PNG")
+
     assert found["patients"] == 1
     assert found["methods"] == [
         "single-vsv", "density-scaled", "multiple-vsv", RESCALED, MONTE_CARLO, "network", "no_residual",

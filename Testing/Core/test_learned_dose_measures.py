@@ -11,6 +11,7 @@ from radiodosimetry.errors import InputError
 from radiodosimetry.evaluation.gamma import gamma_index
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.learned_dose.bootstrap import bootstrap, reduction_percent, root_reduction_percent
+from radiodosimetry.learned_dose.figures import bland_altman_png
 from radiodosimetry.learned_dose.measures import (
     BONE_EDGES,
     EDGES,
@@ -175,6 +176,15 @@ def test_one_noisy_voxel_does_not_set_the_dose_that_gamma_refers_to() -> None:
     assert gamma_index(spiked, wrong, GRID.spacing_mm, 3.0, 4.0).pass_percent < 1  # judges the spike alone
     with pytest.raises(InputError, match="a gamma index needs a reference with dose"):
         gamma_index(np.zeros((2, 2, 2)), np.zeros((2, 2, 2)), GRID.spacing_mm, normalisation=1.0)
+
+
+def test_a_bland_altman_plot_has_a_panel_for_each_method_that_has_regions() -> None:
+    subject, dose = patient(1)
+    regions = measure_regions(subject, "base", dose * 1.1) + measure_regions(subject, "network", dose)
+    one, two = (bland_altman_png(regions, names) for names in (("base", "absent"), ("base", "network")))
+    widths = [int.from_bytes(png[16:20], "big") for png in (one, two)]
+    assert all(png.startswith(b"\x89PNG") for png in (one, two))
+    assert widths[1] > 1.5 * widths[0]
 
 
 def test_a_reduction_of_squares_that_noise_pushed_below_zero_counts_as_zero() -> None:

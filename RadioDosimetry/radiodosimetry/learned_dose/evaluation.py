@@ -19,6 +19,7 @@ from .comparators import REFERENCE_METHODS
 from .contenders import NETWORK, Contender, calibration_on, combine_models, contenders, models_of, validation_folders
 from .declared import require_nuclide
 from .dose_model import DoseModel
+from .figures import bland_altman_png
 from .judge import EvaluationOptions, Judge, Tally
 from .measures import EdgeMeasure, PatientMeasure, RegionMeasure
 from .patients import DosePatient
@@ -184,6 +185,8 @@ def evaluate_dose_model(
     judge.shifted(dataset, beside or {}, models_of(judged[0], paths), PartialProgress(progress, 0.5, 0.9))
     judge.noise_of_scans(dataset, PartialProgress(progress, 0.9, 0.98))
     evaluation = _result(judge, ", ".join(dict.fromkeys(path.stem for path in paths)))
+    networks = [one.name for one in judged]
+    judge.pictures["bland_altman.png"] = bland_altman_png(evaluation.regions, [judge.base, *networks])
     _write(evaluation, judge.pictures, Path(output))
     report_progress(progress, 1.0, "Evaluation done")
     return evaluation

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..evaluation.bland_altman import bland_altman
+from .measures import RegionMeasure
 from .patients import DosePatient
 
 
@@ -74,6 +76,45 @@ def profiles_png(patient: DosePatient, doses_gy: Mapping[str, NDArray[np.floatin
         axes.set_xlabel(f"along {name} [mm]")
     figure.axes[0].set_ylabel("absorbed dose [Gy]")
     figure.axes[0].legend(fontsize=8)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
+    return stream.getvalue()
+
+
+def bland_altman_png(regions: Sequence[RegionMeasure], methods: Sequence[str]) -> bytes:
+    """Differences of region means from the truth against their means, a panel per method with bias and limits, as PNG.
+
+    Parameters
+    ----------
+    regions
+        Of all patients and methods.
+    methods
+        Those that are shown; one without a region is left out.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = {name: [one for one in regions if one.method == name] for name in methods}
+    shown = {name: own for name, own in shown.items() if own}
+    figure = Figure(figsize=(1.0 + 3.5 * max(len(shown), 1), 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, max(len(shown), 1), sharey=True, squeeze=False)[0]
+    for axes, (name, own) in zip(panels, shown.items(), strict=False):
+        for group in sorted({one.group or "other regions" for one in own}):
+            part = [one for one in own if (one.group or "other regions") == group]
+            found = bland_altman([one.reference_gy for one in part], [one.dose_gy for one in part])
+            axes.plot(found.mean_gy, found.difference_percent, ".", markersize=4, label=group)
+        whole = bland_altman([one.reference_gy for one in own], [one.dose_gy for one in own])
+        for level, style in (
+            (whole.bias_percent, "-"), (whole.lower_limit_percent, "--"), (whole.upper_limit_percent, "--"),
+        ):  # fmt: skip
+            axes.axhline(level, color="black", linewidth=0.8, linestyle=style)
+        axes.set_xscale("log")
+        axes.set_title(f"{name}: bias {whole.bias_percent:+.2f} %", fontsize=9)
+        axes.set_xlabel("mean of method and Monte Carlo [Gy]")
+    panels[0].set_ylabel("method − Monte Carlo [%]")
+    if shown:
+        panels[0].legend(fontsize=7)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=120)
     return stream.getvalue()
