@@ -18,6 +18,7 @@ import numpy as np
 from reporting import peak_memory_mb, print_table, timed
 
 SPACING_MM = 4.0
+TISSUES = 22
 
 
 def measure(network: str, precision: str, slices: int, threads: int, queue: Any) -> None:
@@ -26,6 +27,7 @@ def measure(network: str, precision: str, slices: int, threads: int, queue: Any)
 
     from radiodosimetry.delayed_pet.inference import synthesize
     from radiodosimetry.delayed_pet.network_files import Declared, DelayedPetNetwork, build_network
+    from radiodosimetry.delayed_pet.tissue_kinetics import COMPONENTS, GIVEN, OWN, Lines, TissueKinetics
     from radiodosimetry.images.geometry import VolumeGeometry
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.learning.model_files import ModelCard
@@ -35,15 +37,18 @@ def measure(network: str, precision: str, slices: int, threads: int, queue: Any)
     torch.manual_seed(1)
     architecture: dict[str, Any] = {"network": network, "in_channels": 1, "features": 64, "blocks": 6, "members": 1}
     if network == "ratio-3d":
-        architecture |= {
-            "in_channels": 4, "features": 24, "levels": 2, "patch": 2, "targets": 1, "tissues": ["outside"] * 22
-        }  # fmt: skip
+        architecture |= {"in_channels": 4, "features": 16, "levels": 3, "patch": 2, "tissues": TISSUES}
     declared = Declared(
         ("Cu-64",), "any", (3600.0, 3600.0), ((86400.0, 86400.0),), (1.0, 9.0), (1.0, 1.0, 1.0), 1e9, False
     )
-    preprocessing = {"normalisation": "decay", "target_hours": [24.0], "neighbours": 0, "grid_mm": 8.0}
+    preprocessing = {"normalisation": "decay", "target_hours": [24.0], "neighbours": 0}
+    preprocessing |= {"grid_mm": 4.0, "response": {"resolution_mm": 9.0, "tail_share": 0.17, "tail_mm": 45.0}}
     card = ModelCard("delayed-pet", architecture=architecture, preprocessing=preprocessing)
-    loaded = DelayedPetNetwork(card, declared, (build_network(architecture).eval(),), Path("random weights"))
+    zero = np.zeros((1, TISSUES))
+    lines = Lines(zero[0], zero, zero, zero, np.full((1, COMPONENTS), 1 / COMPONENTS))
+    kinetics = TissueKinetics(tuple(f"tissue {number}" for number in range(TISSUES)), 0.0, {OWN: lines, GIVEN: lines})
+    members = (build_network(architecture).eval(),)
+    loaded = DelayedPetNetwork(card, declared, members, Path("random weights"), kinetics)
     geometry = VolumeGeometry((slices, 128, 128), (SPACING_MM,) * 3)
     k, j, i = np.ogrid[:slices, :128, :128]
     body = (j - 64.0) ** 2 / 30**2 + (i - 64.0) ** 2 / 48**2 + 0 * k < 1

@@ -15,11 +15,12 @@ torch = pytest.importorskip("torch")
 from radiodosimetry.delayed_pet.kinetics_fit import fit_lines, patient_sums, tissues_of  # noqa: E402
 from radiodosimetry.delayed_pet.normalisation import DecayNormalisation  # noqa: E402
 from radiodosimetry.delayed_pet.ratio_inputs import ratio_inputs  # noqa: E402
-from radiodosimetry.delayed_pet.spill_over import FWHM_PER_SIGMA, SpillOver, unmix  # noqa: E402
+from radiodosimetry.delayed_pet.spill_over import FWHM_PER_SIGMA, Response, SpillOver, unmix  # noqa: E402
 from radiodosimetry.delayed_pet.tissue_kinetics import SMOOTHING_MM, Lines, TissueKinetics, components  # noqa: E402
 from radiodosimetry.errors import FileFormatError, InputError  # noqa: E402
 
 VOXEL_MM, RESOLUTION_MM = 4.0, 7.0
+RESPONSE = Response(RESOLUTION_MM)
 
 
 def _nested() -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +45,7 @@ def test_the_true_concentrations_come_back_from_a_blurred_scan() -> None:
     places, uptake = _nested()
     scan = _seen(places, uptake)
     assert scan[places[2] > 0].mean() < 0.75 * uptake[2]
-    found = unmix(scan, places, np.arange(3), RESOLUTION_MM, VOXEL_MM)
+    found = unmix(scan, places, np.arange(3), RESPONSE, VOXEL_MM)
     assert found.uptake[1:] == pytest.approx(uptake[1:], rel=0.02)
     assert found.uptake[0] == pytest.approx(0.0, abs=0.02)
     np.testing.assert_allclose(found.image_kji, scan, atol=0.1)
@@ -53,7 +54,7 @@ def test_the_true_concentrations_come_back_from_a_blurred_scan() -> None:
 
 def test_a_later_scan_is_what_the_changed_regions_would_show() -> None:
     places, uptake = _nested()
-    regions = unmix(_seen(places, uptake), places, np.arange(3), RESOLUTION_MM, VOXEL_MM)
+    regions = unmix(_seen(places, uptake), places, np.arange(3), RESPONSE, VOXEL_MM)
     change = np.array([1.0, 0.5, 3.0])
     ratio = np.tensordot(change.astype(np.float32), regions.fractions, axes=1)
     later = _seen(places, uptake) * ratio
@@ -61,15 +62,28 @@ def test_a_later_scan_is_what_the_changed_regions_would_show() -> None:
     body = places[0] == 0
     np.testing.assert_allclose(later[body], wanted[body], rtol=0.05)
     # without spill-over the small region's image is wrong by far more
-    apart = unmix(_seen(places, uptake), places, np.arange(3), 0.0, VOXEL_MM)
+    apart = unmix(_seen(places, uptake), places, np.arange(3), Response(0.0), VOXEL_MM)
     blunt = _seen(places, uptake) * np.tensordot(change.astype(np.float32), apart.fractions, axes=1)
     assert np.abs(blunt - wanted)[body].max() > 5 * np.abs(later - wanted)[body].max()
+
+
+def test_a_wide_tail_is_a_gaussian_of_its_width() -> None:
+    point = np.zeros((61, 63, 65), np.float32)
+    point[30, 31, 32] = 1.0
+    seen = Response(9.0, 0.25, 45.0).of(point, VOXEL_MM).astype(np.float64)
+    assert seen.sum() == pytest.approx(1.0, abs=0.02)
+    squares = [np.sum((np.arange(n) - c) ** 2 * seen.sum(axis=tuple({0, 1, 2} - {axis}))) for axis, (n, c) in enumerate(
+        ((61, 30), (63, 31), (65, 32))
+    )]
+    wanted = (0.75 * 9.0**2 + 0.25 * 45.0**2) / FWHM_PER_SIGMA**2 / VOXEL_MM**2
+    assert np.mean(squares) / seen.sum() == pytest.approx(wanted, rel=0.06)
+    np.testing.assert_allclose(Response(9.0, 0.25).of(np.ones((20, 20, 20), np.float32), VOXEL_MM), 1.0, rtol=1e-4)
 
 
 def test_without_resolution_every_region_is_its_own_mean() -> None:
     places, uptake = _nested()
     scan = _seen(places, uptake)
-    found = unmix(scan, places, np.arange(3), 0.0, VOXEL_MM)
+    found = unmix(scan, places, np.arange(3), Response(0.0), VOXEL_MM)
     assert found.uptake == pytest.approx([scan[one > 0].mean() for one in places], rel=1e-4, abs=1e-6)
 
 
@@ -87,7 +101,7 @@ def test_smoothing_moves_no_activity_between_regions() -> None:
     places, uptake = _nested()
     scan = _seen(places, uptake)
     noisy = (scan * np.exp(np.random.default_rng(1).normal(0, 0.3, scan.shape))).astype(np.float32)
-    model = unmix(noisy, places, np.arange(3), RESOLUTION_MM, VOXEL_MM).image_kji
+    model = unmix(noisy, places, np.arange(3), RESPONSE, VOXEL_MM).image_kji
     raw, fine, coarse, flat = components(noisy, model, (VOXEL_MM,) * 3)
     assert raw is noisy
     for image in (fine, coarse, flat):

@@ -14,6 +14,7 @@ from delayed_pet_samples import HOUR_S, pix2pix_settings, ratio_settings, toy_pa
 pytest.importorskip("torch")
 
 from radiodosimetry.cli import main
+from radiodosimetry.delayed_pet import shipped
 from radiodosimetry.delayed_pet.baselines import (
     PopulationKinetics,
     early_decayed,
@@ -145,6 +146,44 @@ def test_an_ensemble_holds_its_members(patients: list[SerialPet], tmp_path: Path
     network = load_network(path)
     assert len(network.members) == 2
     assert path.stat().st_size < 10e6
+
+
+def test_another_tracer_needs_kinetics_of_its_own_alone(
+    model: Path, patients: list[SerialPet], unseen: list[SerialPet], tmp_path: Path
+) -> None:
+    other = [_faster(toy_patient(400 + seed)) for seed in range(6)]
+    settings = ratio_settings()
+    settings = replace(settings, ratio=replace(settings.ratio, tissue_model=str(model)))
+    path = train_on_patients(other, settings, tmp_path / "run")
+    first, second = load_model(model)[1], load_model(path)[1]
+    assert all(np.array_equal(first[name].numpy(), second[name].numpy()) for name in first)
+    errors: dict[Path, list[float]] = {model: [], path: []}
+    for patient in map(_faster, unseen):
+        for one, column in errors.items():
+            made = synthesize(one, patient.scans[HOUR_S], HOUR_S, TIMES_S, "Cu-64", patient.ct).volumes
+            for time_s, volume in zip(TIMES_S, made, strict=True):
+                column += organ_errors(patient, np.asarray(volume.array_kji), time_s)
+    assert np.mean(errors[path]) < 0.6 * np.mean(errors[model])
+    sources = read_card(path).training["training_sources"]
+    assert {"toy:0", "toy:400"} <= set(sources)
+
+
+def _faster(patient: SerialPet) -> SerialPet:
+    """The patient with a tracer of which half as much is there later."""
+    scans = {
+        time_s: scan if time_s == HOUR_S else scan.with_array(0.5 * np.asarray(scan.array_kji))
+        for time_s, scan in patient.scans.items()
+    }
+    return replace(patient, scans=scans, tracer="fast toy")
+
+
+def test_shipped_models_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "MODELS_FOLDER", tmp_path)
+    (tmp_path / "cu64_antibody.safetensors").touch()
+    assert shipped.model_named("cu64_antibody") == tmp_path / "cu64_antibody.safetensors"
+    assert shipped.model_named("elsewhere.safetensors") == Path("elsewhere.safetensors")
+    with pytest.raises(InputError, match=r"no model 'lu177'.*\(cu64_antibody\)"):
+        shipped.model_named("lu177")
 
 
 # -- what comes out ----------------------------------------------------------------------------------------------------

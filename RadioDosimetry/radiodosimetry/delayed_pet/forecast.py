@@ -13,7 +13,7 @@ from ..images.geometry import VolumeGeometry
 from ..images.regions import LabelMap
 from .baselines import EVERYTHING_ELSE, REMAINDER, population_region
 from .ratio_inputs import RatioInputs, labels_on_grid
-from .spill_over import SpillOver, unmix
+from .spill_over import Response, SpillOver, unmix
 from .tissue_kinetics import Lines, components
 from .tissue_network import TissueNetwork
 
@@ -54,7 +54,7 @@ def scan_regions(
     tissues: Sequence[str],
     labels: LabelMap | None,
     with_ct: bool,
-    resolution_mm: float,
+    response: Response,
 ) -> ScanRegions:
     """Regions of a scan: the given ones, or where there are none those that the networks see.
 
@@ -70,15 +70,15 @@ def scan_regions(
         Regions on the scan's grid; None to let the networks see them.
     with_ct
         Show the networks the CT.
-    resolution_mm
-        Of the scanner [mm]; see `unmix`.
+    response
+        Of the scanner.
     """
     spacing_mm = inputs.grid.spacing_mm[0]
     if labels is None:
         places, numbers = seen_places(members, inputs, with_ct), np.arange(len(tissues))
     else:
         places, numbers = given_places(labels_on_grid(labels, inputs), labels, inputs, tissues)
-    regions = unmix(inputs.early_kji, places, numbers, resolution_mm, spacing_mm)
+    regions = unmix(inputs.early_kji, places, numbers, response, spacing_mm)
     return ScanRegions(early_kji, geometry.spacing_mm, inputs, regions)
 
 

@@ -171,6 +171,7 @@ class _ByTissues:
 
     def __init__(self, given: _Given) -> None:
         from .forecast import scan_regions
+        from .spill_over import Response
         from .tissue_network import TissueNetwork
 
         network, early = given.network, given.early
@@ -190,7 +191,7 @@ class _ByTissues:
             network.kinetics.tissues,
             given.labels,
             given.used_ct is not None,
-            float(preprocessing["resolution_mm"]),
+            Response(**preprocessing["response"]),
         )
 
     def at(self, time_s: float, progress: Progress | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:

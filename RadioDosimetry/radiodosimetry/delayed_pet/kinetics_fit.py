@@ -121,7 +121,7 @@ def patient_sums(
     early_kji = normalised(np.maximum(early.array_kji, 0.0), normalisation.constant_bq_per_ml(at_s)).astype(np.float32)
     known = labels if given else None
     scan = scan_regions(
-        early_kji, early.geometry, inputs, members, tissues, known, images.use_ct, ratio.resolution_mm
+        early_kji, early.geometry, inputs, members, tissues, known, images.use_ct, ratio.response
     )
     later = []
     for hour in images.target_hours:

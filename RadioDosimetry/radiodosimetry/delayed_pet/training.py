@@ -141,12 +141,21 @@ def train_on_patients(
 ) -> Path:
     """As `train_delayed_pet`, from patients in memory; `manifest` is what a data set's says of tracer and seed."""
     from ..learning.training import train
+    from .kinetics_fit import tissues_of
 
     manifest = manifest or {}
     split = fold_of(patients, fold, settings.training.seed, settings.validation_fraction)
     doubts = check_patients((*split.training, *split.validation), settings)
     for doubt in doubts:
         _LOG.warning("%s", doubt)
+    if settings.network == "ratio-3d" and settings.ratio.tissue_model:
+        card, state = load_model(Path(settings.ratio.tissue_model), KIND)
+        tissues = tuple(str(name) for name in card.architecture["tissue_names"])
+        came = {"tissue_model": card.sha256, "tissue_sources": card.training.get("training_sources", [])}
+        own = _card(settings, split, patients, manifest, doubts, came, tissues, card.architecture)
+        Path(output).mkdir(parents=True, exist_ok=True)
+        path = save_model(Path(output) / MODEL_NAME, state, own)
+        return with_kinetics(path, split.training, split.validation, settings, progress)
     learner, training, validation = _made(settings, split)
     result = train(
         learner,
@@ -165,7 +174,8 @@ def train_on_patients(
         for number, name in enumerate(sorted(name for name in result.weights if name != "discriminator"))
         for key, value in result.weights[name].items()
     }
-    card = _card(settings, split, patients, manifest, doubts, result.as_dict())
+    tissues = tissues_of(split.training) if settings.network == "ratio-3d" else ()
+    card = _card(settings, split, patients, manifest, doubts, result.as_dict(), tissues)
     path = save_model(Path(output) / MODEL_NAME, state, card)
     if settings.network != "ratio-3d":
         return weights_path(path)
@@ -286,19 +296,20 @@ def _card(
     manifest: Mapping[str, Any],
     doubts: Sequence[str],
     trained: Mapping[str, Any],
+    tissues: Sequence[str],
+    like: Mapping[str, Any] | None = None,
 ) -> ModelCard:
-    from .kinetics_fit import tissues_of
-
+    """The card of a model; `like` is the architecture of networks that were trained elsewhere."""
     images, seen = settings.images, (*split.training, *split.validation)
     early_s = images.early_hour * SECONDS_PER_HOUR
     times_s = [hour * SECONDS_PER_HOUR for hour in images.target_hours]
     architecture: dict[str, Any]
     if settings.network == "ratio-3d":
         ratio = settings.ratio
-        tissues = tissues_of(split.training)
         architecture = {"in_channels": 4, "features": ratio.features, "levels": ratio.levels, "patch": ratio.patch}
         architecture |= {"members": ratio.members, "tissues": len(tissues), "tissue_names": list(tissues)}
-        preprocessing: dict[str, Any] = {"grid_mm": ratio.grid_mm, "resolution_mm": ratio.resolution_mm}
+        architecture = dict(like or architecture)
+        preprocessing: dict[str, Any] = {"grid_mm": ratio.grid_mm, "response": asdict(ratio.response)}
     else:
         chosen = settings.pix2pix
         channels = channel_count(images, chosen)
@@ -327,7 +338,7 @@ def _card(
                 "virtual": simulated,
             },
             "split": split.as_dict(),
-            "training_sources": sorted({patient.source for patient in seen}),
+            "training_sources": sorted({patient.source for patient in seen} | set(trained.get("tissue_sources", ()))),
             "seed": settings.training.seed,
             "result": dict(trained),
             "population_kinetics": population,
