@@ -231,9 +231,7 @@ def _run_on_cluster(
     try:
         from distributed import Client, as_completed  # type: ignore[import-untyped]
     except ImportError as error:
-        raise MissingDependencyError(
-            f"A scheduler needs Dask ({error}); {extra_advice('cluster')}."
-        ) from error
+        raise MissingDependencyError(f"A scheduler needs Dask ({error}); {extra_advice('cluster')}.") from error
     try:
         client = Client(scheduler, timeout="20s", set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
