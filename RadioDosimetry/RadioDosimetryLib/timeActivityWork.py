@@ -268,9 +268,4 @@ def tiaMapOf(
     series = regionScans([replace(scan, regions=()) for scan in scans], options)
     made = tia_map(series, nuclide.decay_constant_per_s, method, settings, regions, fits or {}, progress)
     record = replace(made.record.with_parameters(nuclide=nuclide.name), datasets={"decay data": nuclide.dataset})
-    uncertainty = made.uncertainty
-    if uncertainty is not None:
-        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
-    return replace(
-        made, tia=made.tia.with_array(made.tia.array_kji, record=record), uncertainty=uncertainty, record=record
-    )
+    return made.with_record(record)

@@ -351,12 +351,7 @@ def computeRequest(request: DoseRequest, progress: Progress | None = None) -> Do
     )
     expressions = {region.name: region.expression for region in request.regions}
     record = result.record.with_inputs(regions=expressions) if expressions else result.record
-    record = record.with_warnings(*request.warnings)
-    dose = result.dose.with_array(result.dose.array_kji, record=record)
-    uncertainty = result.uncertainty
-    if uncertainty is not None:
-        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
-    return replace(result, dose=dose, uncertainty=uncertainty, record=record)
+    return result.with_record(record.with_warnings(*request.warnings))
 
 
 def _scansOf(sequenceNode, unit: str | None, calibrationFactor: float | None) -> tuple[Scan, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from ..learned_dose.shipped import LEARNED_METHODS
 from ..media import schneider_2000
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress
-from ..provenance import Record, file_identity, to_json
+from ..provenance import file_identity, to_json
 from ..units import Quantity
 from ..voxel_dose.convolution_settings import ConvolutionOptions
 from ..voxel_dose.dose_volume import dvh, dvh_csv
@@ -279,7 +278,7 @@ def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Pro
     )
     if arguments.uncertainty is not None and result.uncertainty is None:
         raise InputError("The model is a single network, which states no uncertainty; leave --uncertainty out.")
-    return _with_record(result, result.record.with_inputs(**inputs).with_warnings(*label_warnings))
+    return result.with_record(result.record.with_inputs(**inputs).with_warnings(*label_warnings))
 
 
 def _read_tia(arguments: argparse.Namespace, nuclide: Radionuclide) -> QuantitativeVolume:
@@ -293,15 +292,6 @@ def _read_tia(arguments: argparse.Namespace, nuclide: Radionuclide) -> Quantitat
         calibration_bq_per_ml_per_count=arguments.calibration_bq_per_ml_per_count,
     )
     return integrate_physical_decay(activity, nuclide)
-
-
-def _with_record(result: DoseResult, record: Record) -> DoseResult:
-    """The same result under another record."""
-    uncertainty = result.uncertainty
-    if uncertainty is not None:
-        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
-    dose = result.dose.with_array(result.dose.array_kji, record=record)
-    return replace(result, dose=dose, uncertainty=uncertainty, record=record)
 
 
 def _write(arguments: argparse.Namespace, result: DoseResult) -> None:

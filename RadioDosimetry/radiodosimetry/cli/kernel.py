@@ -93,8 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         _LOG.warning("%s", warning)
     volume = kernel.as_volume()
     if arguments.spectrum is not None:
-        record = volume.record.with_inputs(spectrum=file_identity(arguments.spectrum))
-        volume = volume.with_array(volume.array_kji, record=record)
+        volume = volume.with_record(volume.record.with_inputs(spectrum=file_identity(arguments.spectrum)))
     write_volume(volume, arguments.output)
     if arguments.json:
         print_json(kernel.summary())

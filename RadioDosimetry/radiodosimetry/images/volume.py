@@ -92,3 +92,7 @@ class QuantitativeVolume:
         return replace(
             self, array_kji=array_kji, quantity=quantity or self.quantity, record=record or self.record
         )
+
+    def with_record(self, record: Record) -> QuantitativeVolume:
+        """The same volume under another record."""
+        return replace(self, record=record)

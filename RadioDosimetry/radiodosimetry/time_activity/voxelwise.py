@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -68,6 +68,11 @@ class TiaMap:
     model_map_kji: NDArray[np.uint8]
     record: Record
     legend: Mapping[int, str] = field(default_factory=lambda: LEGEND)
+
+    def with_record(self, record: Record) -> TiaMap:
+        """The same map under another record."""
+        uncertainty = None if self.uncertainty is None else self.uncertainty.with_record(record)
+        return replace(self, tia=self.tia.with_record(record), uncertainty=uncertainty, record=record)
 
     @property
     def model_map(self) -> LabelMap:

@@ -141,7 +141,7 @@ class _Writer:
         self.files: dict[str, str] = {}
 
     def volume(self, name: str, volume: QuantitativeVolume, file_name: str) -> None:
-        write_volume(volume.with_array(volume.array_kji, record=timeless(volume.record)), self._folder / file_name)
+        write_volume(volume.with_record(timeless(volume.record)), self._folder / file_name)
         self.files[name] = file_name
 
     def labels(self, labels: LabelMap) -> None:
@@ -218,8 +218,7 @@ def _scan_all(
         else:
             pet = replace(settings.pet, counts=counts[index])
             scan = simulate_pet(activity, ct, pet, int(seeds[index]), share)
-        record = scan.record.with_parameters(misregistration_ijk_mm=off_mm.tolist())
-        scan = scan.with_array(scan.array_kji, record=record)
+        scan = scan.with_record(scan.record.with_parameters(misregistration_ijk_mm=off_mm.tolist()))
         writer.volume(scan_name("scan", hours), scan, f"{scan_name('scan', hours)}.nii.gz")
         moved.append(off_mm.tolist())
     return moved

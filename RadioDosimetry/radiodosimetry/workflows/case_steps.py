@@ -353,17 +353,14 @@ def _fit_all(
 
 def _write_dose(folder: Path, made: DoseResult, record: Record, with_radiobiology: bool) -> list[Path]:
     """Dose map, uncertainty, region table and histograms, all with the same record."""
-    dose = made.dose.with_array(made.dose.array_kji, record=record)
-    uncertainty = made.uncertainty
-    if uncertainty is not None:
-        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
-    histograms = dvh_csv([dvh(dose, region) for region in made.regions])
+    made = made.with_record(record)
+    histograms = dvh_csv([dvh(made.dose, region) for region in made.regions])
     return _written(
         {
             folder / "table.csv": ("region dose statistics", table_csv(made.table, with_radiobiology), record),
             folder / "dvh.csv": ("dose-volume histogram", histograms, record),
         },
-        {folder / "dose.nrrd": dose, folder / "uncertainty.nrrd": uncertainty},
+        {folder / "dose.nrrd": made.dose, folder / "uncertainty.nrrd": made.uncertainty},
     )
 
 

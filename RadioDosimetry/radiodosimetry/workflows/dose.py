@@ -118,6 +118,11 @@ class DoseResult:
     media: MediaMap
     record: Record
 
+    def with_record(self, record: Record) -> DoseResult:
+        """The same result under another record."""
+        uncertainty = None if self.uncertainty is None else self.uncertainty.with_record(record)
+        return replace(self, dose=self.dose.with_record(record), uncertainty=uncertainty, record=record)
+
 
 def compute_dose(
     ct: QuantitativeVolume,
@@ -218,7 +223,7 @@ def compute_dose(
     record = record.with_parameters(body_mask=options.body_mask)
     dose = dose.with_array(dose.array_kji if body is None else np.where(body, dose.array_kji, 0), record=record)
     if uncertainty is not None:
-        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
+        uncertainty = uncertainty.with_record(record)
     table = region_statistics(dose, media.density_kji, regions, region_uncertainty, radiobiology)
     report_progress(progress, 1.0, "Dose done")
     return DoseResult(dose, uncertainty, tuple(table), tuple(regions), media, record)

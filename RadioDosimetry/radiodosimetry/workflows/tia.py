@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..images.regions import Region
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
-from ..provenance import Record, file_identity
+from ..provenance import file_identity
 from ..time_activity.curves import CurveOptions
 from ..time_activity.fit_files import FitSet, read_fits
 from ..time_activity.voxelwise import OrganCurve, TiaMap, TiaOptions, tia_map
@@ -111,7 +111,7 @@ def tia_from_files(
         ),
         datasets={"decay data": nuclide.dataset},
     ).with_warnings(*warnings)
-    return _with_record(made, record)
+    return made.with_record(record)
 
 
 def _require_organ_inputs(
@@ -146,12 +146,3 @@ def _fits_of(path: Path, nuclide: Radionuclide) -> FitSet:
             f"The fits in {path} are of {fits.nuclide}, the scans of {nuclide.name}; give fits of the same."
         )
     return fits
-
-
-def _with_record(made: TiaMap, record: Record) -> TiaMap:
-    """The same map under another record."""
-    uncertainty = made.uncertainty
-    if uncertainty is not None:
-        uncertainty = uncertainty.with_array(uncertainty.array_kji, record=record)
-    tia = made.tia.with_array(made.tia.array_kji, record=record)
-    return replace(made, tia=tia, uncertainty=uncertainty, record=record)
