@@ -12,7 +12,7 @@ from radiodosimetry.transport.photons import fly_by_ray_tracing
 from radiodosimetry.transport.physics import (
     PhysicsTables,
     energy_index,
-    interpolate_vec4,
+    interpolate,
     rotate,
     sample_compton,
     sample_rayleigh,
@@ -236,7 +236,7 @@ def _trace(
     start = place(scene, position, direction)
     flight = fly_by_ray_tracing(scene, tables, tally, start, 0.2, 1.0, free_paths, 0.5)
     collides[0] = wp.int32(flight.collides)
-    transfer[0] = interpolate_vec4(tables.photon, 0, energy_index(tables, 0.2))[1]
+    transfer[0] = interpolate(tables.photon, 0, energy_index(tables, 0.2))[1]
 
 
 def traced_lengths_cm(density_kji, position, direction, free_paths=1e6):

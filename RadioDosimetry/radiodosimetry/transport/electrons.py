@@ -22,9 +22,7 @@ from .physics import (
     energy_index,
     hard_deflection_cosine,
     hard_transfer,
-    interpolate_float,
-    interpolate_vec2,
-    interpolate_vec4,
+    interpolate,
     knock_on_cosine,
     recoil_cosine,
     rotate,
@@ -108,7 +106,7 @@ def spend_budget(
             deposit(tally, tally_index(scene, here), left * score_per_mev)
             walking = False
         else:
-            loss_per_cm = density_here(scene, here) * interpolate_vec4(tables.electron, medium, energy_position)[0]
+            loss_per_cm = density_here(scene, here) * interpolate(tables.electron, medium, energy_position)[0]
             distances = face_distances(scene, here)
             to_face = wp.min(distances)
             to_stop = left / loss_per_cm
@@ -143,7 +141,7 @@ def set_free(
     medium = medium_here(scene, here)
     confined = medium < 0 or energy_mev <= scene.electron_cut_mev or depth >= wp.static(STACK_DEPTH)
     if not confined:
-        range_cm = interpolate_vec4(tables.electron, medium, energy_index(tables, energy_mev))[1]
+        range_cm = interpolate(tables.electron, medium, energy_index(tables, energy_mev))[1]
         range_cm = range_cm / density_here(scene, here)
         confined = range_cm < scene.local_range_cm
         if here.inside:
@@ -180,7 +178,7 @@ def transport_electron(
     alive = medium >= 0
     while alive:
         position = energy_index(tables, energy)
-        electron = interpolate_vec4(tables.electron, medium, position)
+        electron = interpolate(tables.electron, medium, position)
         range_cm = electron[1] / density_here(scene, here)
         confined = range_cm < scene.local_range_cm
         if here.inside:
@@ -194,13 +192,13 @@ def transport_electron(
             draw = draw + wp.uint32(2)
             longest = MAX_LOSS_PER_STEP * energy / electron[0]
             free_paths = -wp.log(u[0])
-            thickness = wp.min(free_paths / interpolate_vec4(tables.elastic, medium, position)[0], longest)
+            thickness = wp.min(free_paths / interpolate(tables.elastic, medium, position)[0], longest)
             middle = energy_index(tables, energy - 0.5 * thickness * electron[0])
-            elastic = interpolate_vec4(tables.elastic, medium, middle)
+            elastic = interpolate(tables.elastic, medium, middle)
             thickness = free_paths / elastic[0]
             is_hard = thickness < longest
             thickness = wp.min(thickness, longest)
-            average = interpolate_vec4(tables.electron, medium, middle)
+            average = interpolate(tables.electron, medium, middle)
             mean_loss = average[0] * thickness
             loss = wp.min(straggled_loss(mean_loss, average[3] * thickness, v[0], v[1]), energy)
             score = weight * loss / mean_loss
@@ -213,7 +211,7 @@ def transport_electron(
             here.direction = rotate(before_hinge, cosine, TWO_PI * u[3])
             middle_energy = energy - 0.5 * mean_loss
             knock_on = float(0.0)
-            hard_collision = interpolate_vec2(tables.hard_collision, medium, middle)
+            hard_collision = interpolate(tables.hard_collision, medium, middle)
             w = uniforms(seed, stream, history, draw)
             draw = draw + wp.uint32(1)
             if w[0] < hard_collision[0] * thickness:
@@ -234,7 +232,7 @@ def transport_electron(
                 alive = False
                 deposit(tally, tally_index(scene, here), energy * weight)
             elif is_hard:
-                screening = interpolate_float(tables.elastic_screening, medium, middle)
+                screening = interpolate(tables.elastic_screening, medium, middle)
                 hard = hard_deflection_cosine(screening, elastic[3], v[2])
                 here.direction = rotate(here.direction, hard, TWO_PI * v[3])
     result = ElectronEnd()

@@ -12,11 +12,11 @@ from .physics import (
     POSITRON,
     PhysicsTables,
     energy_index,
-    interpolate_vec4,
+    interpolate,
     isotropic,
 )
 from .random import uniforms
-from .scene import Scene, Source, medium_here, place, push
+from .scene import Scene, Source, medium_here, place, point_in_voxel, push
 
 wp.set_module_options({"enable_backward": False})
 
@@ -65,11 +65,7 @@ def run_histories(
         sequence = wp.float64(number) * GOLDEN_RATIO + line_shift
         line = first_above(source.line_cumulative, sequence - wp.floor(sequence))
         weight = source.line_weight[line]
-        voxels_per_slice = wp.max(scene.shape_ijk[0] * scene.shape_ijk[1], 1)
-        k = voxel // voxels_per_slice
-        j = (voxel - k * voxels_per_slice) // wp.max(scene.shape_ijk[0], 1)
-        i = voxel - k * voxels_per_slice - j * scene.shape_ijk[0]
-        position = wp.vec3f(wp.float32(i) + u[1], wp.float32(j) + u[2], wp.float32(k) + u[3])
+        position = point_in_voxel(voxel, scene.shape_ijk, u[1], u[2], u[3])
         if scene.shell_count > 0:
             position = wp.vec3f(0.0, 0.0, 0.0)
         direction = isotropic(v[0], v[1])
@@ -104,7 +100,7 @@ def run_histories(
                 if is_primary:
                     medium = medium_here(scene, walker)
                     if medium >= 0:
-                        score = weight * interpolate_vec4(tables.electron, medium, energy_index(tables, energy))[2]
+                        score = weight * interpolate(tables.electron, medium, energy_index(tables, energy))[2]
                 end = transport_electron(
                     scene, tables, tally, stack, lane, depth, walker, energy, score, seed, stream, history, draw
                 )

@@ -18,8 +18,7 @@ from .physics import (
     PhysicsTables,
     compton_electron_cosine,
     energy_index,
-    interpolate_float,
-    interpolate_vec4,
+    interpolate,
     isotropic,
     photoelectron_cosine,
     rotate,
@@ -114,7 +113,7 @@ def fly_by_ray_tracing(
     if not here.inside:
         flying = False
         if scene.outer_medium >= 0:
-            outer = interpolate_vec4(tables.photon, scene.outer_medium, position)
+            outer = interpolate(tables.photon, scene.outer_medium, position)
             to_grid = entry_distance_cm(scene, here)
             paths_to_grid = scene.outer_density * outer[0] * to_grid
             if paths_to_grid < free_paths:
@@ -141,7 +140,7 @@ def fly_by_ray_tracing(
         index = voxel[2] * stride_k + voxel[1] * stride_j + voxel[0]
         medium = wp.int32(scene.medium[index])
         if medium != known_medium:
-            coefficients = interpolate_vec4(tables.photon, medium, position)
+            coefficients = interpolate(tables.photon, medium, position)
             known_medium = medium
         density = scene.density[index]
         attenuation = density * coefficients[0]
@@ -175,7 +174,7 @@ def fly_by_ray_tracing(
     here = advance(scene, here, travelled)
     here.voxel = voxel
     if not collides and not here.inside and scene.outer_medium >= 0 and travelled > 0.0:
-        outer = interpolate_vec4(tables.photon, scene.outer_medium, position)
+        outer = interpolate(tables.photon, scene.outer_medium, position)
         return collide_outside(scene, tally, here, outer, weight * energy_mev, free_paths, shift)
     result.walker = here
     result.collides = collides
@@ -219,7 +218,7 @@ def fly_by_virtual_collisions(
                 flying = False
             else:
                 medium = medium_here(scene, here)
-                real = density_here(scene, here) * interpolate_vec4(tables.photon, medium, position)[0]
+                real = density_here(scene, here) * interpolate(tables.photon, medium, position)[0]
                 if u[1] * majorant < real:
                     flying = False
                     collides = True
@@ -300,8 +299,8 @@ def transport_photon(
         if alive:
             medium = medium_here(scene, here)
             position = energy_index(tables, energy)
-            coefficients = interpolate_vec4(tables.photon, medium, position)
-            pair = interpolate_float(tables.photon_pair, medium, position)
+            coefficients = interpolate(tables.photon, medium, position)
+            pair = interpolate(tables.photon_pair, medium, position)
             u = uniforms(seed, stream, history, draw)
             draw = draw + wp.uint32(1)
             incident = here.direction

@@ -6,6 +6,8 @@ Energies are in MeV, lengths in cm, mass thicknesses in g/cm². A random draw re
 (`random.uniforms`); functions that may reject return the next free draw index.
 """
 
+from typing import Any
+
 import warp as wp
 
 from ..units import ELECTRON_REST_ENERGY_KEV
@@ -79,24 +81,8 @@ def energy_index(tables: PhysicsTables, energy_mev: wp.float32) -> wp.float32:
 
 
 @wp.func
-def interpolate_vec4(table: wp.array2d(dtype=wp.vec4f), row: wp.int32, position: wp.float32) -> wp.vec4f:
-    """Linear interpolation of one medium's row."""
-    node = wp.int32(position)
-    share = position - wp.float32(node)
-    return table[row, node] * (1.0 - share) + table[row, node + 1] * share
-
-
-@wp.func
-def interpolate_vec2(table: wp.array2d(dtype=wp.vec2f), row: wp.int32, position: wp.float32) -> wp.vec2f:
-    """Linear interpolation of one medium's row."""
-    node = wp.int32(position)
-    share = position - wp.float32(node)
-    return table[row, node] * (1.0 - share) + table[row, node + 1] * share
-
-
-@wp.func
-def interpolate_float(table: wp.array2d(dtype=wp.float32), row: wp.int32, position: wp.float32) -> wp.float32:
-    """Linear interpolation of one medium's row."""
+def interpolate(table: wp.array2d(dtype=Any), row: wp.int32, position: wp.float32):
+    """Linear interpolation of one medium's row, whose nodes hold a number or a vector of them."""
     node = wp.int32(position)
     share = position - wp.float32(node)
     return table[row, node] * (1.0 - share) + table[row, node + 1] * share
@@ -174,7 +160,7 @@ def sample_compton(
         cosine = 1.0 - one_minus_cosine
         sine_squared = one_minus_cosine * (2.0 - one_minus_cosine)
         x = energy_mev * 1000.0 / KEV_ANGSTROM * wp.sqrt(0.5 * one_minus_cosine)
-        bound = interpolate_float(tables.scattering_function, medium, x_index(tables, x))
+        bound = interpolate(tables.scattering_function, medium, x_index(tables, x))
         accepted = u[2] < (1.0 - fraction * sine_squared / (1.0 + fraction * fraction)) * bound
     result.cosine = cosine
     result.energy_mev = energy_mev * fraction
@@ -195,7 +181,7 @@ def sample_rayleigh(
     """Coherent scattering: x² by inversion of the squared form factor, (1 + cos²)/2 by rejection."""
     result = Deflection()
     x_max = energy_mev * 1000.0 / KEV_ANGSTROM
-    total = interpolate_float(tables.form_factor_cumulative, medium, x_index(tables, x_max))
+    total = interpolate(tables.form_factor_cumulative, medium, x_index(tables, x_max))
     accepted = wp.bool(False)
     cosine = float(1.0)
     while not accepted:

@@ -17,15 +17,14 @@ from .physics import (
     TWO_PI,
     PhysicsTables,
     energy_index,
-    interpolate_float,
-    interpolate_vec4,
+    interpolate,
     isotropic,
     rotate,
     sample_compton,
     sample_rayleigh,
 )
 from .random import uniforms
-from .scene import deposit
+from .scene import deposit, point_in_voxel
 
 wp.set_module_options({"enable_backward": False})
 
@@ -112,7 +111,7 @@ def score_expected(
     """Expected transfer at a tentative collision, to the region as it is and to the same mass of the reference."""
     deposit(tally, label, score_g_per_cm2_mev * transfer_cm2_per_g)
     if field.reference_medium >= 0 and field.medium[label] != field.reference_medium:
-        reference = interpolate_vec4(tables.photon, field.reference_medium, position)
+        reference = interpolate(tables.photon, field.reference_medium, position)
         deposit(tally, field.label_count + label, score_g_per_cm2_mev * reference[1])
 
 
@@ -133,8 +132,8 @@ def collide(
     """A real collision. Pair production leaves one annihilation photon; the caller sends its twin the other way."""
     after = photon
     medium = field.medium[label]
-    coefficients = interpolate_vec4(tables.photon, medium, position)
-    pair = interpolate_float(tables.photon_pair, medium, position)
+    coefficients = interpolate(tables.photon, medium, position)
+    pair = interpolate(tables.photon_pair, medium, position)
     absorbed = coefficients[3] - coefficients[2]
     expected = field.estimator == EXPECTED
     kind = choice
@@ -227,7 +226,7 @@ def fly_and_collide(
             flying = False
         elif label > 0:
             density = field.density[label]
-            coefficients = interpolate_vec4(tables.photon, field.medium[label], position)
+            coefficients = interpolate(tables.photon, field.medium[label], position)
             if field.estimator == EXPECTED:
                 score = here.weight * here.energy_mev * density * step_cm
                 score_expected(field, tables, tally, label, coefficients[1], position, score)
@@ -263,12 +262,8 @@ def run_region_histories(
         stratum = (wp.float64(number) + wp.float64(u[0])) / wp.float64(batch_size)
         place = wp.int32(stratum * wp.float64(source_voxel.shape[0]))
         voxel = source_voxel[wp.min(place, source_voxel.shape[0] - 1)]
-        per_slice = field.shape_ijk[0] * field.shape_ijk[1]
-        k = voxel // per_slice
-        j = (voxel - k * per_slice) // field.shape_ijk[0]
-        i = voxel - k * per_slice - j * field.shape_ijk[0]
         photon = Photon()
-        photon.position = wp.vec3f(wp.float32(i) + u[1], wp.float32(j) + u[2], wp.float32(k) + u[3])
+        photon.position = point_in_voxel(voxel, field.shape_ijk, u[1], u[2], u[3])
         photon.direction = isotropic(v[0], v[1])
         photon.energy_mev = energy_mev
         photon.weight = 1.0

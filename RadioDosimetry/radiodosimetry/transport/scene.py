@@ -107,6 +107,17 @@ def flat_index(scene: Scene, voxel: wp.vec3i) -> wp.int32:
 
 
 @wp.func
+def point_in_voxel(index: wp.int32, shape_ijk: wp.vec3i, x: wp.float32, y: wp.float32, z: wp.float32) -> wp.vec3f:
+    """The point at these shares of the edges of a voxel given by its place in the array, in voxels from the corner."""
+    per_row = wp.max(shape_ijk[0], 1)
+    per_slice = wp.max(shape_ijk[0] * shape_ijk[1], 1)
+    k = index // per_slice
+    j = (index - k * per_slice) // per_row
+    i = index - k * per_slice - j * shape_ijk[0]
+    return wp.vec3f(wp.float32(i) + x, wp.float32(j) + y, wp.float32(k) + z)
+
+
+@wp.func
 def tally_index(scene: Scene, walker: Walker) -> wp.int32:
     """Where this walker's energy is scored: its voxel, or the last bin, which gathers what leaves the grid."""
     if walker.inside:
