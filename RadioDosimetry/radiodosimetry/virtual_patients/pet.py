@@ -22,7 +22,7 @@ from .attenuation import photon_map
 from .field_of_view import FieldOfView
 from .gamma_camera import FWHM_PER_SIGMA
 from .pytomography_import import one_torch_thread, pytomography_module
-from .reconstruction import osem
+from .reconstruction import blurred, osem, require_osem_settings
 from .rotating_camera import RotatingCamera
 from .spect import require_scannable
 
@@ -70,20 +70,11 @@ class PetSettings:
     post_filter_fwhm_mm: float = 5.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.counts < 1e12:
-            raise InputError(f"The counts of a PET must be a positive number, found {self.counts:g}.")
+        require_osem_settings("PET", self.counts, self.angles, self.iterations, self.subsets)
         if not 0 <= self.scatter_fraction < 1 or not 0 <= self.randoms_per_true < 1000:
             raise InputError(
                 f"Found a scatter fraction of {self.scatter_fraction:g} and {self.randoms_per_true:g} randoms per true "
                 "coincidence; expected a share from 0 to below 1 and a number from 0."
-            )
-        for name in ("angles", "iterations", "subsets"):
-            if getattr(self, name) < 1:
-                raise InputError(f"A PET needs at least one of its {name}, found {getattr(self, name)}.")
-        if self.angles % self.subsets:
-            raise InputError(
-                f"Found {self.angles} angles in {self.subsets} subsets; expected subsets of equal size. "
-                "Choose a number of subsets that divides the angles."
             )
         for name in ("resolution_fwhm_mm", "post_filter_fwhm_mm"):
             if not 0 <= getattr(self, name) < 100:
@@ -134,7 +125,7 @@ def simulate_pet(
     attenuation_kji = photon_map(ct, ELECTRON_REST_ENERGY_KEV).attenuation_per_mm_kji
     view = FieldOfView.around((attenuation_kji > BODY_PER_MM) | (activity.array_kji > 0), activity.geometry)
     angles_rad = np.pi * np.arange(settings.angles) / settings.angles
-    emitted = view.seen(_blurred(activity.array_kji, settings.resolution_fwhm_mm, activity))
+    emitted = view.seen(blurred(activity.array_kji, settings.resolution_fwhm_mm, activity.geometry.spacing_mm))
     with one_torch_thread():
         report_progress(progress, 0.1, "Projecting")
         camera = RotatingCamera(view.grid, angles_rad, view.seen(attenuation_kji), whole_line=True)
@@ -149,7 +140,8 @@ def simulate_pet(
         found = osem(
             camera, prompts, background, settings.iterations, settings.subsets, PartialProgress(progress, 0.2, 1.0)
         )
-    image = _blurred(view.put_back(found) / np.float32(scale), settings.post_filter_fwhm_mm, activity)
+    image = view.put_back(found) / np.float32(scale)
+    image = blurred(image, settings.post_filter_fwhm_mm, activity.geometry.spacing_mm)
     record = Record(
         SIMULATED_PET,
         parameters={
@@ -161,7 +153,7 @@ def simulate_pet(
         seed=seed,
         device="cpu",
     )
-    return activity.with_array(image.astype(np.float32), record=record)
+    return activity.with_array(image, record=record)
 
 
 def _background(trues: Floats, settings: PetSettings, view: FieldOfView) -> Floats:
@@ -173,12 +165,3 @@ def _background(trues: Floats, settings: PetSettings, view: FieldOfView) -> Floa
     randoms = settings.randoms_per_true * total / trues.size
     share = scattered / float(smeared.sum(dtype=np.float64))
     return np.asarray(smeared * np.float32(share) + np.float32(randoms), dtype=np.float32)
-
-
-def _blurred(array_kji: NDArray[np.generic], fwhm_mm: float, like: QuantitativeVolume) -> Floats:
-    """Convolution with a Gaussian, nothing beyond the edges."""
-    array = np.asarray(array_kji, dtype=np.float32)
-    if fwhm_mm <= 0:
-        return array
-    sigma = [fwhm_mm / FWHM_PER_SIGMA / step for step in like.geometry.spacing_mm[::-1]]
-    return np.asarray(gaussian_filter(array, sigma, mode="constant"), dtype=np.float32)

@@ -7,12 +7,51 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
+from ..errors import InputError
 from ..progress import Progress, report_progress
+from .gamma_camera import FWHM_PER_SIGMA
 from .pytomography_import import pytomography_module
 from .rotating_camera import RotatingCamera
 
 Floats = NDArray[np.float32]
+
+
+def require_osem_settings(scan: str, counts: float, angles: int, iterations: int, subsets: int) -> None:
+    """Refuse counts, angles, iterations and subsets that OSEM cannot do with.
+
+    Parameters
+    ----------
+    scan
+        "PET" or "SPECT", for the error.
+    counts, angles, iterations, subsets
+        As the settings of the scan have them.
+
+    Raises
+    ------
+    InputError
+        As said.
+    """
+    if not 0 < counts < 1e12:
+        raise InputError(f"The counts of a {scan} must be a positive number, found {counts:g}.")
+    for name, value in (("angles", angles), ("iterations", iterations), ("subsets", subsets)):
+        if value < 1:
+            raise InputError(f"A {scan} needs at least one of its {name}, found {value}.")
+    if angles % subsets:
+        raise InputError(
+            f"Found {angles} angles in {subsets} subsets; expected subsets of equal size. "
+            "Choose a number of subsets that divides the angles."
+        )
+
+
+def blurred(array_kji: NDArray[np.generic], fwhm_mm: float, spacing_mm: tuple[float, float, float]) -> Floats:
+    """Convolution with a Gaussian of this full width at half maximum, nothing beyond the edges; none for width 0."""
+    array = np.asarray(array_kji, dtype=np.float32)
+    if fwhm_mm <= 0:
+        return array
+    sigma = [fwhm_mm / FWHM_PER_SIGMA / step for step in spacing_mm[::-1]]
+    return np.asarray(gaussian_filter(array, sigma, mode="constant"), dtype=np.float32)
 
 
 def osem(

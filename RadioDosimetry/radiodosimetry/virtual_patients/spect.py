@@ -27,7 +27,7 @@ from .gamma_camera import (
     window_share,
 )
 from .pytomography_import import one_torch_thread, pytomography_module
-from .reconstruction import osem
+from .reconstruction import blurred, osem, require_osem_settings
 from .rotating_camera import NODE_STEP_MM, Blur, CameraGrid, RotatingCamera, body_radii_mm
 from .scatter import scatter_projections
 
@@ -91,16 +91,7 @@ class SpectSettings:
         photopeak_of(self.nuclide)
         if self.collimator is not None:
             collimator_named(self.collimator)
-        if not 0 < self.counts < 1e12:
-            raise InputError(f"The counts of a SPECT must be a positive number, found {self.counts:g}.")
-        for name in ("angles", "iterations", "subsets"):
-            if getattr(self, name) < 1:
-                raise InputError(f"A SPECT needs at least one of its {name}, found {getattr(self, name)}.")
-        if self.angles % self.subsets:
-            raise InputError(
-                f"Found {self.angles} angles in {self.subsets} subsets; expected subsets of equal size. "
-                "Choose a number of subsets that divides the angles."
-            )
+        require_osem_settings("SPECT", self.counts, self.angles, self.iterations, self.subsets)
         for name in ("post_filter_fwhm_mm", "scatter_filter_fwhm_mm"):
             if not 0 <= getattr(self, name) < 1000:
                 raise InputError(f"{name} must lie between 0 and 1000 mm, found {getattr(self, name):g}.")
@@ -251,10 +242,8 @@ def _reconstructed(
             PartialProgress(progress, 0.2, 1.0),
         )  # fmt: skip
     image = view.put_back(found) / np.float32(acquired.counts_per_photon)
-    if settings.post_filter_fwhm_mm > 0:
-        sigma = [settings.post_filter_fwhm_mm / FWHM_PER_SIGMA / step for step in activity.geometry.spacing_mm[::-1]]
-        image = gaussian_filter(image, sigma, mode="constant")
-    return np.asarray(image, dtype=np.float32), acquired, radii_mm
+    image = blurred(image, settings.post_filter_fwhm_mm, activity.geometry.spacing_mm)
+    return image, acquired, radii_mm
 
 
 def acquire(
