@@ -7,7 +7,7 @@ so any composition works. Radiative losses add over the elements by weight (Brag
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..units import ELECTRON_REST_ENERGY_KEV
 from .data_tables import read_package_table
 from .elements import known_elements
+from .energy_tables import EnergyTable
 from .materials import Material
 
 Floats = NDArray[np.float64]
@@ -37,7 +38,7 @@ _STEPS_PER_CELL = 8
 
 
 @dataclass(frozen=True, eq=False)
-class ElectronTable:
+class ElectronTable(EnergyTable):
     """Slowing down of electrons or positrons in one medium. All arrays are read-only.
 
     Attributes
@@ -56,9 +57,7 @@ class ElectronTable:
         Mean share of the initial energy that ends as bremsstrahlung.
     """
 
-    material: Material
     particle: Particle
-    energy_kev: Floats
     collision_mev_cm2_per_g: Floats
     radiative_mev_cm2_per_g: Floats
     total_mev_cm2_per_g: Floats
@@ -66,30 +65,12 @@ class ElectronTable:
     csda_range_g_per_cm2: Floats
     radiation_yield: Floats
 
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
-
     def at(self, quantity: str, energy_kev: NDArray[np.floating] | float) -> Floats:
-        """`quantity` (the name of an array) at any energies [keV] within 1 to 3000 keV, logarithms interpolated.
-
-        Raises
-        ------
-        InputError
-            An energy lies outside the table.
-        """
-        energy = np.asarray(energy_kev, dtype=np.float64)
-        if not np.all((energy >= self.energy_kev[0] * (1 - 1e-9)) & (energy <= self.energy_kev[-1] * (1 + 1e-9))):
-            raise InputError(
-                f"Found energies from {np.min(energy):.6g} to {np.max(energy):.6g} keV; the tables reach from "
-                f"{self.energy_kev[0]:g} to {self.energy_kev[-1]:g} keV. Leave out lower energies, which stay local."
-            )
-        values = getattr(self, quantity)
-        if quantity == "density_effect":
-            return np.asarray(np.interp(np.log(energy), np.log(self.energy_kev), values))
-        return np.asarray(np.exp(np.interp(np.log(energy), np.log(self.energy_kev), np.log(values))))
+        """As of `EnergyTable`; the density effect, which is zero at low energies, by its values."""
+        if quantity != "density_effect":
+            return super().at(quantity, energy_kev)
+        energy = self.tabulated(energy_kev)
+        return np.asarray(np.interp(np.log(energy), np.log(self.energy_kev), self.density_effect))
 
 
 @lru_cache(maxsize=512)

@@ -6,17 +6,17 @@ incoherent scattering functions per atom (independent atoms).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
 from ..units import ELECTRON_REST_ENERGY_KEV
 from .data_tables import read_package_table
 from .electrons import electron_table
 from .elements import known_elements
+from .energy_tables import EnergyTable
 from .materials import Material
 
 Floats = NDArray[np.float64]
@@ -27,14 +27,14 @@ AVOGADRO_PER_MOL_TIMES_BARN_CM2 = 0.602214076
 PLANCK_TIMES_LIGHT_SPEED_KEV_ANGSTROM = 12.398419843
 """h·c: photon energy [keV] times wavelength [Å] (CODATA 2018, exact)."""
 
-LOWEST_ENERGY_KEV, HIGHEST_ENERGY_KEV = 1.0, 3000.0
-"""Range of all tables."""
+LOWEST_ENERGY_KEV = 1.0
+"""Where all tables begin."""
 
 _ANGLE_NODES = 160
 
 
 @dataclass(frozen=True, eq=False)
-class PhotonTable:
+class PhotonTable(EnergyTable):
     """Photon interactions of one medium, 1 keV to 3 MeV. All arrays are read-only.
 
     Interpolate the logarithms linearly against the logarithm of energy (`at` does it). Absorption edges
@@ -67,8 +67,6 @@ class PhotonTable:
         S(x)/Z of the mixture, from 0 to 1: the acceptance of a free Klein-Nishina scattering.
     """
 
-    material: Material
-    energy_kev: Floats
     coherent: Floats
     incoherent: Floats
     photoelectric: Floats
@@ -81,46 +79,6 @@ class PhotonTable:
     form_factor_squared: Floats
     coherent_cumulative: Floats
     incoherent_scattering_function: Floats
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
-
-    def at(self, quantity: str, energy_kev: NDArray[np.floating] | float) -> Floats:
-        """`quantity` (the name of an array over energy) at any energies [keV] within 1 to 3000 keV.
-
-        Raises
-        ------
-        InputError
-            An energy lies outside the tables.
-        """
-        energy = np.asarray(energy_kev, dtype=np.float64)
-        require_tabulated_energy(energy)
-        return interpolate_log(energy, self.energy_kev, getattr(self, quantity))
-
-
-def require_tabulated_energy(energy_kev: Floats) -> None:
-    """Refuse energies outside 1 keV to 3 MeV.
-
-    Raises
-    ------
-    InputError
-        An energy lies outside the tables or is not a number.
-    """
-    if not np.all((energy_kev >= LOWEST_ENERGY_KEV) & (energy_kev <= HIGHEST_ENERGY_KEV)):
-        raise InputError(
-            f"Found energies from {np.min(energy_kev):.6g} to {np.max(energy_kev):.6g} keV; the tables reach from "
-            f"{LOWEST_ENERGY_KEV:g} to {HIGHEST_ENERGY_KEV:g} keV. Leave out lower energies, which stay local."
-        )
-
-
-def interpolate_log(x: Floats, grid: Floats, values: Floats) -> Floats:
-    """Linear interpolation of logarithms; a zero of the table stays zero in the cell above it."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result = np.exp(np.interp(np.log(x), np.log(grid), np.log(values)))
-    return np.asarray(np.nan_to_num(result, nan=0.0))
 
 
 @lru_cache(maxsize=256)
