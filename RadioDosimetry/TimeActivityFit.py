@@ -303,6 +303,12 @@ class TimeActivityFitLogic(ScriptedLoadableModuleLogic):
 
         return regionCharts(curvesTableNode, fitsTableNode, region, chartNode, residualChartNode, logScale)
 
+    def savePictures(self, curvesTableNode, fitsTableNode, folder, progress=None) -> list:
+        """Save a picture of each region's curve and fit into an existing folder; returns their paths."""
+        from RadioDosimetryLib.pictures import curvePictures
+
+        return curvePictures(curvesTableNode, fitsTableNode, Path(folder)).run(progress)
+
     def organDoses(
         self, fitsTableNode, phantom="adult-male", organs=None, massesFile=None, ctNode=None, segmentationNode=None,
         spacingMm=4.0, histories=500_000, lesionMassesG=None, tableNode=None, progress=None, device="cpu",

@@ -251,6 +251,15 @@ class VoxelDoseLogic(ScriptedLoadableModuleLogic):
 
         exportRtDose(doseNode, Path(path), None if reference is None else Path(reference))
 
+    def savePictures(self, doseNode, folder, ctNode=None, segmentationNode=None) -> list:
+        """Save the report's pictures of a dose into an existing folder; see `RadioDosimetryLib.pictures.dosePictures`.
+
+        CT and regions are those that the dose was computed from, where none are given. Returns the paths.
+        """
+        from RadioDosimetryLib.pictures import dosePictures
+
+        return dosePictures(doseNode, Path(folder), ctNode, segmentationNode).run()
+
     def title(self, activityNode, method: str) -> str:
         """Name of a new dose volume."""
         return f"Dose {method} {activityNode.GetName()}"

@@ -1,10 +1,11 @@
-"""Fields of files in a panel: their texts among the choices, whatever is typed, and why a file cannot be used."""
+"""Fields of files and folders in a panel: their texts among the choices or for a button, and what is wrong in them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -47,6 +48,50 @@ class PathFields:
 
     def _tell(self, edit, name: str, *_news) -> None:
         self._onText(name, edit.currentPath)
+
+
+class PictureFolder:
+    """The field of a folder and the button that saves pictures into it.
+
+    Parameters
+    ----------
+    edit
+        ctkPathLineEdit of the folder.
+    button
+        Enabled while there is a result and a folder is named.
+    """
+
+    def __init__(self, edit, button) -> None:
+        self._edit, self._button, self._missing, self._words = edit, button, "", button.toolTip
+
+    def connect(self, onSave: Callable[[], None]) -> None:
+        """Hear of every change, and save at a click."""
+        hear(self._edit, self._update)
+        self._button.connect("clicked(bool)", onSave)
+
+    def show(self, missing: str) -> None:
+        """Say why there is nothing to save now; empty if there is something."""
+        self._missing = missing
+        self._update()
+
+    def path(self) -> Path:
+        """The folder as it is typed."""
+        return Path(self._edit.currentPath.strip()).expanduser()
+
+    def written(self, files: Sequence[Path]) -> str:
+        """What was written, for the user."""
+        first, others = files[0], len(files) - 1
+        if others < 2:
+            names = ", ".join(file.name for file in files)
+            return _("Written to {folder}: {names}.").format(folder=first.parent, names=names)
+        return _("Written to {folder}: {first} and {others} other pictures.").format(
+            folder=first.parent, first=first.name, others=others
+        )
+
+    def _update(self, *_news) -> None:
+        missing = self._missing or ("" if self._edit.currentPath.strip() else _("Choose the folder of the pictures."))
+        self._button.enabled = not missing
+        self._button.toolTip = missing or self._words
 
 
 def hear(edit, onChanged: Callable[..., None]) -> None:

@@ -66,59 +66,6 @@ class SlicerSlices:
             return _pixelsOf(logic)
 
 
-def saveDoseFigures(doseNode: Any, folder: Any, ctNode: Any = None, segmentationNode: Any = None) -> list[Any]:
-    """The report's pictures of a dose in the scene: dose over CT with isodoses, and histograms of the segments.
-
-    Parameters
-    ----------
-    doseNode
-        Absorbed dose.
-    folder
-        Path of an existing folder for `dose.png` and, with segments, `histograms.png`.
-    ctNode
-        Anatomy; resampled onto the grid of the dose.
-    segmentationNode
-        Regions.
-
-    Returns
-    -------
-    list of Path
-        The files.
-
-    Raises
-    ------
-    radiodosimetry.errors.RadioDosimetryError
-        A node cannot be used, or the folder cannot be written.
-    """
-    from pathlib import Path
-
-    from radiodosimetry.images.resampling import resample_ct
-    from radiodosimetry.report import dvh_figure, overlay_figure, save_figure
-    from radiodosimetry.report.figures import round_levels
-    from radiodosimetry.units import Quantity
-    from radiodosimetry.voxel_dose.dose_volume import dvh
-
-    from .segmentations import regionsFromSegmentation
-    from .volumes import volumeFromNode
-
-    dose = volumeFromNode(doseNode)
-    ct = None if ctNode is None else resample_ct(volumeFromNode(ctNode, Quantity.CT_NUMBER), dose.geometry)
-    regions = [] if segmentationNode is None else regionsFromSegmentation(segmentationNode, dose.geometry)
-    means = [float(dose.array_kji[region.mask_kji].mean()) for region in regions]
-    top = max(means, default=float(dose.array_kji.max()))
-    levels = round_levels(top)
-    figure = overlay_figure(
-        dose, ct, regions, highest=top or 1.0, threshold=0.5 * levels[0] if levels else None, square_root_scale=True,
-        contour_levels=levels, renderer=SlicerSlices(),
-    )  # fmt: skip
-    files = [Path(folder) / "dose.png"]
-    save_figure(figure, files[0])
-    if regions:
-        files.append(Path(folder) / "histograms.png")
-        save_figure(dvh_figure({"": [dvh(dose, region) for region in regions]}), files[1])
-    return files
-
-
 @contextlib.contextmanager
 def _sliceOf(layers: Layers) -> Iterator[Any]:
     """A slice logic with the layers in nodes of their own, all of which go again, with what the logic made."""

@@ -151,6 +151,12 @@ def hasFits(tableNode) -> bool:
     return tableNode is not None and bool(tableNode.GetAttribute(FITS_ATTRIBUTE))
 
 
+def missingForPictures(parameters) -> str:
+    """Why there are no pictures of curves to save; empty if there are."""
+    hasAll = parameters.curvesTable is not None and hasFits(parameters.fitsTable)
+    return "" if hasAll else _("Measure the regions and fit their curves.")
+
+
 def injectionMoment(text: str) -> datetime | None:
     """The moment that a user typed; None if nothing.
 

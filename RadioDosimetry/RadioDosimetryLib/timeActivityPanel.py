@@ -9,9 +9,9 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from .pathFields import PathFields
+from .pathFields import PathFields, PictureFolder
 from .regionEditor import RegionEditor, newSegmentation, requireEditor, shownScan
-from .runningPanel import ERROR_STYLE, WARNING_STYLE, RunningPanel
+from .runningPanel import ERROR_STYLE, WARNING_STYLE, RunningPanel, Work
 from .segmentations import segmentNames
 from .segmentWatch import SegmentWatch
 from .tables import columnsOf
@@ -21,6 +21,7 @@ from .timeActivityChecks import (
     missingForFit,
     missingForMap,
     missingForOrganDoses,
+    missingForPictures,
     missingForRegistration,
     scanRows,
 )
@@ -85,6 +86,7 @@ class TimeActivityPanel(ScanPart, RunningPanel):
             ),
             self._onPath,
         )
+        self._pictures = PictureFolder(ui.picturesPathLineEdit, ui.savePicturesButton)
         self._doses = DoseTable(ui.organDosesTable, (_("Target"), _("Dose [Gy]"), _("SD [Gy]"), _("BED [Gy]")))
 
     def connect(self) -> None:
@@ -110,6 +112,7 @@ class TimeActivityPanel(ScanPart, RunningPanel):
             combo.connect("currentIndexChanged(int)", index)
         ui.logCheckBox.connect("toggled(bool)", self._onLogarithmic)
         self._paths.connect()
+        self._pictures.connect(self.onSavePictures)
 
     def setParameterNode(self, parameters) -> None:
         """Take the choices of a parameter node; None: of none."""
@@ -204,6 +207,7 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         for button in (ui.showCurvesButton, ui.showResidualsButton):
             button.enabled = fits
         ui.showTableButton.enabled = parameters is not None and parameters.residenceTimeTable is not None
+        self._pictures.show(busy or gone or missingForPictures(parameters))
         hint = ""
         for button, check, words in (
             (ui.registerButton, missingForRegistration, _("Register every scan to the reference scan.")),
@@ -380,6 +384,16 @@ class TimeActivityPanel(ScanPart, RunningPanel):
     def onShowTable(self) -> None:
         """Residence times in a table view."""
         self._guarded(lambda: showTable(self._parameters.residenceTimeTable))
+
+    def onSavePictures(self) -> None:
+        """Pictures of all curves."""
+        self._start(self._picturesWork, _("Drawing..."))
+
+    def _picturesWork(self) -> Work:
+        from .pictures import curvePictures
+
+        task = curvePictures(self._parameters.curvesTable, self._parameters.fitsTable, self._pictures.path())
+        return task.work, lambda made: self._say(self._pictures.written(task.finish(made)))
 
     def _drawAnew(self) -> None:
         """Bring the charts up to date with the region and the axis, wherever they are shown."""

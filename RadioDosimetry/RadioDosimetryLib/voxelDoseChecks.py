@@ -71,6 +71,14 @@ def missingForDifference(parameters) -> str:
     return ""
 
 
+def missingForPictures(parameters) -> str:
+    """Why there are no pictures of a dose to save; empty if there are."""
+    if parameters is None:
+        return _("There is no scene to work in.")
+    dose = parameters.shownDose
+    return "" if isDose(dose) and dose.GetImageData() is not None else _("Compute or select a dose.")
+
+
 def firstCt():
     """First volume of the scene that says it is a CT."""
     return _firstVolume(lambda node: _quantityName(node) == "ct_number")

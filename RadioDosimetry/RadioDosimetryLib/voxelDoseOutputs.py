@@ -131,7 +131,7 @@ def storeDose(result: DoseResult, targets: DoseTargets, title: str) -> DoseNodes
         uncertainty = None
         if result.uncertainty is not None:
             uncertainty = nodeFromVolume(result.uncertainty, f"{title} uncertainty", targets.uncertainty)
-        removeOnceStored(_histogramTablesOf(dose))
+        removeOnceStored(histogramTablesOf(dose))
         table, histograms, chart = None, (), None
         if result.table:
             table = doseTable(result.table, f"{title} table", targets.table, result.record)
@@ -143,6 +143,13 @@ def storeDose(result: DoseResult, targets: DoseTargets, title: str) -> DoseNodes
         nodes = DoseNodes(dose, uncertainty, table, histograms, chart)
         _connect(nodes, targets)
     return nodes
+
+
+def histogramTablesOf(doseNode) -> list[Any]:
+    """Tables of the histograms that were computed with a dose, in the order of its regions."""
+    count = doseNode.GetNumberOfNodeReferences(HISTOGRAM_ROLE)
+    tables = [doseNode.GetNthNodeReference(HISTOGRAM_ROLE, number) for number in range(count)]
+    return [table for table in tables if table is not None]
 
 
 def storeDifference(referenceNode, testNode, title: str, node=None):
@@ -256,12 +263,6 @@ def _connect(nodes: DoseNodes, targets: DoseTargets) -> None:
             placeUnderStudyOf(node, targets.activity)
     if nodes.histograms:
         placeInFolder(nodes.histograms, f"{nodes.dose.GetName()} histogram tables", nodes.dose)
-
-
-def _histogramTablesOf(doseNode) -> list[Any]:
-    """Tables of the histograms of an earlier run into the same dose node."""
-    count = doseNode.GetNumberOfNodeReferences(HISTOGRAM_ROLE)
-    return [doseNode.GetNthNodeReference(HISTOGRAM_ROLE, number) for number in range(count)]
 
 
 def _fileOfCt(doseNode) -> Path | None:

@@ -9,13 +9,13 @@ from slicer.i18n import tr as _
 
 from .display import arrangeSideBySide, showDifference, showDose, showSideBySide, showUncertainty
 from .isodose import LEVEL_ATTRIBUTE, isodoseLines, removeIsodoseLines
-from .pathFields import PathFields, hear
+from .pathFields import PathFields, PictureFolder, hear
 from .plots import showInPlotView
 from .regionEditor import RegionEditor, newSegmentation, requireEditor, shownScan
 from .runningPanel import RunningPanel, Work
 from .sideBySide import scansBesideDose
 from .tissues import Tissue
-from .voxelDoseChecks import isDose, missingForDifference, missingForDose
+from .voxelDoseChecks import isDose, missingForDifference, missingForDose, missingForPictures
 from .voxelDoseModels import isLearned
 from .voxelDoseOutputs import (
     ACTIVITY_ROLE,
@@ -57,6 +57,7 @@ class VoxelDosePanel(RunningPanel):
             ),
             self._onPath,
         )
+        self._pictures = PictureFolder(ui.picturesPathLineEdit, ui.savePicturesButton)
         for selector in (ui.shownDoseSelector, ui.referenceDoseSelector, ui.testDoseSelector):
             selector.addAttribute("vtkMRMLScalarVolumeNode", "DicomRtImport.DoseVolume", "1")
 
@@ -80,6 +81,7 @@ class VoxelDosePanel(RunningPanel):
             button.connect("clicked(bool)", slot)
         hear(ui.exportPathLineEdit, self.onExportPathChanged)
         self._paths.connect()
+        self._pictures.connect(self.onSavePictures)
         ui.regionsTable.connect("itemChanged(QTableWidgetItem*)", self.onRegionChecked)
 
     def setParameterNode(self, parameters) -> None:
@@ -90,6 +92,7 @@ class VoxelDosePanel(RunningPanel):
             self._regions.setSegmentation(None, ())
             self._showTable(None)
             self._ui.applyButton.enabled = False
+            self._updateActions()
             return
         self.update()
 
@@ -132,6 +135,7 @@ class VoxelDosePanel(RunningPanel):
         running = self._run.isRunning
         ui.cancelButton.enabled = running
         ui.progressBar.visible = running
+        self._pictures.show(self._busy() or missingForPictures(parameters))
         if parameters is None:
             return
         missing = self._busy() or missingForDose(parameters)
@@ -307,6 +311,16 @@ class VoxelDosePanel(RunningPanel):
         """Allow the export while a file is chosen."""
         if self._parameters is not None:
             self._updateResults(self._parameters.shownDose)
+
+    def onSavePictures(self) -> None:
+        """Pictures of the dose as the report has them."""
+        self._start(self._picturesWork, _("Drawing..."))
+
+    def _picturesWork(self) -> Work:
+        from .pictures import dosePictures
+
+        task = dosePictures(self._parameters.shownDose, self._pictures.path())
+        return task.work, lambda made: self._say(self._pictures.written(task.finish(made)))
 
     def _onPath(self, name: str, path: str) -> None:
         """Keep a file among the choices."""

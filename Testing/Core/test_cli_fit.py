@@ -13,9 +13,10 @@ from radiodosimetry.cli import main
 from radiodosimetry.errors import FileFormatError, InputError
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.organ_dose.residence_times import read_residence_times
+from radiodosimetry.report.figure_style import figure_paths
 from radiodosimetry.time_activity.curve_tables import read_curves
 from radiodosimetry.time_activity.fit_files import fits_json, read_fits
-from radiodosimetry.workflows.fits import fit_curves, fit_figure_paths
+from radiodosimetry.workflows.fits import fit_curves
 
 TIMES_H = (4.0, 24.0, 72.0, 120.0, 168.0)
 
@@ -163,7 +164,7 @@ def test_figures_are_one_png_per_region(curves, tmp_path):
 
 
 def test_names_of_figures_do_not_fall_together(tmp_path):
-    names = [path.name for path in fit_figure_paths(["a b", "a/b", "A_b", "..", "Lésion"], tmp_path)]
+    names = [path.name for path in figure_paths(["a b", "a/b", "A_b", "..", "Lésion"], tmp_path)]
     assert names == ["a_b.png", "a_b-2.png", "A_b-3.png", "region.png", "Lésion.png"]
 
 

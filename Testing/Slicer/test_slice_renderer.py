@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,7 @@ from radiodosimetry.report import overlay_figure  # noqa: E402
 from radiodosimetry.report.patient_planes import PLANES, PatientView  # noqa: E402
 from radiodosimetry.report.slice_rendering import Layers  # noqa: E402
 from radiodosimetry.units import Quantity  # noqa: E402
-from RadioDosimetryLib.segmentations import segmentationFromRegions  # noqa: E402
-from RadioDosimetryLib.sliceRenderer import SlicerSlices, saveDoseFigures  # noqa: E402
-from RadioDosimetryLib.volumes import nodeFromVolume  # noqa: E402
+from RadioDosimetryLib.sliceRenderer import SlicerSlices  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -88,13 +85,3 @@ def test_a_figure_says_the_same_whoever_draws_its_layers_and_the_scene_stays_as_
     assert extents[0] == extents[1]
     after = {slicer.mrmlScene.GetNthNode(n).GetID() for n in range(slicer.mrmlScene.GetNumberOfNodes())}
     assert after == before
-
-
-def test_the_figures_of_a_dose_in_the_scene_are_the_reports(tmp_path: Path) -> None:
-    dose = dose_volume()
-    node = nodeFromVolume(dose, "dose")
-    mask = np.asarray(dose.array_kji) > 0.5 * float(dose.array_kji.max())
-    segmentation = segmentationFromRegions([Region("hot", mask, "hot")], dose.geometry, "Regions")
-    files = saveDoseFigures(node, tmp_path, None, segmentation)
-    assert [path.name for path in files] == ["dose.png", "histograms.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in files)

@@ -24,7 +24,7 @@ from ..time_activity.fitting import FIT_MODELS
 from ..time_activity.time_activity_curve import TimeActivityCurve
 from ..time_activity.trapezoid import TAILS
 from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
-from ..workflows.fits import fit_curves, fit_figure_paths, read_measured_curves, write_fit_figures
+from ..workflows.fits import fit_curves, read_measured_curves, write_fit_figures
 from ..workflows.output_folder import output_folder
 from .common import EXIT_OK, existing_file, format_table, positive_number, terminal_progress
 
@@ -152,7 +152,9 @@ def _write(arguments: argparse.Namespace, fit_set: FitSet, curves: list[TimeActi
     """Write all outputs in one transaction."""
     with contextlib.ExitStack() as stack:
         if arguments.figures is not None:
-            paths = fit_figure_paths([curve.region for curve in curves], arguments.figures)
+            from ..report.figure_style import figure_paths
+
+            paths = figure_paths([curve.region for curve in curves], arguments.figures)
             refuse_overwriting(paths, [arguments.curves])
             stack.enter_context(output_folder(arguments.figures))
         transaction = stack.enter_context(OutputTransaction())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +74,17 @@ def plain_axes(axes: Axes) -> None:
     axes.grid(True, color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
+
+
+def figure_paths(names: Sequence[str], folder: Path) -> list[Path]:
+    """PNG files of figures of these names: characters that files may not have are replaced, equal names numbered."""
+    taken: dict[str, int] = {}
+    paths = []
+    for each in names:
+        name = re.sub(r"[^\w.+-]+", "_", each).strip("._") or "region"
+        count = taken[name.lower()] = taken.get(name.lower(), 0) + 1
+        paths.append(folder / (f"{name}.png" if count == 1 else f"{name}-{count}.png"))
+    return paths
 
 
 def save_figure(figure: Figure, path: Path, transaction: OutputTransaction | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -169,24 +168,13 @@ def write_fit_figures(
     list of Path
         The files, in the order of the curves.
     """
-    from ..report.figure_style import save_figure
+    from ..report.figure_style import figure_paths, save_figure
     from ..report.time_activity import time_activity_figure
 
-    paths = fit_figure_paths([curve.region for curve in curves], folder)
+    paths = figure_paths([curve.region for curve in curves], folder)
     for curve, path in zip(curves, paths, strict=True):
         figure = time_activity_figure(curve, fit_set[curve.region], fit_set.nuclide)
         save_figure(figure, path, transaction)
-    return paths
-
-
-def fit_figure_paths(regions: Sequence[str], folder: Path) -> list[Path]:
-    """Where the figures of these regions go; names that would fall together are numbered."""
-    taken: dict[str, int] = {}
-    paths = []
-    for region in regions:
-        name = re.sub(r"[^\w.+-]+", "_", region).strip("._") or "region"
-        count = taken[name.lower()] = taken.get(name.lower(), 0) + 1
-        paths.append(folder / (f"{name}.png" if count == 1 else f"{name}-{count}.png"))
     return paths
 
 
