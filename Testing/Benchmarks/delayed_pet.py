@@ -42,7 +42,7 @@ def measure(network: str, precision: str, slices: int, threads: int, queue: Any)
         ("Cu-64",), "any", (3600.0, 3600.0), ((86400.0, 86400.0),), (1.0, 9.0), (1.0, 1.0, 1.0), 1e9, False
     )
     preprocessing = {"normalisation": "decay", "target_hours": [24.0], "neighbours": 0}
-    preprocessing |= {"grid_mm": 4.0, "response": {"resolution_mm": 9.0, "tail_share": 0.17, "tail_mm": 45.0}}
+    preprocessing |= {"grid_mm": 4.0, "response": {"resolution_mm": 7.0}}
     card = ModelCard("delayed-pet", architecture=architecture, preprocessing=preprocessing)
     zero = np.zeros((1, TISSUES))
     lines = Lines(zero[0], zero, zero, zero, np.full((1, COMPONENTS), 1 / COMPONENTS))

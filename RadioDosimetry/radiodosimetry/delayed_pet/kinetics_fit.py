@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 LOWEST_SHARE = 1e-3
 """Organs with less than this share of a scan's activity do not count: noise and spill-in are most of theirs."""
 
-VOXELS_PER_PATIENT = 3000
+VOXELS_PER_PATIENT = 1000
 """Voxels of a patient that decide how much the early scan is smoothed."""
 
 SLOPE_PRIOR_STD, LEVEL_PRIOR_STD = 0.1, 0.15

@@ -283,9 +283,13 @@ def _made(settings: DelayedPetSettings, split: Fold[SerialPet]) -> tuple[Any, Sa
 
 
 def _identity(settings: DelayedPetSettings) -> dict[str, Any]:
-    """What a resumed run must share: everything but the loop's own settings, which the loop compares itself."""
+    """What a resumed run must share: all that its networks depend on but the loop's own settings, which the loop
+    compares itself, and the kinetics', which are fitted afterwards.
+    """
     values = asdict(settings)
     del values["training"]
+    for name in ("resolution_mm", "tail_share", "tail_mm", "use_uptake", "smooth"):
+        del values["ratio"][name]
     return values
 
 
