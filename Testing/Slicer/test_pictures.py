@@ -116,6 +116,39 @@ def test_a_folder_that_takes_no_picture_gives_a_message(dose: SimpleNamespace, t
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_write_protected_folder_gives_a_message(
+    dose: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_arguments: Any, **_options: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    dose_panel.apply(dose)
+    type_path(dose.ui.picturesPathLineEdit, str(tmp_path))
+    monkeypatch.setattr(Path, "touch", refuse)  # as for a user without rights; file modes do not stop root
+    _save(dose, dose.ui)
+    assert dose.ui.statusLabel.text.startswith("Cannot write")
+    assert "ermission" in dose.ui.statusLabel.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_without_slice_logic_gets_matplotlibs_slices(
+    dose: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import slicer
+
+    from radiodosimetry.report.slice_rendering import MatplotlibSlices
+
+    planes = []
+    draw = MatplotlibSlices.draw
+    monkeypatch.setattr(
+        MatplotlibSlices, "draw", lambda self, axes, *others: (planes.append(others[1]), draw(self, axes, *others))
+    )
+    dose_panel.apply(dose)
+    monkeypatch.delattr(slicer, "vtkMRMLSliceLogic")
+    assert len(dose.logic.savePictures(dose.ui.shownDoseSelector.currentNode(), tmp_path)) == 2
+    assert planes == ["axial", "coronal", "sagittal"]
+
+
 def test_a_segment_that_has_gone_keeps_its_histogram_and_has_no_outline(dose: SimpleNamespace, tmp_path: Path) -> None:
     from RadioDosimetryLib.pictures import dosePictures
 
