@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .common import EXIT_OK, positive_number, print_json, terminal_progress
+from .common import EXIT_OK, flag_of, positive_number, print_json, terminal_progress
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -57,9 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _init(arguments)
     given = [name for name in _INIT_OPTIONS if getattr(arguments, name) not in (None, [])]
     if given:
-        raise InputError(
-            f"--{given[0].replace('_', '-')} belongs to `case init`; `case run` takes everything from case.toml."
-        )
+        raise InputError(f"{flag_of(given[0])} belongs to `case init`; `case run` takes everything from case.toml.")
     return _run(arguments)
 
 

@@ -75,6 +75,36 @@ def named_expression(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def add_region_options(
+    parser: argparse._ActionsContainer, *, labels_help: str = "", once_per_scan: bool = False
+) -> None:
+    """Add the options that say which regions there are.
+
+    Parameters
+    ----------
+    parser
+        The parser, or a group of it.
+    labels_help
+        What `--labels` means here beyond its formats.
+    once_per_scan
+        Whether `--labels` may be given several times.
+    """
+    parser.add_argument(
+        "--labels", type=existing_path, action="append" if once_per_scan else "store", metavar="FILE",
+        help=f"label image, RTSTRUCT or SEG (.dcm){labels_help}",
+    )  # fmt: skip
+    parser.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
+    parser.add_argument(
+        "--region", type=named_expression, action="append", default=[], metavar="NAME=EXPR",
+        help="further region of label names with + and -, such as healthy_liver=liver-tumour1",
+    )  # fmt: skip
+
+
+def flag_of(option: str) -> str:
+    """`--label-names` of `label_names`."""
+    return "--" + option.replace("_", "-")
+
+
 def refuse_repeated_regions(named: Sequence[tuple[str, str]]) -> None:
     """Refuse two `--region` of one name.
 

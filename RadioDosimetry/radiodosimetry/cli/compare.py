@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .common import (
-    existing_file,
+    add_region_options,
     existing_path,
     format_table,
-    named_expression,
     positive_number,
     print_json,
     terminal_progress,
@@ -35,18 +34,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("reference", metavar="REF", type=existing_path, help="reference dose: image file or RTDOSE")
     parser.add_argument("test", metavar="TEST", type=existing_path, help="dose to judge, on the same grid")
-    parser.add_argument(
-        "--labels", type=existing_path, metavar="FILE", help="label image, RTSTRUCT or SEG (.dcm); else no regions"
-    )
-    parser.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
-    parser.add_argument(
-        "--region",
-        type=named_expression,
-        action="append",
-        default=[],
-        metavar="NAME=EXPR",
-        help="a further region from label names with + and -, as healthy_liver=liver-tumour1; may be repeated",
-    )
+    add_region_options(parser, labels_help="; else no regions")
     gamma = parser.add_argument_group("gamma index")
     gamma.add_argument(
         "--gamma-percent",

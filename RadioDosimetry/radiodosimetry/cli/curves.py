@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..images.atomic import OutputTransaction
-from ..images.sidecar import sidecar_path
+from ..images.writers import write_table
 from ..nuclides import Radionuclide
-from ..provenance import to_json
 from ..time_activity.curve_quantities import CurveScales, quantities_csv
 from ..time_activity.curve_tables import curves_csv
 from ..time_activity.curves import CurveOptions, TimeActivityCurve
@@ -25,10 +24,11 @@ from ..units import BECQUEREL_PER_MEGABECQUEREL, SECONDS_PER_HOUR
 from ..workflows.curves import CurvesResult, ImageOptions, ScanFile, curves_from_files
 from .common import (
     EXIT_OK,
+    add_region_options,
     existing_file,
     existing_path,
+    flag_of,
     format_table,
-    named_expression,
     positive_number,
     refuse_repeated_regions,
     require_writable,
@@ -122,15 +122,7 @@ def _add_scans(parser: argparse.ArgumentParser) -> None:
 
 def _add_regions(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("regions")
-    group.add_argument(
-        "--labels", type=existing_path, action="append", metavar="FILE",
-        help="label image, RTSTRUCT or SEG (.dcm); once for all scans, or once per scan in their order",
-    )  # fmt: skip
-    group.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
-    group.add_argument(
-        "--region", type=named_expression, action="append", default=[], metavar="NAME=EXPR",
-        help="further region of label names with + and -, such as healthy_liver=liver-tumour1",
-    )  # fmt: skip
+    add_region_options(group, labels_help="; once for all scans, or once per scan in their order", once_per_scan=True)
     group.add_argument("--only", metavar="NAMES", help="regions to keep, separated by commas (default: all)")
     group.add_argument("--remainder", action="store_true", help="add remainder_of_body: the body outside all regions")
     group.add_argument("--whole-body", action="store_true", help="add whole_body")
@@ -251,7 +243,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise InputError("Curves need regions: give --labels, or ask for --whole-body.")
     for option in ("label_names", "region", "body"):
         if getattr(arguments, option) and not arguments.labels:
-            raise InputError(f"--{option.replace('_', '-')} needs regions; give --labels.")
+            raise InputError(f"{flag_of(option)} needs regions; give --labels.")
     if arguments.body is not None and not wanted:
         raise InputError("--body belongs to --remainder, --whole-body or --voided; add one, or leave it out.")
     if arguments.voided and arguments.administered_mbq is None:
@@ -265,11 +257,11 @@ def _check_options(arguments: argparse.Namespace) -> None:
         )
     for option in ("weight_kg", "density_g_per_ml"):
         if getattr(arguments, option) is not None and arguments.quantities is None:
-            raise InputError(f"--{option.replace('_', '-')} belongs to --quantities; give it too, or leave it out.")
+            raise InputError(f"{flag_of(option)} belongs to --quantities; give it too, or leave it out.")
     for option in ("calibration_std_percent", "volume_std_percent"):
         percent = getattr(arguments, option)
         if percent is not None and percent >= 100:
-            raise InputError(f"--{option.replace('_', '-')} must be below 100, found {percent:g}.")
+            raise InputError(f"{flag_of(option)} must be below 100, found {percent:g}.")
     refuse_repeated_regions(arguments.region)
 
 
@@ -304,7 +296,7 @@ def require_once_or_per_scan(arguments: argparse.Namespace, *options: str) -> No
         given = getattr(arguments, option) or []
         if len(given) not in (0, 1, count):
             raise InputError(
-                f"--{option.replace('_', '-')} is given {len(given)} times for {count} scans; expected it once, or "
+                f"{flag_of(option)} is given {len(given)} times for {count} scans; expected it once, or "
                 "once per scan in their order."
             )
 
@@ -346,6 +338,4 @@ def _write(arguments: argparse.Namespace, result: CurvesResult, options: CurveOp
         tables[arguments.quantities] = ("quantities of time-activity curves", quantities_csv(result.curves, scales))
     with OutputTransaction() as transaction:
         for path, (quantity, text) in tables.items():
-            transaction.write_text(path, text)
-            values = {"quantity": quantity, "unit": "see column names", "time": None}
-            transaction.write_text(sidecar_path(path), to_json({**values, **result.record.as_dict()}))
+            write_table(transaction, path, text, quantity, result.record, time=None)

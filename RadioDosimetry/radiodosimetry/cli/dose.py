@@ -12,14 +12,13 @@ from ..errors import InputError
 from ..images.atomic import OutputTransaction, full_suffix
 from ..images.readers import read_volume
 from ..images.regions import Region
-from ..images.sidecar import sidecar_path
 from ..images.volume import QuantitativeVolume
-from ..images.writers import WRITABLE_SUFFIXES, write_volume
+from ..images.writers import WRITABLE_SUFFIXES, write_table, write_volume
 from ..learned_dose.shipped import LEARNED_METHODS
 from ..media import schneider_2000
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress
-from ..provenance import file_identity, to_json
+from ..provenance import file_identity
 from ..units import Quantity
 from ..voxel_dose.convolution_settings import ConvolutionOptions
 from ..voxel_dose.dose_volume import dvh, dvh_csv
@@ -37,9 +36,9 @@ from ..workflows.dose import (
 )
 from .common import (
     EXIT_OK,
+    add_region_options,
     existing_file,
-    existing_path,
-    named_expression,
+    flag_of,
     positive_count,
     positive_number,
     refuse_repeated_regions,
@@ -107,12 +106,7 @@ def _add_activity(parser: argparse.ArgumentParser) -> None:
 
 def _add_regions(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("regions")
-    group.add_argument("--labels", type=existing_path, metavar="FILE", help="label image, RTSTRUCT or SEG (.dcm)")
-    group.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
-    group.add_argument(
-        "--region", type=named_expression, action="append", default=[], metavar="NAME=EXPR",
-        help="further region of label names with + and -, such as healthy_liver=liver-tumour1",
-    )  # fmt: skip
+    add_region_options(group)
     group.add_argument(
         "--radiobiology", type=existing_file, metavar="CSV",
         help="columns region,alpha_beta_gy,repair_half_life_h,effective_half_life_h: adds EUD and BED to the table",
@@ -186,8 +180,9 @@ def _check_options(arguments: argparse.Namespace) -> None:
     for option in ("histories", "target_uncertainty_percent", "seed", "device", "uncertainty"):
         allowed = monte_carlo or (learned and option in ("device", "uncertainty"))
         if getattr(arguments, option) is not None and not allowed:
-            name = "--" + option.replace("_", "-")
-            raise InputError(f"{name} belongs to --method monte-carlo, found {arguments.method}; leave it out.")
+            raise InputError(
+                f"{flag_of(option)} belongs to --method monte-carlo, found {arguments.method}; leave it out."
+            )
     if arguments.model is not None and not learned:
         raise InputError(
             f"--model belongs to a learned method ({', '.join(LEARNED_METHODS)}), found --method {arguments.method}; "
@@ -216,7 +211,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--tia-unit belongs to --tia; give --activity-unit for --activity.")
     for option in ("label_names", "region", "table", "dvh", "radiobiology"):
         if getattr(arguments, option) and arguments.labels is None:
-            raise InputError(f"--{option.replace('_', '-')} needs regions; give --labels.")
+            raise InputError(f"{flag_of(option)} needs regions; give --labels.")
     if arguments.radiobiology is not None and arguments.table is None:
         raise InputError("--radiobiology adds EUD and BED to the region table; give --table.")
     refuse_repeated_regions(arguments.region)
@@ -298,6 +293,7 @@ def _write(arguments: argparse.Namespace, result: DoseResult) -> None:
     """Write all outputs in one transaction."""
     from ..images.dicom_rtdose_writer import write_rtdose
 
+    time = None if result.dose.time is None else result.dose.time.isoformat()
     with OutputTransaction() as transaction:
         write_volume(result.dose, arguments.output, transaction)
         if arguments.uncertainty is not None and result.uncertainty is not None:
@@ -307,17 +303,7 @@ def _write(arguments: argparse.Namespace, result: DoseResult) -> None:
             write_rtdose(result.dose, arguments.rtdose, reference=reference, transaction=transaction)
         if arguments.table is not None:
             text = table_csv(result.table, with_radiobiology=arguments.radiobiology is not None)
-            _write_table(transaction, arguments.table, text, "region dose statistics", "see column names", result)
+            write_table(transaction, arguments.table, text, "region dose statistics", result.record, time=time)
         if arguments.dvh is not None:
             text = dvh_csv([dvh(result.dose, region) for region in result.regions])
-            _write_table(transaction, arguments.dvh, text, "dose-volume histogram", "see column names", result)
-
-
-def _write_table(
-    transaction: OutputTransaction, path: Path, text: str, quantity: str, unit: str, result: DoseResult
-) -> None:
-    """A CSV and its record."""
-    transaction.write_text(path, text)
-    time = result.dose.time
-    values = {"quantity": quantity, "unit": unit, "time": None if time is None else time.isoformat()}
-    transaction.write_text(sidecar_path(path), to_json({**values, **result.record.as_dict()}))
+            write_table(transaction, arguments.dvh, text, "dose-volume histogram", result.record, time=time)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..images.atomic import OutputTransaction
-from ..images.sidecar import sidecar_path
+from ..images.writers import write_table
 from ..nuclides import Radionuclide
 from ..organ_dose.decay_fate import read_fates
 from ..organ_dose.dose_tables import (
@@ -25,7 +25,7 @@ from ..organ_dose.importers import read_s_value_table
 from ..organ_dose.mird import OrganDoseTable
 from ..organ_dose.phantom import PHANTOM_NAMES
 from ..organ_dose.residence_times import ResidenceTime, read_organ_masses_g, read_residence_times
-from ..provenance import Record, file_identity, to_json
+from ..provenance import Record, file_identity
 from ..time_activity.fit_files import read_fits
 from ..units import BECQUEREL_PER_MEGABECQUEREL
 from ..voxel_dose.radiobiology import read_radiobiology
@@ -165,19 +165,16 @@ def _residence_times(
 
 def _write(arguments: argparse.Namespace, result: OrganDoseResult, record: Record) -> None:
     """Both tables with their records in one transaction."""
-    values = {"quantity": "organ absorbed dose", "unit": "see column names"}
+    tables = {arguments.output: organ_dose_csv(result.doses, result.alpha_weight, result.bed_gy)}
+    if arguments.contributions is not None:
+        tables[arguments.contributions] = contributions_csv(result.doses)
     further = {
         "effective_dose": None if result.effective is None else effective_dose_values(result.effective),
         "alpha_weight": result.alpha_weight,
     }
-    sidecar = to_json({**values, **further, **record.as_dict()})
     with OutputTransaction() as transaction:
-        text = organ_dose_csv(result.doses, result.alpha_weight, result.bed_gy)
-        transaction.write_text(arguments.output, text)
-        transaction.write_text(sidecar_path(arguments.output), sidecar)
-        if arguments.contributions is not None:
-            transaction.write_text(arguments.contributions, contributions_csv(result.doses))
-            transaction.write_text(sidecar_path(arguments.contributions), sidecar)
+        for path, text in tables.items():
+            write_table(transaction, path, text, "organ absorbed dose", record, **further)
 
 
 def _table_text(doses: OrganDoseTable) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..images.atomic import OutputTransaction
 from ..images.sidecar import sidecar_path
+from ..images.writers import write_table
 from ..nuclides import Radionuclide
 from ..organ_dose.icrp_safs import read_icrp_safs, s_values_from_safs
 from ..organ_dose.importers import (
@@ -21,7 +22,7 @@ from ..organ_dose.importers import (
     read_s_value_table,
 )
 from ..organ_dose.s_value_table import SValueTable, s_values_csv, s_values_record_json
-from ..provenance import file_identity, to_json
+from ..provenance import file_identity
 from ..workflows.s_values import (
     DEFAULT_HISTORIES,
     PHANTOMS,
@@ -32,9 +33,10 @@ from ..workflows.s_values import (
 )
 from .common import (
     EXIT_OK,
+    add_region_options,
     existing_file,
     existing_path,
-    named_expression,
+    flag_of,
     positive_count,
     positive_number,
     refuse_repeated_regions,
@@ -89,12 +91,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _add_patient(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("of a patient, with --ct")
-    group.add_argument("--labels", type=existing_path, metavar="FILE", help="label image, RTSTRUCT or SEG (.dcm)")
-    group.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
-    group.add_argument(
-        "--region", type=named_expression, action="append", default=[], metavar="NAME=EXPR",
-        help="further region of label names with + and -, such as healthy_liver=liver-tumour1",
-    )  # fmt: skip
+    add_region_options(group)
     group.add_argument("--remainder", action="store_true", help="add the body without all regions as a region")
     group.add_argument("--spacing-mm", type=positive_number, metavar="D", help="voxel size (default: that of --labels)")
     group.add_argument(
@@ -151,8 +148,9 @@ def _check_options(arguments: argparse.Namespace) -> None:
     for option in _PATIENT_OPTIONS:
         value = getattr(arguments, option)
         if arguments.phantom is not None and value is not None and value is not False and value != []:
-            name = "--" + option.replace("_", "-")
-            raise InputError(f"{name} belongs to S-values of a patient (--ct), found --phantom; leave it out.")
+            raise InputError(
+                f"{flag_of(option)} belongs to S-values of a patient (--ct), found --phantom; leave it out."
+            )
     if arguments.ct is not None and arguments.labels is None:
         raise InputError("--ct needs the regions of the patient; give --labels.")
     if arguments.compare_unit is not None and arguments.compare is None:
@@ -225,9 +223,8 @@ def _write(arguments: argparse.Namespace, table: SValueTable, comparison: SValue
             record = table.record.with_inputs(compared_with=[file_identity(file) for file in files]).with_parameters(
                 median_ratio=comparison.median_ratio, unmatched=list(comparison.unmatched)
             )
-            values = {"quantity": "ratio of S-values", "unit": "see column names", "nuclide": comparison.nuclide}
-            transaction.write_text(arguments.comparison, comparison_csv(comparison))
-            transaction.write_text(sidecar_path(arguments.comparison), to_json({**values, **record.as_dict()}))
+            text, quantity = comparison_csv(comparison), "ratio of S-values"
+            write_table(transaction, arguments.comparison, text, quantity, record, nuclide=comparison.nuclide)
 
 
 def _summary(arguments: argparse.Namespace, table: SValueTable, comparison: SValueComparison | None) -> str:

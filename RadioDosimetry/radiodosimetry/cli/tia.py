@@ -22,10 +22,10 @@ from ..workflows.curves import ScanFile
 from ..workflows.tia import tia_from_files
 from .common import (
     EXIT_OK,
+    add_region_options,
     existing_file,
-    existing_path,
+    flag_of,
     format_table,
-    named_expression,
     positive_number,
     refuse_repeated_regions,
     require_writable,
@@ -89,12 +89,7 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("organ-shape")
     group.add_argument("--fits", type=existing_file, metavar="JSON", help="from `radiodosimetry fit`")
-    group.add_argument("--labels", type=existing_path, metavar="FILE", help="label image, RTSTRUCT or SEG (.dcm)")
-    group.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
-    group.add_argument(
-        "--region", type=named_expression, action="append", default=[], metavar="NAME=EXPR",
-        help="further region of label names with + and -",
-    )  # fmt: skip
+    add_region_options(group)
     group.add_argument(
         "--conserve-organ-tia", action=argparse.BooleanOptionalAction,
         help="scale each organ's voxels to the total of its fit (default)",
@@ -161,8 +156,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
     for option in ("fits", "labels", "label_names", "region", "conserve_organ_tia"):
         value = getattr(arguments, option)
         if value is not None and value != [] and method != "organ-shape":
-            name = option.replace("_", "-")
-            raise InputError(f"--{name} belongs to --method organ-shape, found {method}; leave it out.")
+            raise InputError(f"{flag_of(option)} belongs to --method organ-shape, found {method}; leave it out.")
     require_once_or_per_scan(arguments, "frame_duration_s")
     refuse_repeated_regions(arguments.region)
     if method == "organ-shape" and (arguments.fits is None or arguments.labels is None):
@@ -181,8 +175,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
     for option in _OUTPUTS:
         path = getattr(arguments, option)
         if path is not None and full_suffix(path) not in WRITABLE_SUFFIXES:
-            name = option.replace("_", "-")
-            raise InputError(f"--{name} {path} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
+            raise InputError(f"{flag_of(option)} {path} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
 
 
 def _inputs(arguments: argparse.Namespace) -> list[Path]:

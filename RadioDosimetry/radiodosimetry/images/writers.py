@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import FileFormatError, InputError, OutputError
+from ..provenance import Record, to_json
 from .atomic import OutputTransaction, full_suffix
 from .readers import image_of, quiet_stderr, read_array
 from .sidecar import Sidecar, sidecar_path
@@ -103,3 +104,26 @@ def _stored_array(array_kji: NDArray[Any]) -> NDArray[Any]:
     if largest > float(np.finfo(np.float32).max):
         raise InputError(f"The largest value is {largest:.3g}, beyond what a float32 file can hold; rescale first.")
     return array_kji.astype(np.float32)
+
+
+def write_table(
+    transaction: OutputTransaction, path: Path, text: str, quantity: str, record: Record, **further: Any
+) -> None:
+    """Write a table, and beside it what its numbers are and how they came to be.
+
+    Parameters
+    ----------
+    transaction
+        Which writes both or nothing.
+    path, text
+        The file and what it holds; its columns name their units.
+    quantity
+        What the table is of.
+    record
+        How it came to be.
+    **further
+        What else its sidecar says, ready for JSON.
+    """
+    values = {"quantity": quantity, "unit": "see column names", **further}
+    transaction.write_text(path, text)
+    transaction.write_text(sidecar_path(path), to_json({**values, **record.as_dict()}))

@@ -14,14 +14,14 @@ from ..images.regions import Region, read_label_map
 from ..images.resampling import resample_ct
 from ..images.sidecar import sidecar_path
 from ..images.volume import QuantitativeVolume
-from ..images.writers import write_volume
+from ..images.writers import write_table, write_volume
 from ..learned_dose.shipped import LEARNED_METHODS
 from ..media import schneider_2000, segment_media
 from ..nuclides import Radionuclide
 from ..organ_dose.dose_tables import contributions_csv, effective_dose_values, organ_dose_csv
 from ..organ_dose.importers import read_s_value_table
 from ..progress import PartialProgress, Progress
-from ..provenance import Record, file_identity, to_json
+from ..provenance import Record, file_identity
 from ..time_activity.curve_tables import curves_csv
 from ..time_activity.curves import CurveOptions
 from ..time_activity.fit_files import FitSet, fits_json, read_fits, residence_times_csv
@@ -384,7 +384,5 @@ def _written(
 
 def _add_table(transaction: OutputTransaction, path: Path, quantity: str, text: str, record: Record) -> list[Path]:
     """A CSV and its record."""
-    transaction.write_text(path, text)
-    values = {"quantity": quantity, "unit": "see column names", "time": None}
-    transaction.write_text(sidecar_path(path), to_json({**values, **record.as_dict()}))
+    write_table(transaction, path, text, quantity, record, time=None)
     return [path, sidecar_path(path)]
