@@ -413,10 +413,10 @@ def test_a_full_disk_leaves_nothing_behind(patient, tmp_path, capsys, monkeypatc
 
     from radiodosimetry.cli import dose
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(dose, "_write_table", full)
+    monkeypatch.setattr(dose, "write_table", full)
     words = [*with_regions(patient), "--table", str(tmp_path / "t.csv")]
     assert "no space left" in refuse(patient, tmp_path, capsys, *words, code=1)
 
@@ -424,10 +424,10 @@ def test_a_full_disk_leaves_nothing_behind(patient, tmp_path, capsys, monkeypatc
 def test_ctrl_c_leaves_nothing_behind(patient, tmp_path, capsys, monkeypatch):
     from radiodosimetry.cli import dose
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dose, "_write_table", interrupt)
+    monkeypatch.setattr(dose, "write_table", interrupt)
     words = [*with_regions(patient), "--table", str(tmp_path / "t.csv")]
     refuse(patient, tmp_path, capsys, *words, code=130)
 
