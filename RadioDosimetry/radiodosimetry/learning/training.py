@@ -8,26 +8,25 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CancelledError, DeviceError, InputError, OutputError
-from ..images.atomic import write_text_atomically
+from ..errors import CancelledError, InputError
 from ..progress import Progress, report_progress
 from ..provenance import to_json
 from .averaging import WeightAverage, kept_state, reestimate_batch_statistics
-from .checkpoints import read_checkpoint, remove_partial_files, replace_file, write_checkpoint
 from .configuration import config_text, nearest_names
-from .devices import is_out_of_memory, repeatable_kernels, torch_device, torch_seed, torch_threads
+from .devices import repeatable_kernels, torch_device, torch_seed, torch_threads
 from .distributed import Processes, joined_processes
 from .learners import Learner
 from .samples import NETWORK, ORDER, STATISTICS, TRAINING, VALIDATION, SampleSource, batches, generator_for, shares
 from .schedules import advance, schedules_of
 from .torch_import import torch_module
 from .training_errors import ShareDoneError, TrainingStoppedError
-from .training_log import Row, learning_curve_png, log_csv
+from .training_folder import RunFolder
+from .training_log import Row
 from .training_settings import TrainingSettings
 from .training_state import (
     Advance,
@@ -39,16 +38,12 @@ from .training_state import (
     restore_learner,
     set_random_state,
 )
+from .training_steps import Steps, add_values, require_finite
 
 if TYPE_CHECKING:
     import torch
 
 _LOG = logging.getLogger(__name__)
-
-CHECKPOINT, BEST, LOG, CONFIG, CURVE = "checkpoint.pt", "best.pt", "log.csv", "config.toml", "learning_curve.png"
-"""Files of a run's folder."""
-
-_SECONDS_BETWEEN_FIGURES = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +149,6 @@ def train(
     CancelledError
         The user cancelled.
     """
-    run = Path(run)
     _check_sources(training, validation)
     device = torch_device(settings.device)
     torch = torch_module()
@@ -164,7 +158,8 @@ def train(
         repeatable_kernels(device),
         joined_processes(settings.device, settings.batch_size) as processes,
     ):
-        loop = _Loop(learner, training, validation, settings, run, processes, device, threads, identity or {})
+        folder = RunFolder(Path(run), processes.leads)
+        loop = _Loop(learner, training, validation, settings, folder, processes, device, threads, identity or {})
         loop.prepare_folder(resume, configuration)
         processes.synchronise(learner.networks)
         with processes.gradients(learner.optimisers, settings.largest_gradient_norm):
@@ -189,19 +184,19 @@ class _Loop:
         training: SampleSource,
         validation: SampleSource | None,
         settings: TrainingSettings,
-        run: Path,
+        folder: RunFolder,
         processes: Processes,
         device: torch.device,
         threads: int,
         identity: Mapping[str, Any],
     ) -> None:
         self._learner, self._training, self._validation = learner, training, validation
-        self._settings, self._run, self._processes, self._device = settings, run, processes, device
+        self._settings, self._folder, self._processes, self._device = settings, folder, processes, device
         self._threads, self._identity = threads, json.loads(to_json(identity))
+        self._steps = Steps(learner, settings, processes, device)
         self._schedulers = schedules_of(learner, settings)
         self._average = WeightAverage(learner.networks, settings.average_decay)
         self._now = Advance()
-        self._figure_drawn_at = -math.inf
 
     # -- the story -----------------------------------------------------------------------------------------------
 
@@ -227,9 +222,9 @@ class _Loop:
         now = self._now
         if now.best_epoch is None:
             raise TrainingStoppedError("The time limit passed before the first epoch was over; go on with --resume.")
-        self._draw(always=True)
+        self._folder.draw(now.history, self._settings.monitor, now.best_epoch, always=True)
         rows = tuple(map(dict, now.history))
-        return TrainingResult(dict(now.best_weights), now.best_epoch, now.best_value, rows, reason, self._run)
+        return TrainingResult(dict(now.best_weights), now.best_epoch, now.best_value, rows, reason, self._folder.path)
 
     def _train_epoch(self, progress: Progress | None, deadline: float | None) -> bool:
         """The rest of the epoch under way; False if the time was up before its end."""
@@ -241,7 +236,7 @@ class _Loop:
         if now.step == 0:
             torch.manual_seed(torch_seed(settings.seed, NETWORK, epoch, self._processes.rank))
             now.sums, now.sample_count, now.seconds = {}, 0, 0.0
-        self._set_mode(training=True)
+        self._steps.set_mode(training=True)
         rest = batches(
             self._training,
             cut[now.step :],
@@ -255,9 +250,9 @@ class _Loop:
         for share, batch in zip(cut[now.step :], rest, strict=True):
             self._report(progress, now.step / len(cut), f"step {now.step + 1} of {len(cut)}")
             self._processes.weight = share.weight
-            values = self._checked(self._step_on(batch), f"batch {now.step + 1}")
+            values = self._checked(self._steps.train(batch), f"batch {now.step + 1}")
             self._average.add(self._learner.networks)
-            self._add(now.sums, values, share.count)
+            add_values(now.sums, values, share.count)
             now.sample_count += share.count
             now.step += 1
             now.seconds = time.monotonic() - began
@@ -272,7 +267,7 @@ class _Loop:
 
     def _judge(self, progress: Progress | None) -> tuple[dict[str, float], Weights]:
         """The row of the epoch that is over, and the weights that it judges, which may be averaged."""
-        means = self._means(self._now.sums, self._now.sample_count)
+        means = self._steps.means(self._now.sums, self._now.sample_count)
         row = {f"train_{name}": value for name, value in means.items()}
         networks = self._learner.networks
         others = self._settings.average_decay or self._settings.statistics_batches
@@ -293,30 +288,30 @@ class _Loop:
         order = generator_for(seed, STATISTICS, epoch)
         indices = order.integers(len(self._training), size=count * settings.batch_size).tolist()
         cut = shares(indices, settings.batch_size, rank, self._processes.count)
-        self._set_mode(training=False)
+        self._steps.set_mode(training=False)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(torch_seed(seed, STATISTICS, epoch, rank))
             source = batches(self._training, cut, seed, STATISTICS, epoch, settings.loader_workers, self._device)
 
             def forward(batch: Any) -> None:
                 self._report(progress, 1.0, "batch statistics")
-                self._validated(batch)
+                self._steps.validate(batch)
 
             reestimate_batch_statistics(self._learner.networks, forward, source)
 
     def _validation_row(self, validation: SampleSource, progress: Progress | None) -> dict[str, float]:
         """Means of validation without any variation."""
-        self._set_mode(training=False)
+        self._steps.set_mode(training=False)
         settings, sums, count = self._settings, dict[str, float](), 0
         cut = shares(range(len(validation)), settings.batch_size, self._processes.rank, self._processes.count)
         source = batches(validation, cut, settings.seed, VALIDATION, 0, settings.loader_workers, self._device)
         with torch_module().no_grad():
             for number, (share, batch) in enumerate(zip(cut, source, strict=True), start=1):
                 self._report(progress, 1.0, f"validation {number} of {len(cut)}")
-                values = self._checked(self._validated(batch), f"validation batch {number}")
-                self._add(sums, values, share.count)
+                values = self._checked(self._steps.validate(batch), f"validation batch {number}")
+                add_values(sums, values, share.count)
                 count += share.count
-        return {f"validation_{name}": value for name, value in self._means(sums, count).items()}
+        return {f"validation_{name}": value for name, value in self._steps.means(sums, count).items()}
 
     def _finish_epoch(self, row: dict[str, float], weights: Weights) -> None:
         """Enter the epoch into the log, keep its weights if they are the best, and write the checkpoint."""
@@ -338,12 +333,10 @@ class _Loop:
         advance(self._schedulers, self._settings.schedule, monitored)
         now.step = 0
         self._save()
-        if self._processes.leads:
-            if now.best_epoch == epoch:
-                content = {"epoch": epoch, "networks": now.best_weights}
-                write_checkpoint(self._run / BEST, content, f"{CHECKPOINT} is whole")
-            replace_file(self._run / LOG, log_csv(now.history).encode(), f"{CHECKPOINT} is whole")
-            self._draw(always=False)
+        if now.best_epoch == epoch:
+            self._folder.save_best(epoch, now.best_weights)
+        self._folder.write_log(now.history)
+        self._folder.draw(now.history, self._settings.monitor, now.best_epoch, always=False)
 
     def _reason_to_stop(self) -> str | None:
         if self._settings.patience and self._now.best_epoch is not None:
@@ -352,59 +345,11 @@ class _Loop:
                 return f"no gain in {without_gain} epochs"
         return "all epochs" if len(self._now.history) >= self._settings.epochs else None
 
-    # -- one step ------------------------------------------------------------------------------------------------
-
-    def _step_on(self, batch: Any) -> Mapping[str, float]:
-        with self._memory_explained():
-            return self._learner.training_step(batch)
-
-    def _validated(self, batch: Any) -> Mapping[str, float]:
-        with self._memory_explained():
-            return self._learner.validation_step(batch)
-
-    @contextlib.contextmanager
-    def _memory_explained(self) -> Iterator[None]:
-        """Say of a step that ran out of memory how the next run can use less."""
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            size = self._settings.batch_size
-            advice = f"a batch_size of {size // 2} (now {size}) or smaller windows" if size > 1 else "smaller windows"
-            raise DeviceError(
-                f"The memory of device '{self._settings.device}' does not suffice for a step; set {advice}."
-            ) from error
+    # -- on the way ----------------------------------------------------------------------------------------------
 
     def _checked(self, values: Mapping[str, float], where: str) -> Mapping[str, float]:
-        for name, value in values.items():
-            if not math.isfinite(value):
-                epoch = len(self._now.history) + 1
-                checkpoint = self._run / CHECKPOINT
-                kept = f"{checkpoint} is intact" if checkpoint.exists() else "there is no checkpoint yet"
-                raise TrainingStoppedError(
-                    f"The value '{name}' became {value} in epoch {epoch}, {where}; {kept}. Use a smaller learning_rate "
-                    f"(now {self._settings.learning_rate:g}), set largest_gradient_norm, or look for bad samples."
-                )
-        return values
-
-    @staticmethod
-    def _add(sums: dict[str, float], values: Mapping[str, float], count: int) -> None:
-        for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + float(value) * count
-
-    def _means(self, sums: Mapping[str, float], count: int) -> dict[str, float]:
-        """Means over the samples of all processes."""
-        names = sorted(sums)
-        numbers = torch_module().tensor([*(sums[name] for name in names), float(count)], dtype=torch_module().float64)
-        numbers = self._processes.add(numbers.to(self._device)) if self._processes.count > 1 else numbers
-        total = max(float(numbers[-1]), 1.0)
-        means = {name: float(value) / total for name, value in zip(names, numbers[:-1], strict=True)}
-        return {name: means[name] for name in sums}
-
-    def _set_mode(self, training: bool) -> None:
-        for network in self._learner.networks.values():
-            network.train(training)
+        where = f"epoch {len(self._now.history) + 1}, {where}"
+        return require_finite(values, where, self._folder, self._settings.learning_rate)
 
     def _report(self, progress: Progress | None, done: float, what: str) -> None:
         """Say how far the training is."""
@@ -440,22 +385,10 @@ class _Loop:
         OutputError
             It cannot be made.
         """
-        checkpoint = self._run / CHECKPOINT
-        if checkpoint.exists():
-            if not resume:
-                raise InputError(
-                    f"The folder {self._run} holds a training already; add --resume to go on with it, or give another."
-                )
-            self._load(checkpoint)
-        if not self._processes.leads:
-            return
-        try:
-            self._run.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"Cannot make the folder {self._run}: {reason}; give one that can be written.") from error
-        remove_partial_files(self._run)
-        write_text_atomically(self._run / CONFIG, configuration or config_text(self._settings))
+        content = self._folder.found(resume)
+        if content is not None:
+            self._go_on_from(content)
+        self._folder.prepare(configuration or config_text(self._settings))
 
     def _save(self) -> None:
         """Write the checkpoint: whole, or not at all."""
@@ -471,12 +404,11 @@ class _Loop:
             "average": self._average.as_content(),
         }
         content |= learner_content(self._learner, self._schedulers)
-        done = f"the checkpoint in {self._run} is intact" if (self._run / CHECKPOINT).exists() else "nothing was kept"
-        write_checkpoint(self._run / CHECKPOINT, content, done)
+        self._folder.save(content)
 
-    def _load(self, path: Path) -> None:
+    def _go_on_from(self, content: Mapping[str, Any]) -> None:
         """Take everything from a checkpoint of this run."""
-        content = read_checkpoint(path)
+        path = self._folder.checkpoint
         require_same_run(content, self._settings, self._identity, path)
         restore_learner(self._learner, self._schedulers, content, path)
         self._average.restore(content["average"])
@@ -486,14 +418,6 @@ class _Loop:
         for name, found in (("threads", self._threads), ("processes", self._processes.count)):
             if found != content[name]:
                 _LOG.warning("Resumed with %d %s, before %d: the last bits may differ.", found, name, content[name])
-
-    def _draw(self, always: bool) -> None:
-        """Draw the learning curve, not more often than every so many seconds unless `always`."""
-        due = always or time.monotonic() - self._figure_drawn_at > _SECONDS_BETWEEN_FIGURES
-        if due and self._processes.leads and self._now.history:
-            png = learning_curve_png(self._now.history, self._settings.monitor, self._now.best_epoch)
-            replace_file(self._run / CURVE, png, f"{CHECKPOINT} is whole")
-            self._figure_drawn_at = time.monotonic()
 
 
 def _size(value: float) -> float:

@@ -7,8 +7,8 @@ from pathlib import Path
 from ..errors import CancelledError, InputError
 from ..learning.configuration import nearest_names
 from ..learning.torch_import import torch_module
-from ..learning.training import CHECKPOINT
 from ..learning.training_errors import ShareDoneError
+from ..learning.training_folder import CHECKPOINT
 from ..progress import Progress
 
 TRAINED_NETWORKS = {
