@@ -198,14 +198,12 @@ class DblurLoop(TrainingSettings):
     schedule: Schedule = "plateau"
 
 
-@dataclass(frozen=True)
-class UNetTrainingConfig:
-    """Training of a `ResidualUNet3D`.
+@dataclass(frozen=True, kw_only=True)
+class SplitAndStop:
+    """Who trains and who judges, and when a training stops.
 
     Attributes
     ----------
-    network, sampling, loss, training
-        Its tables.
     validation_fraction
         Share of the training's patients that say when to stop.
     split_seed
@@ -214,13 +212,19 @@ class UNetTrainingConfig:
         Stop after so long with the best weights so far; 0: no limit. A run stopped so can be resumed.
     """
 
+    validation_fraction: float = 0.2
+    split_seed: int = 0
+    time_limit_minutes: float = 0.0
+
+
+@dataclass(frozen=True)
+class UNetTrainingConfig(SplitAndStop):
+    """Training of a `ResidualUNet3D`: its tables, and what is common to both trainings."""
+
     network: UNetArchitecture = field(default_factory=UNetArchitecture)
     sampling: PatchSampling = field(default_factory=PatchSampling)
     loss: LossSettings = field(default_factory=LossSettings)
     training: UNetLoop = field(default_factory=UNetLoop)
-    validation_fraction: float = 0.2
-    split_seed: int = 0
-    time_limit_minutes: float = 0.0
 
     def __post_init__(self) -> None:
         if self.sampling.patch % self.network.divisor or 2 * self.loss.margin >= self.sampling.patch:
@@ -236,28 +240,13 @@ class UNetTrainingConfig:
 
 
 @dataclass(frozen=True)
-class DblurTrainingConfig:
-    """Training of a `DblurDoseNet`.
-
-    Attributes
-    ----------
-    network, sampling, loss, training
-        Its tables.
-    validation_fraction
-        Share of the training's patients that say when to stop.
-    split_seed
-        Of the division of patients, apart from the seed of the training: seeds that differ judge on the same patients.
-    time_limit_minutes
-        Stop after so long with the best weights so far; 0: no limit. A run stopped so can be resumed.
-    """
+class DblurTrainingConfig(SplitAndStop):
+    """Training of a `DblurDoseNet`: its tables, and what is common to both trainings."""
 
     network: DblurArchitecture = field(default_factory=DblurArchitecture)
     sampling: SliceSampling = field(default_factory=SliceSampling)
     loss: DblurLoss = field(default_factory=DblurLoss)
     training: DblurLoop = field(default_factory=DblurLoop)
-    validation_fraction: float = 0.2
-    split_seed: int = 0
-    time_limit_minutes: float = 0.0
 
     def __post_init__(self) -> None:
         if self.loss.block_weight and "density" not in self.network.inputs:
