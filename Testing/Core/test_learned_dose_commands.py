@@ -19,7 +19,7 @@ from radiodosimetry.images.regions import write_label_map
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.images.writers import write_volume
 from radiodosimetry.learned_dose import dblur_dose, unet_dose
-from radiodosimetry.learned_dose.dataset_patients import dataset_patients
+from radiodosimetry.learned_dose.dataset_patients import stream_patients
 from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.training_config import (
     DblurLoop,
@@ -138,7 +138,7 @@ def test_training_a_fold_ends_in_a_model_that_evaluate_and_dose_take(network: st
 
 def test_a_second_distribution_of_activity_has_the_source_of_its_patient_and_its_own_label(data: Path) -> None:
     dataset = read_dataset(data)
-    known = dataset_patients(dataset, dataset.patients, unet_dose.KIND)
+    known = list(stream_patients(dataset, dataset.patients, unet_dose.KIND))
     config = UNetTrainingConfig(sampling=PatchSampling(scan_pairs=True))
     further = further_patients(dataset, dataset.patients, known, config)
     assert [one.id for one in further] == ["patient_0001@scan", "patient_0002@scan", "patient_0003@scan"]
@@ -154,7 +154,7 @@ def test_a_second_distribution_of_activity_has_the_source_of_its_patient_and_its
 
 def test_a_moved_scan_keeps_its_label_and_moves_as_its_seed_says(data: Path) -> None:
     dataset = read_dataset(data)
-    known = dataset_patients(dataset, dataset.patients, dblur_dose.KIND)
+    known = list(stream_patients(dataset, dataset.patients, dblur_dose.KIND))
 
     def moved(seed: int) -> list[DosePatient]:
         sampling = SliceSampling(shifted_share=0.67, shift_mm=2.5)

@@ -22,9 +22,10 @@ from radiodosimetry.learned_dose.architectures import DblurArchitecture, UNetArc
 from radiodosimetry.learned_dose.bases import base_settings
 from radiodosimetry.learned_dose.comparators import MONTE_CARLO, RESCALED
 from radiodosimetry.learned_dose.contenders import combine_models, contenders, validation_folders
-from radiodosimetry.learned_dose.dataset_patients import BASES, dataset_patients
+from radiodosimetry.learned_dose.dataset_patients import BASES, stream_patients
 from radiodosimetry.learned_dose.dose_model import build_network, load_dose_model
 from radiodosimetry.learned_dose.evaluation import evaluate_dose_model
+from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.variants import OTHER_SCANS, OTHER_VOXELS, PET_LIKE, SCAN, SHARP, activity_variants
 from radiodosimetry.learning.model_files import ModelCard, read_card, save_model
 from radiodosimetry.virtual_patients.dataset import Dataset, read_dataset
@@ -157,7 +158,7 @@ def test_a_network_of_true_activity_is_shown_scans_as_a_shift(
 def test_a_blur_of_the_activity_keeps_its_total_and_the_label(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variants, "PET_LIKE_FWHM_MM", 25.0)  # voxels are of 16 mm here
     folder = data.patients[0]
-    (scanned,) = dataset_patients(data, (folder,), dblur_dose.KIND)
+    (scanned,) = stream_patients(data, (folder,), dblur_dose.KIND)
     seen = {one.name: one.patient for one in activity_variants(data, folder, dblur_dose.KIND)}
     totals = {name: one.maps.activity_scale_bq_s_per_ml for name, one in seen.items()}
     assert totals[PET_LIKE] == pytest.approx(totals[SHARP], rel=1e-3)
@@ -168,25 +169,24 @@ def test_a_blur_of_the_activity_keeps_its_total_and_the_label(data: Dataset, mon
 
 def test_memory_does_not_grow_with_the_patients(data: Dataset, model: Callable[..., Path], tmp_path: Path) -> None:
     held, most = 0, 0
-    original = judge.dataset_patients
+    original = judge.stream_patients
+
+    class Counted(DosePatient):
+        def __del__(self) -> None:
+            nonlocal held
+            held -= 1
 
     def counted(*words: Any, **options: Any) -> Any:
         nonlocal held, most
-        (patient,) = original(*words, **options)
-
-        class Counted(type(patient)):  # type: ignore[misc]
-            def __del__(self) -> None:
-                nonlocal held
-                held -= 1
-
-        held += 1
-        most = max(most, held)
-        object.__setattr__(patient, "__class__", Counted)
-        return [patient]
+        for patient in original(*words, **options):
+            object.__setattr__(patient, "__class__", Counted)
+            held += 1
+            most = max(most, held)
+            yield patient
 
     stranger = replace(data, manifest={**data.manifest})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "dataset_patients", counted)
+        patch.setattr(judge, "stream_patients", counted)
         judged = judge.Judge(contenders([model(DBLUR, 1, "one")]), None, "cpu", judge.EvaluationOptions())
         judged.patients(judged.stream(stranger, stranger.patients), 3, None, None)
     assert len({one.patient for one in judged.tally.patients}) == 3

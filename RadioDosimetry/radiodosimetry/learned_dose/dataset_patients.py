@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ NEEDED = {unet_dose.KIND: ("ct", "tia", "dose"), dblur_dose.KIND: ("ct", "scan_d
 """Kind of network to the files every patient must have; `dblurdosenet` needs a reconstruction as well."""
 
 
-def dataset_patients(
+def stream_patients(
     dataset: Dataset,
     folders: Sequence[PatientFolder],
     kind: str,
@@ -34,8 +34,8 @@ def dataset_patients(
     with_photons: bool = False,
     cache: Path | None = None,
     progress: Progress | None = None,
-) -> list[DosePatient]:
-    """Patients of a dataset as a network of this kind sees them.
+) -> Iterator[DosePatient]:
+    """Patients of a dataset as a network of this kind sees them, one after the other: read when asked for.
 
     Parameters
     ----------
@@ -56,20 +56,21 @@ def dataset_patients(
     InputError
         A patient lacks a file, or as `patients.dose_patient`.
     """
-    nuclide = dataset.nuclide
-    patients = []
     for number, folder in enumerate(folders):
         part = PartialProgress(progress, number / len(folders), (number + 1) / len(folders))
-        tia, label = input_and_label(folder, kind, nuclide)
-        noise = "dose_uncertainty" if kind == unet_dose.KIND else "scan_dose_uncertainty"
-        patients.append(
-            dose_patient(
-                folder.id, folder.source, nuclide, folder.volume("ct"), tia, label, folder.labels(), BASES[kind],
-                with_photons=with_photons, noise=folder.volume(noise) if folder.has(noise) else None,
-                cache=BaseCache(cache), progress=part,
-            )
-        )  # fmt: skip
-    return patients
+        yield _patient_of(folder, dataset.nuclide, kind, with_photons, BaseCache(cache), part)
+
+
+def _patient_of(
+    folder: PatientFolder, nuclide: str, kind: str, with_photons: bool, cache: BaseCache, progress: Progress
+) -> DosePatient:
+    tia, label = input_and_label(folder, kind, nuclide)
+    noise = "dose_uncertainty" if kind == unet_dose.KIND else "scan_dose_uncertainty"
+    return dose_patient(
+        folder.id, folder.source, nuclide, folder.volume("ct"), tia, label, folder.labels(), BASES[kind],
+        with_photons=with_photons, noise=folder.volume(noise) if folder.has(noise) else None,
+        cache=cache, progress=progress,
+    )  # fmt: skip
 
 
 def input_and_label(folder: PatientFolder, kind: str, nuclide: str) -> tuple[QuantitativeVolume, QuantitativeVolume]:

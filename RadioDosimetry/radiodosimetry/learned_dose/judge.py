@@ -16,7 +16,7 @@ from ..progress import PartialProgress, Progress, report_progress
 from . import dblur_dose
 from .comparators import MONTE_CARLO, mean_doses_gy, method_dose, methods_beside, monte_carlo_of_scan
 from .contenders import FEWEST_FOR_CALIBRATION, NETWORK, Contender, errors_and_spreads
-from .dataset_patients import BASES, dataset_patients
+from .dataset_patients import BASES, stream_patients
 from .declared import is_declared_spacing
 from .figures import error_maps_png, profiles_png
 from .measures import (
@@ -335,18 +335,3 @@ class Judge:
                         f"{patient.id} has voxels of {patient.maps.geometry.spacing_mm} mm, outside what {model.name} "
                         "declares; simulate the dataset with voxels of the training, or use 'dose' and 'compare'."
                     )
-
-
-def stream_patients(
-    dataset: Dataset,
-    folders: Sequence[PatientFolder],
-    kind: str,
-    *,
-    with_photons: bool = False,
-    cache: Path | None = None,
-    progress: Progress | None = None,
-) -> Iterator[DosePatient]:
-    """As `dataset_patients.dataset_patients`, one after the other: each is read when it is asked for."""
-    for number, folder in enumerate(folders):
-        part = PartialProgress(progress, number / len(folders), (number + 1) / len(folders))
-        yield from dataset_patients(dataset, (folder,), kind, with_photons=with_photons, cache=cache, progress=part)

@@ -21,7 +21,7 @@ from ..learning.training import TrainingResult, train
 from ..progress import PartialProgress, Progress
 from . import dblur_dose, unet_dose
 from .bases import base_settings
-from .dataset_patients import BASES, dataset_patients
+from .dataset_patients import BASES, stream_patients
 from .dblurdosenet import DblurDoseNet
 from .dose_model import DoseModel, DoseNetwork
 from .figures import error_maps_png
@@ -120,10 +120,11 @@ def train_dose_network(
     division = fold_of(dataset.patients, fold, settings.split_seed, settings.validation_fraction)
     folders = (*division.training, *division.validation, *division.held_out)
     cache = Path(output).parent / CACHE_NAME
-    patients = dataset_patients(
+    seen = stream_patients(
         dataset, folders, KINDS[kind], with_photons=settings.network.needs_photons, cache=cache,
         progress=PartialProgress(progress, 0.0, 0.07),
     )  # fmt: skip
+    patients = list(seen)
     learning = len(division.training)
     training = [  # what only judges need is let go
         replace(patient, regions=lesions_of(patient), noise_kji=None) for patient in patients[:learning]
