@@ -66,7 +66,9 @@ def ratio_settings(epochs: int = 20, members: int = 1, **images: object) -> Dela
     return DelayedPetSettings(
         network="ratio-3d",
         images=ImageSettings(**({"use_ct": True} | images)),  # type: ignore[arg-type]
-        ratio=RatioSettings(features=8, levels=1, patch=1, grid_mm=10.0, members=members, slab=0, resolution_mm=9.0, tail_share=0.0),
+        ratio=RatioSettings(
+            features=8, levels=1, patch=1, grid_mm=10.0, members=members, slab=0, resolution_mm=9.0, tail_share=0.0
+        ),
         training=PublishedTraining(
             epochs=epochs, batch_size=1, learning_rate=5e-3, schedule="cosine", threads=1
         ),
