@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+
+from panel_hands import choose as choose
+from panel_hands import columns as columns
+from panel_hands import node_ids as node_ids
+from panel_hands import opened
+from panel_hands import pick as pick
+from panel_hands import type_path as type_path
+from panel_hands import wait as wait
 
 VOXEL_MM = 16.0
 """Coarse enough for a dose in a fraction of a second."""
 
-LONGEST_WAIT_S = 30.0
-
 
 def opened_panel() -> Iterator[SimpleNamespace]:
     """The panel of the module, opened; what runs is stopped and the module left in the end."""
-    import standin
-
-    _module, representation = standin.loadModule("VoxelDose")
-    widget = representation.self()
-    if not representation.isEntered:
-        representation.enter()
-    yield SimpleNamespace(ui=widget.ui, widget=widget, logic=widget.logic, run=widget._panel)
-    widget._panel.abandon()
-    representation.exit()
+    yield from opened("VoxelDose", "statusLabel")
 
 
 def loaded_torso(panel: SimpleNamespace) -> SimpleNamespace:
@@ -40,49 +37,6 @@ def loaded_torso(panel: SimpleNamespace) -> SimpleNamespace:
     panel.ui.segmentationSelector.setCurrentNode(segmentation)
     slicer.app.processEvents()
     return SimpleNamespace(ct=ct, activity=activity, segmentation=segmentation)
-
-
-def choose(box: Any, text: str) -> None:
-    """Choose an entry of a combo box as a person does."""
-    index = next(number for number in range(box.count) if text in box.itemText(number))
-    box.currentIndex = index
-
-
-def pick(selector: Any, node: Any) -> None:
-    """Choose a node as a person does who opens the box and clicks on its row."""
-    selector.setCurrentNode(node)
-    selector.nodeActivated.emit(node)
-
-
-def type_path(edit: Any, text: str) -> None:
-    """Put another text into a field of a file, as a person does who empties it and pastes."""
-    line = edit.comboBox().lineEdit()
-    line.clear()
-    line.setText(text)
-
-
-def wait(panel: SimpleNamespace, until: Callable[[], bool] | None = None) -> None:
-    """Let the window live until the run ends, or something else comes true."""
-    import slicer
-
-    end = time.monotonic() + LONGEST_WAIT_S
-    done = until or (lambda: not panel.run.isRunning)
-    while not done():
-        assert time.monotonic() < end, f"still waiting: {panel.ui.statusLabel.text}"
-        slicer.app.processEvents()
-
-
-def node_ids() -> set[str]:
-    import slicer
-
-    scene = slicer.mrmlScene
-    return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
-
-
-def columns(table: Any) -> dict[str, list[Any]]:
-    from RadioDosimetryLib.tables import columnsOf
-
-    return columnsOf(table)
 
 
 def core_dose(torso: SimpleNamespace, method: str, **options: Any) -> Any:

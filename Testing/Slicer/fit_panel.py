@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from panel_hands import choose as choose
+from panel_hands import columns as columns
+from panel_hands import node_ids as node_ids
+from panel_hands import opened
+from panel_hands import pick as pick
+from panel_hands import type_path as type_path
+from panel_hands import wait as wait
 
 VOXEL_MM = 16.0
 """Coarse enough for everything in a fraction of a second."""
 
 GIVEN_MBQ = 7400.0
-LONGEST_WAIT_S = 60.0
 NAME, HOURS, CT, OWN_REGIONS, TRANSFORM = range(5)
 REGION, MODEL, ORGAN = range(3)
 
 
 def opened_panel() -> Iterator[SimpleNamespace]:
     """The panel of the module, opened; what runs is stopped and the module left in the end."""
-    import standin
-
-    _module, representation = standin.loadModule("TimeActivityFit")
-    widget = representation.self()
-    if not representation.isEntered:
-        representation.enter()
-    yield SimpleNamespace(ui=widget.ui, widget=widget, logic=widget.logic, run=widget._panel)
-    widget._panel.abandon()
-    representation.exit()
+    yield from opened("TimeActivityFit", "messageLabel")
 
 
 def loaded_torso(panel: SimpleNamespace, voxel_mm: float = VOXEL_MM) -> SimpleNamespace:
@@ -62,40 +59,10 @@ def select(panel: SimpleNamespace, row: int) -> None:
     panel.ui.scansTable.setCurrentCell(row, NAME)
 
 
-def choose(box: Any, text: str) -> None:
-    """Choose an entry of a combo box as a person does."""
-    box.currentIndex = next(number for number in range(box.count) if text in box.itemText(number))
-
-
-def pick(selector: Any, node: Any) -> None:
-    """Choose a node as a person does who opens the box and clicks on its row."""
-    selector.setCurrentNode(node)
-    selector.nodeActivated.emit(node)
-
-
-def type_path(edit: Any, text: str) -> None:
-    """Put another text into a field of a file, as a person does who empties it and pastes."""
-    line = edit.comboBox().lineEdit()
-    line.clear()
-    line.setText(text)
-
-
 def row_of(panel: SimpleNamespace, region: str) -> int:
     """Row of a region in the table."""
     table = panel.ui.regionsTable
     return next(row for row in range(table.rowCount) if table.item(row, REGION).text() == region)
-
-
-def wait(panel: SimpleNamespace, until: Callable[[], bool] | None = None) -> None:
-    """Let the window live until the run ends, or something else comes true."""
-    import slicer
-
-    end = time.monotonic() + LONGEST_WAIT_S
-    done = until or (lambda: not panel.run.isRunning)
-    while not done():
-        assert time.monotonic() < end, f"still waiting: {panel.ui.messageLabel.text}"
-        slicer.app.processEvents()
-        time.sleep(0.002)  # as a window that waits for a person; a thread may compute
 
 
 def click(panel: SimpleNamespace, button: Any) -> None:
@@ -105,24 +72,9 @@ def click(panel: SimpleNamespace, button: Any) -> None:
     wait(panel)
 
 
-def columns(table: Any) -> dict[str, list[Any]]:
-    """Cells of a table node."""
-    from RadioDosimetryLib.tables import columnsOf
-
-    return columnsOf(table)
-
-
 def parameters(panel: SimpleNamespace) -> Any:
     """The choices."""
     return panel.logic.getParameterNode()
-
-
-def node_ids() -> set[str]:
-    """IDs of all nodes of the scene."""
-    import slicer
-
-    scene = slicer.mrmlScene
-    return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
 
 
 def moved_scan(node: Any, shift_mm: tuple[float, float, float], name: str) -> Any:
