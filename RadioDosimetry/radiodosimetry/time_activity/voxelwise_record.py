@@ -23,9 +23,6 @@ CONSERVATION_WARNING = 0.1
 FALLBACK_WARNING = 0.05
 """Share of the time-integrated activity from fallbacks beyond which the record warns."""
 
-LEAST_SHARE = 0.01
-"""Share of the time-integrated activity below which how a few voxels were treated is not worth a warning."""
-
 DECAY_REFERENCE_TOLERANCE = 0.01
 """Change of activity between the stated times and the times the images hold at beyond which the record warns."""
 
@@ -136,10 +133,9 @@ def _warnings(
             f"than {method}; the model map says where."
         )
     rising = float(work.tia[work.models == VoxelModel.TRAPEZOID_PHYSICAL_TAIL].sum())
-    share = rising / float(work.tia.sum()) if rising > 0 else 0.0
-    if share > LEAST_SHARE and not (method == "trapezoid" and options.tail == "physical"):
+    if rising > 0 and not (method == "trapezoid" and options.tail == "physical"):
         found.append(
-            f"{100 * share:.3g} % of the time-integrated activity lies in voxels whose tail "
+            f"{100 * rising / float(work.tia.sum()):.3g} % of the time-integrated activity lies in voxels whose tail "
             "cannot be fitted (rising or not falling faster than decay at the end, or gone between two scans): "
             "physical decay was assumed after their last scan."
         )
