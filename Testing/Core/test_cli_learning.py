@@ -182,6 +182,23 @@ def test_a_model_is_judged_on_patients_it_has_not_seen(calls, data, capsys, kind
     assert "mae.liver: 0.5\nr: 0.123457\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "kind", "where"),
+    [("delayed_pet", "m", "delayed-pet", "pet"), ("learned_dose", "unet", "residual-unet-3d", "dose")],
+)
+def test_a_model_that_comes_with_the_package_is_judged_by_its_name(
+    calls, data, capsys, monkeypatch, package, name, kind, where
+) -> None:
+    monkeypatch.setattr(f"radiodosimetry.{package}.shipped.MODELS_FOLDER", data)
+    made = model(data, kind)
+    for path in (made, made.with_suffix(".json")):
+        path.rename(path.with_stem(name))
+    assert main(["evaluate", "--model", name, "--data", str(data), "--output", str(data / "out")]) == 0
+    assert [called for called, _ in calls] == [where]
+    assert main(["evaluate", "--model", "nobody", "--data", str(data), "--output", str(data / "out")]) == 2
+    assert "There is no model 'nobody'" in capsys.readouterr().err
+
+
 def test_a_model_that_has_seen_everybody_is_not_judged(calls, data, capsys) -> None:
     made = model(data, sources=tuple(f"torso:{number}" for number in range(1, 5)))
     assert main(["evaluate", "--model", str(made), "--data", str(data), "--output", str(data / "out")]) == 2

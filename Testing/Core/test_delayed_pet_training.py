@@ -31,6 +31,7 @@ from radiodosimetry.delayed_pet.training import train_on_patients
 from radiodosimetry.errors import InputError, UnitError
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.images.readers import read_volume
+from radiodosimetry.images.regions import write_label_map
 from radiodosimetry.images.resampling import total_activity
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.images.writers import write_volume
@@ -186,6 +187,23 @@ def test_shipped_models_are_found_by_name(tmp_path: Path, monkeypatch: pytest.Mo
         shipped.model_named("lu177")
 
 
+def test_the_record_says_what_was_known_and_warns_of_what_was_not(
+    model: Path, unseen: list[SerialPet], early: QuantitativeVolume
+) -> None:
+    patient = unseen[0]
+    given = synthesize(
+        model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=patient.labels, tracer="Toy", administered_bq=3e8
+    ).record
+    assert given.parameters["regions"] == ["remainder", "liver", "spleen", "kidneys"]
+    assert (given.parameters["tracer"], given.parameters["model_tracer"]) == ("Toy", "toy")
+    unknown = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct).record
+    assert unknown.parameters["regions"] is None
+    assert [text for text in unknown.warnings if text not in given.warnings] == [
+        "Which tracer was given was not stated; the model is for toy alone.",
+        "The administered activity was not given; it was taken as that of the model's training patients, 300 MBq.",
+    ]
+
+
 # -- what comes out ----------------------------------------------------------------------------------------------------
 
 
@@ -280,6 +298,7 @@ def changed(early: QuantitativeVolume, **changes: object) -> QuantitativeVolume:
         ({"early_time_s": 4 * HOUR_S}, "expects an early scan 0.5 to 1.5 h after injection, found 4 h"),
         ({"times_s": [96 * HOUR_S]}, "23 to 25 h or 47 to 49 h after injection, not 96 h"),
         ({"nuclide": "Zr-89"}, "was trained on Cu-64 .toy., found Zr-89"),
+        ({"tracer": "cu64-dotatate"}, "was trained on the tracer toy, found cu64-dotatate"),
         ({"times_s": []}, "no time to synthesise"),
         ({"times_s": [48 * HOUR_S, 24 * HOUR_S]}, "must rise"),
     ],
@@ -428,3 +447,66 @@ def test_the_command_refuses_in_one_line(
     assert code == 2
     assert message in captured.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def case(early: QuantitativeVolume, unseen: list[SerialPet], tmp_path: Path) -> Path:
+    """Early scan, CT, labels of the organs and their names in a folder."""
+    patient = unseen[0]
+    assert patient.ct is not None
+    assert patient.labels is not None
+    write_volume(early, tmp_path / "early.nii.gz")
+    write_volume(patient.ct, tmp_path / "ct.nii.gz")
+    write_label_map(patient.labels, tmp_path / "labels.nii.gz", tmp_path / "labels.csv")
+    return tmp_path
+
+
+def command(case: Path, model: str, *more: str) -> list[str]:
+    return [
+        "synthesize", "--model", model, "--early", str(case / "early.nii.gz"), "--early-time-h", "1", "--nuclide",
+        "Cu-64", "--time-h", "24", "--ct", str(case / "ct.nii.gz"), "--output", str(case / "out"), *more,
+    ]  # fmt: skip
+
+
+def test_the_command_takes_a_shipped_model_by_its_name(
+    model: Path, case: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shipped, "MODELS_FOLDER", model.parent)
+    assert main(command(case, "model")) == 0
+    assert read_volume(case / "out" / "pet_24h.nii.gz").record.inputs["model"]["sha256"] == read_card(model).sha256
+    capsys.readouterr()
+    assert main(command(case, "modle")) == 2
+    assert "There is no model 'modle': neither a file of this name nor one that comes" in capsys.readouterr().err
+
+
+def test_the_command_takes_regions_and_their_expressions(
+    model: Path, case: Path, early: QuantitativeVolume, unseen: list[SerialPet]
+) -> None:
+    regions = ["--labels", str(case / "labels.nii.gz"), "--label-names", str(case / "labels.csv")]
+    known = ["--tracer", "TOY", "--administered-mbq", "300"]
+    assert main(command(case, str(model), *regions, *known)) == 0
+    found = read_volume(case / "out" / "pet_24h.nii.gz")
+    patient = unseen[0]
+    expected = synthesize(
+        model, early, HOUR_S, TIMES_S[:1], "Cu-64", patient.ct, labels=patient.labels, administered_bq=3e8
+    ).volumes[0]
+    np.testing.assert_allclose(found.array_kji, expected.array_kji, rtol=1e-5)
+    assert found.record.parameters["regions"] == ["remainder", "liver", "spleen", "kidneys"]
+    assert main(command(case, str(model), *regions, "--region", "abdomen=liver+spleen")) == 0
+    record = read_volume(case / "out" / "pet_24h.nii.gz").record
+    assert record.parameters["regions"] == ["remainder", "liver", "spleen", "kidneys"]
+    assert "Left out, since smaller regions cover them wholly: abdomen." in record.warnings
+
+
+def test_regions_beside_the_scan_or_without_labels_are_refused(
+    model: Path, case: Path, unseen: list[SerialPet], capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = unseen[0].labels
+    assert labels is not None
+    beside = replace(labels, geometry=replace(labels.geometry, origin_mm=(5000.0, 0.0, 0.0)))
+    write_label_map(beside, case / "beside.nii.gz", case / "beside.csv")
+    assert main(command(case, str(model), "--labels", str(case / "beside.nii.gz"))) == 2
+    assert "do not overlap" in capsys.readouterr().err
+    assert main(command(case, str(model), "--region", "abdomen=liver+spleen")) == 2
+    assert "but no labels; give the labels too" in capsys.readouterr().err
+    assert not (case / "out").exists()

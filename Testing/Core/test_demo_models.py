@@ -16,6 +16,7 @@ from delayed_pet_samples import toy_patient as toy_pet_patient
 pytest.importorskip("torch", reason="networks need PyTorch")
 pytest.importorskip("monai", reason="networks need MONAI")
 
+from radiodosimetry.delayed_pet import shipped as shipped_pet
 from radiodosimetry.delayed_pet.training import train_on_patients as train_delayed_pet
 from radiodosimetry.images.readers import read_volume
 from radiodosimetry.learned_dose import shipped
@@ -56,7 +57,7 @@ def models(patch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) 
     for suffix in (".safetensors", ".json"):
         shutil.copy(delayed.with_suffix(suffix), folder / "pet" / f"toy{suffix}")
     patch.setattr(shipped, "MODELS_FOLDER", folder / "dose")
-    patch.setattr(demo_delayed_pet, "MODELS_FOLDER", folder / "pet")
+    patch.setattr(shipped_pet, "MODELS_FOLDER", folder / "pet")
     return folder
 
 
@@ -110,6 +111,6 @@ def test_a_model_that_does_not_take_the_patient_is_said_and_nothing_fails(
 
 
 def test_without_models_there_is_no_delayed_pet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_delayed_pet, "MODELS_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(shipped_pet, "MODELS_FOLDER", tmp_path / "none")
     assert run_demo_delayed_pet(tmp_path, 1, "cpu") is None
     assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ from radiodosimetry.images import (
     split_region_option,
     write_label_map,
 )
-from radiodosimetry.images.regions import parse_expression
+from radiodosimetry.images.regions import label_map_of, parse_expression
 
 LINE = VolumeGeometry((1, 1, 8), (1, 1, 1))
 
@@ -176,3 +176,35 @@ def test_the_labels_of_a_real_patient_have_the_volumes_of_their_table(shared_dat
     regions = {region.name: region for region in regions_of(label_map, {"kidneys": "kidney_left+kidney_right"})}
     assert regions["liver"].voxel_count == 15381
     assert regions["kidneys"].voxel_count == 2052 + 2493
+
+
+def strip(name: str, *voxels: int) -> Region:
+    mask = np.zeros(LINE.shape_kji, dtype=bool)
+    mask[0, 0, list(voxels)] = True
+    return Region(name, mask, name)
+
+
+def test_of_regions_that_overlap_the_smallest_has_the_voxel() -> None:
+    body, liver, lesion = strip("body", *range(8)), strip("liver", 1, 2, 3, 4), strip("lesion_1", 3, 5)
+    for regions in ((body, liver, lesion), (lesion, liver, body)):
+        found = label_map_of(regions, LINE)
+        assert list(found.names.values()) == [region.name for region in regions]
+        assert [one.voxel_count for one in regions_of(found)] == [
+            {"body": 3, "liver": 3, "lesion_1": 2}[region.name] for region in regions
+        ]
+        assert found.record.warnings == ()
+
+
+def test_a_region_that_smaller_ones_cover_is_left_out_and_named() -> None:
+    kidneys = [strip("kidneys", 0, 1, 2), strip("left", 0), strip("right", 1, 2)]
+    found = label_map_of(kidneys, LINE)
+    assert dict(found.names) == {2: "left", 3: "right"}
+    assert found.record.warnings == ("Left out, since smaller regions cover them wholly: kidneys.",)
+
+
+def test_regions_of_one_name_or_of_another_grid_make_no_label_map() -> None:
+    with pytest.raises(RegionError, match="both called 'liver'"):
+        label_map_of([strip("liver", 0), strip("liver", 1)], LINE)
+    other = VolumeGeometry((1, 1, 9), (1, 1, 1))
+    with pytest.raises(InputError, match="expected .1, 1, 9."):
+        label_map_of([strip("liver", 0)], other)

@@ -31,8 +31,9 @@ def add_parser(subparsers: Subparsers) -> None:
         action="append",
         type=Path,
         metavar="FILE",
-        help="model: .safetensors with its .json beside it; give it again for further models of dose: those that "
-        "differ in their seed alone are an ensemble, others stand beside each other",
+        help="model: .safetensors with its .json beside it, or the name of one that comes with RadioDosimetry; give it "
+        "again for further models of dose: those that differ in their seed alone are an ensemble, others stand beside "
+        "each other",
     )
     parser.add_argument("--data", required=True, type=existing_path, metavar="DIR", help="folder with manifest.json")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="for tables and figures")

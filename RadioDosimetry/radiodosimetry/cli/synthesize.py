@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from .common import (
     EXIT_OK,
-    existing_file,
+    add_region_options,
     existing_path,
     format_table,
     positive_number,
     print_json,
+    refuse_repeated_regions,
     terminal_progress,
 )
 
@@ -38,8 +39,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "it. The volumes are synthetic: they were never measured, and every file says so.",
     )
     parser.add_argument(
-        "--model", required=True, type=Path, metavar="M", help="model: .safetensors with its .json beside it"
-    )
+        "--model", required=True, type=Path, metavar="M",
+        help="name of a model that comes with RadioDosimetry, or a file: .safetensors with its .json beside it",
+    )  # fmt: skip
     parser.add_argument(
         "--early", required=True, type=existing_path, metavar="FILE", help="early PET, file or DICOM folder"
     )
@@ -52,11 +54,13 @@ def add_parser(subparsers: Subparsers) -> None:
         help="time to synthesise [h after injection]; once for each",
     )  # fmt: skip
     parser.add_argument("--ct", type=existing_path, metavar="FILE", help="CT of the session, where the model uses it")
-    parser.add_argument(
-        "--labels", type=existing_path, metavar="FILE",
-        help="organs and lesions where they are known: lesions can hardly be seen on an early scan",
+    add_region_options(
+        parser, labels_help=": organs and lesions where they are known; a lesion that takes up the tracer late can "
+        "hardly be seen on an early scan",
     )  # fmt: skip
-    parser.add_argument("--label-names", type=existing_file, metavar="CSV", help="columns label,name")
+    parser.add_argument(
+        "--tracer", metavar="NAME", help="tracer that was given, such as cu64-antibody: a model of another is refused"
+    )
     parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="for pet_24h.nii.gz, pet_24h_uncertainty.nii.gz, …"
     )
@@ -65,7 +69,8 @@ def add_parser(subparsers: Subparsers) -> None:
     known.add_argument("--weight-kg", type=positive_number, metavar="KG", help="body weight, for SUV")
     known.add_argument(
         "--administered-mbq", type=positive_number, metavar="MBQ",
-        help="administered activity, for SUV; no volume holds more than decay leaves of it",
+        help="administered activity: what the early uptake is measured by, for SUV, and no volume holds more than "
+        "decay leaves of it",
     )  # fmt: skip
     known.add_argument(
         "--injection-time", type=_moment, metavar="ISO", help="2024-05-31T09:00, for a scan without a time and --dicom"
@@ -89,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..workflows.delayed_pet import SynthesisRequest, synthesize_files
 
     activity = arguments.administered_mbq
+    refuse_repeated_regions(arguments.region)
     request = SynthesisRequest(
         model=arguments.model,
         early=arguments.early,
@@ -98,6 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
         ct=arguments.ct,
         labels=arguments.labels,
         label_names=arguments.label_names,
+        expressions=dict(arguments.region),
+        tracer=arguments.tracer,
         unit=arguments.unit,
         weight_kg=arguments.weight_kg,
         administered_bq=None if activity is None else activity * 1e6,

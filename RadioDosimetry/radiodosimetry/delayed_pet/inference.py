@@ -70,6 +70,7 @@ def synthesize(
     ct: QuantitativeVolume | None = None,
     *,
     labels: LabelMap | None = None,
+    tracer: str | None = None,
     administered_bq: float | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -91,9 +92,11 @@ def synthesize(
     labels
         Regions of the patient on the grid of the early scan, organs and lesions by name, where they are known: a lesion
         that takes the tracer up later can hardly be seen early. Ignored by the published network.
+    tracer
+        Name of the tracer that was given; None: not stated, which the record warns of.
     administered_bq
-        Administered activity [Bq]: no volume holds more than decay leaves of it. None: than decay leaves of the early
-        scan.
+        Administered activity [Bq], which the early uptake is measured by: no volume holds more than decay leaves of it.
+        None: that of the training patients, which the record warns of, and no more than decay leaves of the early scan.
     device
         "cpu" or "cuda".
     progress
@@ -114,7 +117,7 @@ def synthesize(
     """
     network = load_network(model, device) if isinstance(model, str | Path) else model
     times = tuple(float(time_s) for time_s in times_s)
-    network.declared.require(early, early_time_s, times, nuclide, ct is not None)
+    network.declared.require(early, early_time_s, times, nuclide, ct is not None, tracer)
     if ct is not None:
         require_same_frame(early.geometry, ct.geometry, "The early scan", "the CT")
     if labels is not None:
@@ -122,11 +125,13 @@ def synthesize(
     if administered_bq is not None and not administered_bq > 0:
         raise InputError(f"The administered activity must be above zero, found {administered_bq:g} Bq.")
     report_progress(progress, 0.0, "preparing the early scan")
-    warnings = [SYNTHETIC_WARNING, *network.card.limits]
+    warnings = [SYNTHETIC_WARNING, *network.card.limits, *_unknowns(network, tracer, administered_bq)]
+    if labels is not None:
+        warnings += labels.record.warnings
     if float(np.min(early.array_kji)) < 0:
         warnings.append("Negative voxels of the early scan were taken as zero.")
     step = PartialProgress(progress, 0.05, 1.0)
-    given = _Given(network, early, early_time_s, nuclide, ct, labels, administered_bq)
+    given = _Given(network, early, early_time_s, nuclide, ct, labels, tracer, administered_bq)
     maker = _ByTissues(given) if network.network == "ratio-3d" else _BySlices(given)
     volumes, uncertainties, records = [], [], []
     for number, time_s in enumerate(times):
@@ -158,6 +163,7 @@ class _Given:
     nuclide: str
     ct: QuantitativeVolume | None
     labels: LabelMap | None
+    tracer: str | None
     administered_bq: float | None
 
     @property
@@ -241,6 +247,20 @@ class _BySlices:
         return self._resizing.backward(np.concatenate(made).astype(np.float64)) * constant, None
 
 
+def _unknowns(network: DelayedPetNetwork, tracer: str | None, administered_bq: float | None) -> list[str]:
+    """What was assumed of the patient, a sentence each."""
+    found = []
+    if tracer is None and network.declared.tracer:
+        found.append(f"Which tracer was given was not stated; the model is for {network.declared.tracer} alone.")
+    reference_bq = 0.0 if network.kinetics is None else network.kinetics.reference_bq
+    if administered_bq is None and reference_bq > 0:
+        found.append(
+            "The administered activity was not given; it was taken as that of the model's training patients, "
+            f"{reference_bq / 1e6:.4g} MBq."
+        )
+    return found
+
+
 def _device_of(network: DelayedPetNetwork) -> torch.device:
     return next(network.members[0].parameters()).device
 
@@ -284,7 +304,9 @@ def _record(given: _Given, time_s: float, warnings: Sequence[str], device: str) 
             "early_time_s": given.early_time_s,
             "time_s": time_s,
             "administered_bq": given.administered_bq,
-            "tracer": network.declared.tracer,
+            "tracer": given.tracer,
+            "model_tracer": network.declared.tracer,
+            "regions": None if labels is None else list(labels.names.values()),
         },
         inputs=inputs,
         datasets={"decay data": Radionuclide(given.nuclide).dataset},

@@ -108,9 +108,12 @@ class Declared:
         times_s: Sequence[float],
         nuclide: str,
         with_ct: bool,
+        tracer: str | None = None,
     ) -> list[str]:
-        """Everything that speaks against a use of the model, a sentence each."""
+        """Everything that speaks against a use of the model, a sentence each; a `tracer` of None is not known."""
         found = []
+        if tracer is not None and not same_tracer(tracer, self.tracer):
+            found.append(f"The model was trained on the tracer {self.tracer}, found {tracer}.")
         if Radionuclide(nuclide).name not in self.nuclides:
             found.append(f"The model was trained on {', '.join(self.nuclides)} ({self.tracer}), found {nuclide}.")
         if not _within(early_time_s, self.early_range_s):
@@ -143,7 +146,13 @@ class Declared:
         return found
 
     def require(
-        self, early: QuantitativeVolume, early_time_s: float, times_s: Sequence[float], nuclide: str, with_ct: bool
+        self,
+        early: QuantitativeVolume,
+        early_time_s: float,
+        times_s: Sequence[float],
+        nuclide: str,
+        with_ct: bool,
+        tracer: str | None = None,
     ) -> None:
         """Refuse a use outside of what is declared.
 
@@ -159,7 +168,7 @@ class Declared:
             raise InputError("There is no time to synthesise; give hours after injection.")
         if any(later <= earlier for earlier, later in zip((early_time_s, *times_s), times_s, strict=False)):
             raise InputError("The times to synthesise must rise and lie after the early scan.")
-        problems = self.problems(early, early_time_s, times_s, nuclide, with_ct)
+        problems = self.problems(early, early_time_s, times_s, nuclide, with_ct, tracer)
         if problems:
             raise InputError(" ".join(problems))
 
@@ -284,6 +293,12 @@ def build_network(architecture: Mapping[str, Any]) -> Generator | TissueNetwork:
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"The model's card does not describe its network ({error}); train it again.") from error
     raise FileFormatError(f"The model's network '{name}' is unknown; expected one of: {', '.join(NETWORKS)}.")
+
+
+def same_tracer(one: str, other: str) -> bool:
+    """Whether two names mean one tracer: capitals, spaces and signs between the words do not count."""
+    plain, expected = ("".join(filter(str.isalnum, name.casefold())) for name in (one, other))
+    return plain == expected
 
 
 def _within(time_s: float, limits: tuple[float, float]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -246,6 +246,46 @@ def regions_of(
         regions.append(region)
         masks[name] = region.mask_kji
     return regions
+
+
+def label_map_of(regions: Sequence[Region], geometry: VolumeGeometry, record: Record | None = None) -> LabelMap:
+    """Regions of one grid as labels 1, 2, … in their order; a voxel of several belongs to the smallest of them.
+
+    A lesion that lies in an organ is thus a region of its own, and the organ what is left of it. Regions that smaller
+    ones cover wholly are left out, with a warning in the record.
+
+    Parameters
+    ----------
+    regions
+        Masks of the grid's shape, each with a name of its own.
+    geometry
+        The grid.
+    record
+        How the regions came to be.
+
+    Raises
+    ------
+    InputError
+        A region lies on another grid.
+    RegionError
+        Two have one name.
+    """
+    labels = np.zeros(geometry.shape_kji, np.int32)
+    names = {label: region.name for label, region in enumerate(regions, start=1)}
+    _check_names(names)
+    for label in sorted(names, key=lambda label: -regions[label - 1].voxel_count):
+        mask = regions[label - 1].mask_kji
+        if mask.shape != labels.shape:
+            raise InputError(
+                f"Region '{names[label]}' has the shape {mask.shape}, expected {labels.shape}; draw it on this grid."
+            )
+        labels[mask] = label
+    kept = {label: name for label, name in names.items() if (labels == label).any()}
+    record = record or Record("regions as labels")
+    covered = [name for label, name in names.items() if label not in kept]
+    if covered:
+        record = record.with_warnings(f"Left out, since smaller regions cover them wholly: {', '.join(covered)}.")
+    return LabelMap(labels, geometry, kept, record)
 
 
 def evaluate_expression(expression: str, masks: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:

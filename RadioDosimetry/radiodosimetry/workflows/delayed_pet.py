@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from ..delayed_pet.inference import DelayedPet, synthesize
+from ..delayed_pet.shipped import model_named
 from ..delayed_pet.suv import SUV_UNITS, activity_from_suv
 from ..errors import InputError
 from ..images.atomic import OutputTransaction, refuse_overwriting
 from ..images.dicom_pet_writer import PetSeriesDescription, injection_time_of, write_pet_series
+from ..images.geometry import VolumeGeometry
 from ..images.readers import read_volume
-from ..images.regions import read_label_map
-from ..images.resampling import resample_labels
+from ..images.regions import LabelMap, label_map_of
 from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..units import SECONDS_PER_HOUR, Quantity
+from .dose import read_regions
 from .output_folder import output_folder
 
 
@@ -29,16 +31,21 @@ class SynthesisRequest:
 
     Attributes
     ----------
-    model, early
-        Model file, and the early scan: NIfTI, NRRD, MetaImage, or DICOM file or folder.
+    model
+        Model file, or the name of a model that comes with RadioDosimetry.
+    early
+        The early scan: NIfTI, NRRD, MetaImage, or DICOM file or folder.
     early_time_h, times_h
         Times after injection [h].
     nuclide
         Of the tracer.
     ct
         CT of the session; None without.
-    labels, label_names
-        Regions of the patient, where they are known, and a table of their names; None without.
+    labels, label_names, expressions
+        Regions of the patient, where they are known: label image, RTSTRUCT or SEG, the table of a label image's names,
+        and further regions by name (see `images.regions.regions_of`). Where regions overlap the smallest counts.
+    tracer
+        Name of the tracer that was given; a model of another one is refused. None: not stated.
     unit
         Unit of an early scan that does not say it: one of activity concentration, or "SUV".
     weight_kg, administered_bq
@@ -51,7 +58,7 @@ class SynthesisRequest:
         "cpu" or "cuda".
     """
 
-    model: Path
+    model: Path | str
     early: Path
     early_time_h: float
     times_h: tuple[float, ...]
@@ -59,6 +66,8 @@ class SynthesisRequest:
     ct: Path | None = None
     labels: Path | None = None
     label_names: Path | None = None
+    expressions: Mapping[str, str] = field(default_factory=dict)
+    tracer: str | None = None
     unit: str | None = None
     weight_kg: float | None = None
     administered_bq: float | None = None
@@ -89,20 +98,21 @@ def synthesize_files(
     Raises
     ------
     InputError
-        The early scan or the times cannot be used with the model; the text gives every reason.
+        There is no such model, or the early scan or the times cannot be used with it; the text gives every reason.
+    RegionError, GeometryMismatchError
+        The regions cannot be used, or do not lie in the early scan.
     OutputError
         The folder cannot be written.
     """
     times_s = [hours * SECONDS_PER_HOUR for hours in request.times_h]
     early_time_s = request.early_time_h * SECONDS_PER_HOUR
+    model = model_named(request.model)
     report_progress(progress, 0.0, "reading the early scan")
     early = read_early_scan(request)
     ct = None if request.ct is None else read_volume(request.ct, Quantity.CT_NUMBER)
-    labels = None
-    if request.labels is not None:
-        labels = resample_labels(read_label_map(request.labels, request.label_names), early.geometry)
+    labels = _known_regions(request, early.geometry)
     made = synthesize(
-        request.model, early, early_time_s, times_s, request.nuclide, ct, labels=labels,
+        model, early, early_time_s, times_s, request.nuclide, ct, labels=labels, tracer=request.tracer,
         administered_bq=request.administered_bq, device=request.device, progress=PartialProgress(progress, 0.1, 0.9),
     )  # fmt: skip
     with output_folder(Path(output)):
@@ -143,6 +153,16 @@ def output_names(times_h: Sequence[float], with_uncertainty: bool = True) -> lis
     stems = [f"pet_{hours:g}h" for hours in times_h]
     suffixes = ("", "_uncertainty") if with_uncertainty else ("",)
     return [f"{stem}{suffix}.nii.gz" for stem in stems for suffix in suffixes]
+
+
+def _known_regions(request: SynthesisRequest, geometry: VolumeGeometry) -> LabelMap | None:
+    """The regions on the grid of the early scan; None where none are given."""
+    if request.labels is None:
+        if request.label_names is not None or request.expressions:
+            raise InputError("Names or expressions of regions are given, but no labels; give the labels too.")
+        return None
+    regions, record = read_regions(request.labels, request.label_names, geometry, request.expressions)
+    return label_map_of(regions, geometry, record)
 
 
 def _write(made: DelayedPet, request: SynthesisRequest, output: Path) -> list[Path]:

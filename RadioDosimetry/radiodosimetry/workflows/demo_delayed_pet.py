@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..delayed_pet.network_files import Declared, declared_of
+from ..delayed_pet.shipped import shipped_models
 from ..errors import InputError
 from ..evaluation.differences import mean_error_percent
 from ..images.atomic import OutputTransaction
@@ -27,9 +28,6 @@ from ..virtual_patients.kinetics import TRACERS
 from ..virtual_patients.patient import LESION_PREFIX
 from ..virtual_patients.sample_patient import COPPER_PET, SampleStudy, as_scanned, sample_activity
 from .delayed_pet import SynthesisRequest, synthesize_files
-
-MODELS_FOLDER = Path(__file__).resolve().parent.parent / "delayed_pet" / "models"
-"""Where the models of delayed PET that come with RadioDosimetry lie."""
 
 FOLDER = "delayed_pet"
 """Folder of the demo's delayed PET."""
@@ -130,7 +128,7 @@ class DelayedDemo:
 def demo_models() -> list[Path]:
     """Models of delayed PET that come with RadioDosimetry, by name; none where what runs them is not installed."""
     can_learn = find_spec("torch") is not None and find_spec("safetensors") is not None
-    return sorted(MODELS_FOLDER.glob("*.safetensors")) if can_learn else []
+    return list(shipped_models().values()) if can_learn else []
 
 
 def run_demo_delayed_pet(folder: Path, seed: int, device: str, progress: Progress | None = None) -> DelayedDemo | None:
@@ -180,8 +178,9 @@ def run_demo_delayed_pet(folder: Path, seed: int, device: str, progress: Progres
         write_label_map(anatomy.labels, target / "labels.nii.gz", target / "labels.csv", transaction)
     request = SynthesisRequest(
         models[0], paths[0], early_h, tuple(hours), study.nuclide, ct=target / "ct.nii.gz",
-        labels=target / "labels.nii.gz", label_names=target / "labels.csv", administered_bq=study.administered_bq,
-        device=device,
+        labels=target / "labels.nii.gz", label_names=target / "labels.csv",
+        tracer=study.tracer if declared.tracer in TRACERS else None,
+        administered_bq=study.administered_bq, device=device,
     )  # fmt: skip
     try:
         made, _ = synthesize_files(request, target, PartialProgress(progress, 0.3, 0.9))

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..delayed_pet.shipped import model_named
 from ..errors import InputError
+from ..learned_dose.shipped import LEARNED_METHODS, model_of
 from ..learning.model_files import ModelCard, card_path, read_card, weights_path
 from ..learning.torch_import import torch_module
 from ..progress import Progress
@@ -48,8 +50,8 @@ def evaluate_model(
     Parameters
     ----------
     model
-        Its `.safetensors` or `.json`; several of dose are judged together, those that differ in their seed as an
-        ensemble.
+        Its `.safetensors` or `.json`, or the name of one that comes with RadioDosimetry; several of dose are judged
+        together, those that differ in their seed as an ensemble.
     data
         Folder of the data set, with its `manifest.json`.
     output
@@ -79,7 +81,7 @@ def evaluate_model(
     OutputError, DeviceError, CancelledError
         As their names say.
     """
-    models = [Path(model)] if isinstance(model, str | Path) else [Path(one) for one in model]
+    models = [model_file(one) for one in ([model] if isinstance(model, str | Path) else model)]
     cards = {path: read_card(path) for path in models}
     torch_module()
     from ..virtual_patients.dataset import read_dataset
@@ -110,6 +112,20 @@ def evaluate_model(
 
         judged = models[0] if len(models) == 1 else models
         return evaluate_dose_model(judged, dataset, output, device=device, progress=progress, **more)
+
+
+def model_file(model: str | Path) -> Path:
+    """A model by its file, or one that comes with RadioDosimetry by its name: of delayed PET, or a learned method of
+    dose.
+
+    Raises
+    ------
+    InputError
+        There is no such model.
+    """
+    if str(model) in LEARNED_METHODS and not Path(model).exists():
+        return model_of(str(model))
+    return model_named(model)
 
 
 def unseen_patients(dataset: Dataset, cards: Mapping[Path, ModelCard]) -> Dataset:
