@@ -89,25 +89,30 @@ def loadSampleScans(voxelMm: float = 4.0):
 class DelayedPETSynthesisParameterNode:
     """Choices of the user; the names are kept in scene files.
 
-    `modelName` and `nuclide` are wired by hand: what can be chosen depends on the installed models.
+    `modelName`, `nuclide` and `tracer` are wired by hand: what can be chosen depends on the installed models. A
+    `tracer` of "" is not stated.
     """
 
     modelName: str
     earlyVolume: vtkMRMLScalarVolumeNode
     earlyTimeH: Annotated[float, WithinRange(0.0, 1000.0)] = 1.0
     nuclide: str
+    tracer: str
+    administeredActivityMBq: Annotated[float, WithinRange(0.0, 1e6)] = 0.0
     ctVolume: vtkMRMLScalarVolumeNode
+    regions: vtkMRMLSegmentationNode
     targetTimesH: Annotated[str, Default("24, 48")]
     withUncertainty: bool = True
     oneSequence: bool = False
     outputSequence: vtkMRMLSequenceNode
+    activitiesTable: vtkMRMLTableNode
     acquiredVolume: vtkMRMLScalarVolumeNode
     acquiredTimeH: Annotated[float, WithinRange(0.0, 1000.0)] = 24.0
     segmentation: vtkMRMLSegmentationNode
     comparisonTable: vtkMRMLTableNode
 
 
-HAND_WIRED_PARAMETERS = ("modelName", "nuclide")
+HAND_WIRED_PARAMETERS = ("modelName", "nuclide", "tracer")
 """Parameters that are not bound through `connectGui`."""
 
 
@@ -148,16 +153,20 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
         radiodosimetry.errors.InputError
             A choice is missing or cannot be used.
         """
-        from RadioDosimetryLib.delayedPet import hoursFromText, installedModel
+        from RadioDosimetryLib.delayedPet import hoursFromText
+        from RadioDosimetryLib.delayedPetFiles import modelNamed
         from RadioDosimetryLib.delayedPetNodes import requestFromNodes
 
         return requestFromNodes(
-            installedModel(parameterNode.modelName),
+            modelNamed(parameterNode.modelName),
             parameterNode.earlyVolume,
             parameterNode.nuclide,
             parameterNode.earlyTimeH,
             hoursFromText(parameterNode.targetTimesH),
             parameterNode.ctVolume,
+            parameterNode.regions,
+            parameterNode.tracer,
+            parameterNode.administeredActivityMBq,
         )
 
     def synthesise(
@@ -171,6 +180,9 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
         withUncertainty: bool = True,
         oneSequence: bool = False,
         sequenceNode=None,
+        regionsNode=None,
+        tracer: str = "",
+        administeredMBq: float = 0.0,
         progress=None,
     ) -> list:
         """Make the later volumes and leave them in the scene.
@@ -182,7 +194,7 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
         Parameters
         ----------
         modelName
-            One of `models()`.
+            One of `models()`, or the file of a model.
         earlyNode
             Activity concentration present at the early scan [Bq/mL].
         nuclide
@@ -195,6 +207,12 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
             Whether the standard uncertainty is left in the scene too, where the model gives it.
         oneSequence, sequenceNode
             One sequence of early and synthetic scans instead of volumes; the node to fill, a new one if None.
+        regionsNode
+            Segmentation of organs and lesions, where they are known; where segments overlap the smallest counts.
+        tracer
+            Name of the tracer that was given; a model of another one is refused. Empty: not stated.
+        administeredMBq
+            Administered activity [MBq]; 0 where it is not known.
         progress
             `report(fraction, message)` and `cancelled()`; None: nobody watches.
 
@@ -208,22 +226,26 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
         radiodosimetry.errors.RadioDosimetryError
             With a text that says what to do; the scene is then as it was.
         """
-        from RadioDosimetryLib.delayedPet import installedModel
+        from RadioDosimetryLib.delayedPetFiles import modelNamed
         from RadioDosimetryLib.delayedPetNodes import requestFromNodes
         from RadioDosimetryLib.delayedPetWork import runSynthesis
 
-        self.models()
-        request = requestFromNodes(installedModel(modelName), earlyNode, nuclide, earlyHours, targetHours, ctNode)
+        request = requestFromNodes(
+            modelNamed(modelName), earlyNode, nuclide, earlyHours, targetHours, ctNode, regionsNode, tracer,
+            administeredMBq,
+        )  # fmt: skip
         results = runSynthesis(request, progress)
         return self.store(results, request, earlyNode, withUncertainty, oneSequence, sequenceNode)
 
     def store(self, results, request, earlyNode, withUncertainty=True, oneSequence=False, sequenceNode=None) -> list:
         """Leave synthetic volumes in the scene, as volumes or as one sequence, and remember them there."""
-        from RadioDosimetryLib.delayedPetNodes import nodesFromResults, rememberResults, sequenceFromResults
+        from RadioDosimetryLib.delayedPetNodes import UNCERTAINTY_REFERENCE, nodesFromResults, sequenceFromResults
+        from RadioDosimetryLib.delayedPetResults import rememberResults
         from RadioDosimetryLib.outputs import allOrNothing, inScene
 
         sequenceNode = inScene(sequenceNode) if oneSequence else None
-        with allOrNothing((sequenceNode,)):
+        stated = sequenceNode.GetNodeReference(UNCERTAINTY_REFERENCE) if sequenceNode is not None else None
+        with allOrNothing((sequenceNode, stated)):
             if oneSequence:
                 nodes = [sequenceFromResults(results, request, earlyNode, withUncertainty, sequenceNode)]
             else:
@@ -233,9 +255,23 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
 
     def results(self) -> list:
         """What the last run made and is still in the scene: volumes, or one sequence."""
-        from RadioDosimetryLib.delayedPetNodes import rememberedResults
+        from RadioDosimetryLib.delayedPetResults import rememberedResults
 
         return rememberedResults(super().getParameterNode())
+
+    def activities(self, segmentationNode=None, tableNode=None):
+        """Table of what the last results hold in the whole image and in each segment, with standard uncertainty.
+
+        Raises
+        ------
+        radiodosimetry.errors.InputError
+            There are no results, or a segment cannot be used.
+        """
+        from RadioDosimetryLib.delayedPetResults import activitiesTable
+        from RadioDosimetryLib.outputs import allOrNothing, inScene
+
+        with allOrNothing((inScene(tableNode),)):
+            return activitiesTable(self.results(), segmentationNode, node=inScene(tableNode))
 
     def compare(self, acquiredNode, acquiredHours: float, nuclide: str, segmentationNode=None, tableNode=None):
         """Table of how close the last results are to an acquired scan, for the whole image and each segment.
@@ -245,14 +281,14 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
         radiodosimetry.errors.InputError
             There are no results, none is near in time, or a node cannot be used.
         """
-        from RadioDosimetryLib.delayedPetNodes import comparisonOf, comparisonTable
+        from RadioDosimetryLib.delayedPetResults import comparisonOf, comparisonTable
         from RadioDosimetryLib.outputs import allOrNothing, inScene
 
-        _synthetic, rows = comparisonOf(self.results(), acquiredNode, acquiredHours, nuclide, segmentationNode)
+        synthetic, rows = comparisonOf(self.results(), acquiredNode, acquiredHours, nuclide, segmentationNode)
         with allOrNothing((inScene(tableNode),)):
-            return comparisonTable(rows, node=inScene(tableNode))
+            return comparisonTable(synthetic, rows, node=inScene(tableNode))
 
-    def handOver(self, nuclide: str, earlyHours: float, segmentationNode=None) -> None:
+    def handOver(self, nuclide: str, earlyHours: float, segmentationNode=None, administeredMBq: float = 0.0) -> None:
         """Put the early scan and the last results into TimeActivityFit's table of scans, in the order of their times.
 
         Raises
@@ -260,10 +296,11 @@ class DelayedPETSynthesisLogic(ScriptedLoadableModuleLogic):
         radiodosimetry.errors.InputError
             There are no results.
         """
-        from RadioDosimetryLib.delayedPetNodes import handOverTo
+        from RadioDosimetryLib.delayedPetResults import handOverTo
         from TimeActivityFit import TimeActivityFitLogic
 
-        handOverTo(TimeActivityFitLogic().getParameterNode(), self.results(), nuclide, earlyHours, segmentationNode)
+        fit = TimeActivityFitLogic().getParameterNode()
+        handOverTo(fit, self.results(), nuclide, earlyHours, segmentationNode, administeredMBq)
 
 
 class DelayedPETSynthesisTest(ScriptedLoadableModuleTest):

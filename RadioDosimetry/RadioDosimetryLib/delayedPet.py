@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from radiodosimetry.images.regions import LabelMap
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.progress import Progress
 
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
 """Version of `DelayedPetModel`; a model made for another one is refused."""
 
 TIME_TOLERANCE_S = 1.0
 """Times after injection closer than this are the same: panels show minutes."""
+
+ANY_TRACER, OTHER_TRACER = "any", "another"
+"""Tracer of a model that is for all, and name of a tracer that no model is for."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class ModelCard:
     nuclides
         Nuclides of the tracers it was trained on ("Cu-64").
     tracer
-        The tracer, in words ("antibody"); a nuclide alone does not say how the body handles it.
+        The tracer ("cu64-antibody", or `ANY_TRACER`); a nuclide alone does not say how the body handles it.
     early_time_range_s
         Earliest and latest time of the early scan after injection [s].
     target_time_ranges_s
@@ -47,8 +51,12 @@ class ModelCard:
         Whether each synthesised volume comes with its standard uncertainty.
     needs_ct
         Whether it reads the CT too.
+    takes_regions
+        Whether known regions of the patient change what it makes.
     largest_concentration_bq_per_ml
         Largest voxel of the early scans it was trained on [Bq/mL]; None if it does not depend on it.
+    smallest_field_of_view_mm
+        Least extent of the scan along its columns, rows and slices [mm]; None if any will do.
     limits
         Sentences that a reader must see before believing a result.
     licence, reference
@@ -68,7 +76,9 @@ class ModelCard:
     spacing_range_mm: tuple[float, float]
     gives_uncertainty: bool = False
     needs_ct: bool = False
+    takes_regions: bool = False
     largest_concentration_bq_per_ml: float | None = None
+    smallest_field_of_view_mm: tuple[float, float, float] | None = None
     limits: tuple[str, ...] = ()
     licence: str = ""
     reference: str = ""
@@ -101,6 +111,41 @@ class ModelCard:
             return None
         known = ", ".join(rangeText(*limits) for limits in self.target_time_ranges_s)
         return f"'{self.name}' cannot synthesise {time_s / 3600:g} h after injection, only {known}."
+
+    def tracerProblem(self, nuclide: str, tracer: str | None = None) -> str | None:
+        """Why the model cannot be used with a tracer of this nuclide; a `tracer` of None is not known."""
+        from radiodosimetry.delayed_pet.network_files import same_tracer
+
+        if nuclide not in self.nuclides:
+            return f"'{self.name}' was made for {', '.join(self.nuclides)}, found {nuclide}."
+        if tracer is not None and self.tracer != ANY_TRACER and not same_tracer(tracer, self.tracer):
+            return f"'{self.name}' was made for the tracer {self.tracer}, found {tracer}; use a model of that tracer."
+        return None
+
+    def gridProblem(self, spacing_mm: Sequence[float], extent_mm: Sequence[float]) -> str | None:
+        """Why the model cannot use a scan of such voxels and extent along columns, rows, slices; None if it can."""
+        low, high = self.spacing_range_mm
+        if min(spacing_mm) < low or max(spacing_mm) > high:
+            found = " × ".join(f"{edge:g}" for edge in spacing_mm)
+            expected = f"voxel edges of {low:g} to {high:g} mm"
+            return f"'{self.name}' expects {expected}, found {found} mm; resample the scan."
+        least = self.smallest_field_of_view_mm
+        if least is not None and any(mine < wanted for mine, wanted in zip(extent_mm, least, strict=True)):
+            found, expected = (" × ".join(f"{one:.0f}" for one in extent) for extent in (extent_mm, least))
+            return f"The early scan covers {found} mm, '{self.name}' needs at least {expected} mm of the body."
+        return None
+
+    def concentrationProblem(self, largest_bq_per_ml: float) -> str | None:
+        """Why the model cannot use a scan with this largest voxel [Bq/mL]."""
+        if largest_bq_per_ml <= 0:
+            return "The early scan holds no activity: no voxel is above zero."
+        limit = self.largest_concentration_bq_per_ml
+        if limit is not None and largest_bq_per_ml > limit:
+            return (
+                f"The early scan reaches {largest_bq_per_ml / 1e3:.4g} kBq/mL, more than the {limit / 1e3:.4g} kBq/mL "
+                f"that '{self.name}' was trained on; check its unit."
+            )
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +183,9 @@ class DelayedPetModel(Protocol):
         early_time_s: float,
         times_s: Sequence[float],
         ct: QuantitativeVolume | None = None,
+        labels: LabelMap | None = None,
+        tracer: str | None = None,
+        administered_bq: float | None = None,
         progress: Progress | None = None,
     ) -> Sequence[SyntheticVolume]:
         """Volumes at the times asked for, in their order.
@@ -152,6 +200,12 @@ class DelayedPetModel(Protocol):
             Times after injection of the early scan and of the volumes wanted [s].
         ct
             CT of the same session on any grid, if there is one.
+        labels
+            Organs and lesions on the grid of the early scan, where they are known; a model may ignore them.
+        tracer
+            Name of the tracer that was given, already compared with the card's; None where it was not stated.
+        administered_bq
+            Administered activity [Bq], where it is known.
         progress
             Who watches, and may cancel (`CancelledError`).
         """
@@ -190,23 +244,6 @@ def installedModels() -> dict[str, DelayedPetModel]:
     return dict(sorted(_installed.items()))
 
 
-def installedModel(name: str) -> DelayedPetModel:
-    """The installed model of this name.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
-    from radiodosimetry.errors import InputError
-
-    try:
-        return _installed[name]
-    except KeyError:
-        known = ", ".join(installedModels()) or "none is installed"
-        raise InputError(f"The model '{name}' is not installed; choose another one ({known}).") from None
-
-
 def cardText(card: ModelCard) -> str:
     """The card as lines to read before choosing the model."""
     low, high = card.spacing_range_mm
@@ -222,6 +259,8 @@ def cardText(card: ModelCard) -> str:
     ]
     if card.needs_ct:
         lines.append("Needs the CT of the early scan.")
+    if card.takes_regions:
+        lines.append("Regions: those given, else tissues that it finds itself")
     if card.largest_concentration_bq_per_ml is not None:
         lines.append(f"Largest voxel in training: {card.largest_concentration_bq_per_ml / 1e3:g} kBq/mL")
     lines += [f"Limit: {limit}" for limit in card.limits]

@@ -11,18 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .delayedPet import ModelCard, SyntheticVolume, installedModels, registerModel
+from .delayedPet import DelayedPetModel, ModelCard, SyntheticVolume, installedModels, registerModel
 
 if TYPE_CHECKING:
+    from radiodosimetry.images.regions import LabelMap
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.progress import Progress
 
-SHIPPED_FOLDER: Path | None = None
-"""Where the shipped models lie; None: `radiodosimetry/delayed_pet/models`."""
+_BY_TISSUES = "ratio-3d"
+"""Network that tells tissues apart: it states its uncertainty, and takes regions where they are known."""
 
 _SUMMARIES = {
-    "ratio-3d": "A 3-D network makes a bounded field of ratios that the decayed early scan is multiplied by.",
-    "pix2pix": "The slice-by-slice adversarial network of Kim et al. 2025.",
+    _BY_TISSUES: "A 3-D network tells the tissues apart, unless regions are given; the activity of each changes with "
+    "its early uptake as that of the training patients did, and spills over into its neighbours as the scanner shows.",
+    "pix2pix": "The adversarial network of Kim et al. 2025 makes each axial slice by itself.",
 }
 
 _REFERENCES = {"pix2pix": "Kim et al., Sci Rep 15 (2025) 5627, doi:10.1038/s41598-025-88498-z"}
@@ -55,6 +57,9 @@ class FileModel:
         early_time_s: float,
         times_s: Sequence[float],
         ct: QuantitativeVolume | None = None,
+        labels: LabelMap | None = None,
+        tracer: str | None = None,
+        administered_bq: float | None = None,
         progress: Progress | None = None,
     ) -> list[SyntheticVolume]:
         """Volumes at the times asked for; see `DelayedPetModel`."""
@@ -66,7 +71,10 @@ class FileModel:
         ensureLearning(interactive=False)
         if self._network is None:
             self._network = load_network(self.path)
-        made = synthesize(self._network, early, early_time_s, times_s, nuclide, ct, progress=progress)
+        made = synthesize(
+            self._network, early, early_time_s, times_s, nuclide, ct, labels=labels, tracer=tracer,
+            administered_bq=administered_bq, progress=progress,
+        )  # fmt: skip
         rows = zip(made.times_s, made.volumes, made.uncertainties, strict=True)
         return [SyntheticVolume(time_s, volume, uncertainty) for time_s, volume, uncertainty in rows]
 
@@ -96,9 +104,11 @@ def cardOfFile(path: Path) -> ModelCard:
         early_time_range_s=declared.early_range_s,
         target_time_ranges_s=declared.target_ranges_s,
         spacing_range_mm=declared.spacing_range_mm,
-        gives_uncertainty=network == "ratio-3d",
+        gives_uncertainty=network == _BY_TISSUES,
         needs_ct=declared.needs_ct,
+        takes_regions=network == _BY_TISSUES,
         largest_concentration_bq_per_ml=declared.largest_concentration_bq_per_ml,
+        smallest_field_of_view_mm=declared.smallest_field_of_view_mm,
         limits=tuple(card.limits),
         licence=card.licence,
         reference=_REFERENCES.get(network, ""),
@@ -118,22 +128,29 @@ def registerModelFile(path: Path) -> FileModel:
     return model
 
 
+def modelNamed(name: str) -> DelayedPetModel:
+    """An installed model by its name, else one that comes with the package, else that of a file.
+
+    Raises
+    ------
+    radiodosimetry.errors.InputError
+        There is none; the text names those that come with the package.
+    """
+    from radiodosimetry.delayed_pet.shipped import model_named
+
+    installed = installedModels()
+    return installed[name] if name in installed else FileModel(model_named(name))
+
+
 def registerShippedModels() -> None:
     """Install the models that come with the package, those already installed aside; one that is damaged is logged."""
+    from radiodosimetry.delayed_pet.shipped import shipped_models
     from radiodosimetry.errors import RadioDosimetryError
 
-    for path in shippedModelFiles():
-        if path.stem in installedModels():
+    for name, path in shipped_models().items():
+        if name in installedModels():
             continue
         try:
             registerModelFile(path)
         except RadioDosimetryError as error:
             logging.error("The model %s of RadioDosimetry cannot be used: %s", path.name, error)
-
-
-def shippedModelFiles() -> list[Path]:
-    """Weights of the models that come with the package, in the order of their names."""
-    import radiodosimetry
-
-    folder = SHIPPED_FOLDER or Path(radiodosimetry.__file__).parent / "delayed_pet" / "models"
-    return sorted(folder.glob("*.safetensors"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from .delayedPet import cardText, hoursFromText, installedModels
+from .delayedPet import cardText, installedModels
+from .delayedPetChecks import missingForSynthesis, noModel, tracerChoices
 from .runningPanel import RunningPanel, Work
 
 
@@ -23,6 +24,8 @@ class DelayedPetPanel(RunningPanel):
     def __init__(self, ui, logic) -> None:
         super().__init__(ui, logic, ui.statusLabel)
         self._isFilling = False
+        self._tracers: dict[str, str] = {}
+        self._hours: list[float] = []
 
     def connect(self) -> None:
         """Connect the widgets; after that the panel answers to clicks."""
@@ -32,6 +35,7 @@ class DelayedPetPanel(RunningPanel):
             (ui.cancelButton, self.onCancel),
             (ui.compareButton, self.onCompare),
             (ui.showButton, self.onShow),
+            (ui.showUncertaintyButton, self.onShowUncertainty),
             (ui.handOverButton, self.onHandOver),
             (ui.modelTimesButton, self.onModelTimes),
             (ui.earlyTimeButton, self.onEarlyTime),
@@ -39,19 +43,21 @@ class DelayedPetPanel(RunningPanel):
             button.connect("clicked(bool)", slot)
         ui.modelComboBox.connect("currentIndexChanged(int)", self.onModelChosen)
         ui.nuclideComboBox.connect("currentIndexChanged(int)", self.onNuclideChosen)
+        ui.tracerComboBox.connect("currentIndexChanged(int)", self.onTracerChosen)
 
     def setParameterNode(self, parameters) -> None:
         """Take the choices of a parameter node; None: of none."""
         self._parameters = parameters
         if parameters is None:
             self._ui.applyButton.enabled = False
-            self._ui.comparisonTableView.setMRMLTableNode(None)
+            for view in (self._ui.activitiesTableView, self._ui.comparisonTableView):
+                view.setMRMLTableNode(None)
             return
         self._logic.models()
         self.update()
         if not installedModels() and not self._run.isRunning:
-            self._say(_noModel(), isWarning=True)
-        elif self._ui.statusLabel.text == _noModel():
+            self._say(noModel(), isWarning=True)
+        elif self._ui.statusLabel.text == noModel():
             self._say("")
 
     def update(self) -> None:
@@ -70,6 +76,7 @@ class DelayedPetPanel(RunningPanel):
             section.enabled = hasModel
         ui.earlyTimeButton.enabled = parameters.earlyVolume is not None
         ui.outputSequenceSelector.enabled = parameters.oneSequence
+        ui.activitiesTableView.setMRMLTableNode(parameters.activitiesTable)
         ui.comparisonTableView.setMRMLTableNode(parameters.comparisonTable)
         self._updateActions()
 
@@ -85,7 +92,12 @@ class DelayedPetPanel(RunningPanel):
         _fill(ui.nuclideComboBox, nuclides, parameters.nuclide)
         if nuclides and parameters.nuclide not in nuclides:
             parameters.nuclide = nuclides[0]
-        text = cardText(card) if card is not None else _noModel()
+        self._tracers = tracerChoices(card, parameters.tracer)
+        stated = next((words for words, tracer in self._tracers.items() if tracer == parameters.tracer), "")
+        _fill(ui.tracerComboBox, list(self._tracers), stated)
+        ui.regionsSelector.enabled = card is not None and card.takes_regions
+        ui.regionsSelector.toolTip = _regionsTip(ui.regionsSelector.enabled)
+        text = cardText(card) if card is not None else noModel()
         if ui.cardTextEdit.plainText != text:
             ui.cardTextEdit.plainText = text
         ui.uncertaintyCheckBox.enabled = card is not None and card.gives_uncertainty
@@ -109,6 +121,12 @@ class DelayedPetPanel(RunningPanel):
         missing = self._missingForComparison(results)
         ui.compareButton.enabled = not missing
         ui.compareButton.toolTip = missing or _("Compare the last results with the acquired scan.")
+        self._offerTimes(results)
+        missing = self._busy() or self._missingForUncertainty(results)
+        ui.showUncertaintyButton.enabled = not missing
+        ui.showUncertaintyButton.toolTip = missing or _(
+            "The synthetic volume and its standard uncertainty beside each other, linked and at one window."
+        )
         none = "" if results and not running else _("Synthesise volumes first.")
         for button, words in (
             (ui.showButton, _("Early, synthetic and acquired scan beside each other, linked and at one window.")),
@@ -119,34 +137,7 @@ class DelayedPetPanel(RunningPanel):
 
     def _missingForApply(self) -> str:
         """Why Apply cannot be pressed, a sentence; empty if it can."""
-        from radiodosimetry.errors import InputError
-
-        from .delayedPetNodes import isOwnSequence, showsScanOf
-
-        parameters, models = self._parameters, installedModels()
-        if self._run.isRunning:
-            return self._busy()
-        if not models:
-            return _noModel()
-        if parameters.earlyVolume is None:
-            return _("Select the early PET.")
-        if parameters.oneSequence and not isOwnSequence(parameters.outputSequence):
-            return _("The sequence holds scans that were not made here; choose another one, or a new one.")
-        if parameters.oneSequence and showsScanOf(parameters.earlyVolume, parameters.outputSequence):
-            return _("The early PET shows a scan of that sequence; choose another one, or a new one.")
-        card = models[parameters.modelName].card if parameters.modelName in models else None
-        if card is None:
-            return _("Select a model.")
-        try:
-            hours = hoursFromText(parameters.targetTimesH)
-        except InputError as error:
-            return str(error)
-        problems = [card.earlyProblem(3600.0 * parameters.earlyTimeH)]
-        problems += [card.targetProblem(3600.0 * hour) for hour in hours]
-        problems += [_noTimeToGo(hour) for hour in hours if hour <= parameters.earlyTimeH]
-        if card.needs_ct and parameters.ctVolume is None:
-            problems.append(_("This model needs the CT of the early scan; select it."))
-        return " ".join(problem for problem in problems if problem)
+        return self._busy() or missingForSynthesis(self._parameters, installedModels())
 
     def _missingForComparison(self, results) -> str:
         if self._run.isRunning:
@@ -163,6 +154,11 @@ class DelayedPetPanel(RunningPanel):
         """Keep the chosen model, and show its card."""
         if self._parameters is not None and not self._isFilling:
             self._parameters.modelName = self._ui.modelComboBox.currentText
+
+    def onTracerChosen(self, index: int = 0) -> None:
+        """Keep the tracer that was given."""
+        if self._parameters is not None and not self._isFilling:
+            self._parameters.tracer = self._tracers.get(self._ui.tracerComboBox.currentText, "")
 
     def onNuclideChosen(self, index: int = 0) -> None:
         """Keep the chosen nuclide."""
@@ -215,10 +211,52 @@ class DelayedPetPanel(RunningPanel):
         if oneSequence:
             self._choices().outputSequence = nodes[0]
         warnings = dict.fromkeys(warning for item in results for warning in item.volume.record.warnings)
+        warnings = [*warnings, *self._tabulate()]
         names = ", ".join(node.GetName() for node in nodes)
-        self._sayDone(_("Made: {names}.").format(names=names), list(warnings))
+        self._sayDone(_("Made: {names}.").format(names=names), warnings)
 
     # After the run
+
+    def _tabulate(self) -> list[str]:
+        """Tabulate the activities of the results in the regions that were given, else in those of the comparison; why
+        those of the comparison cannot be used."""
+        from radiodosimetry.errors import InputError
+
+        choices, problems = self._choices(), []
+        try:
+            table = self._logic.activities(choices.regions or choices.segmentation, choices.activitiesTable)
+        except InputError as error:
+            problems = [str(error)]
+            table = self._logic.activities(None, choices.activitiesTable)
+        choices.activitiesTable = table
+        self._ui.resultsCollapsibleButton.collapsed = False
+        return problems
+
+    def onShowUncertainty(self) -> None:
+        """A synthetic volume and its uncertainty beside each other."""
+        self._guarded(self._showUncertainty)
+
+    def _showUncertainty(self) -> None:
+        from .delayedPetResults import shownUncertainty
+        from .display import arrangeSideBySide, showLegend, showSideBySide
+
+        hours = self._hours[self._ui.shownTimeComboBox.currentIndex]
+        volume, uncertain = shownUncertainty(self._logic.results(), hours)
+        arrangeSideBySide(showSideBySide([volume, uncertain], self._parameters.ctVolume))
+        showLegend(uncertain, _("Standard uncertainty") + "\nBq/mL")
+
+    def _offerTimes(self, results) -> None:
+        """Offer the times of the results whose uncertainty is there."""
+        from .delayedPetResults import uncertainHours
+
+        box = self._ui.shownTimeComboBox
+        self._hours = uncertainHours(results)
+        _fill(box, [f"{hours:g} h" for hours in self._hours], box.currentText)
+
+    def _missingForUncertainty(self, results) -> str:
+        if not results:
+            return _("Synthesise volumes first.")
+        return "" if self._hours else _("No uncertainty was made with the results.")
 
     def onCompare(self) -> None:
         """Compare the last results with the acquired scan."""
@@ -241,7 +279,7 @@ class DelayedPetPanel(RunningPanel):
         self._guarded(self._show)
 
     def _show(self) -> None:
-        from .delayedPetNodes import shownVolumes
+        from .delayedPetResults import shownVolumes
         from .display import arrangeSideBySide, showSideBySide
         from .sideBySide import newestDose
 
@@ -257,18 +295,26 @@ class DelayedPetPanel(RunningPanel):
         self._guarded(self._handOver)
 
     def _handOver(self) -> None:
-        self._logic.handOver(self._parameters.nuclide, self._parameters.earlyTimeH, self._parameters.segmentation)
+        parameters = self._parameters
+        self._logic.handOver(
+            parameters.nuclide,
+            parameters.earlyTimeH,
+            parameters.segmentation or parameters.regions,
+            parameters.administeredActivityMBq,
+        )
         self._say(_("TimeActivityFit has the early scan and the synthetic volumes now."))
         if slicer.util.mainWindow() is not None:
             slicer.util.selectModule("TimeActivityFit")
 
 
-def _noModel() -> str:
-    return _("No model is installed, so that nothing can be synthesised; install one and open this module again.")
-
-
-def _noTimeToGo(hours: float) -> str:
-    return _("The target time {hours:g} h is not after the early scan.").format(hours=hours)
+def _regionsTip(taken: bool) -> str:
+    if not taken:
+        return _("This model does not look at regions.")
+    return _(
+        "Organs and lesions of the patient, drawn on the early PET or its CT. They help most with lesions that take up "
+        "the tracer late, which an early scan hardly shows. Without them the model finds the tissues itself. Where "
+        "segments overlap the smallest counts."
+    )
 
 
 def _fill(comboBox, texts, chosen: str) -> None:

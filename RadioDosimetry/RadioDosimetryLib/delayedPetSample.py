@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .delayedPet import ModelCard, SyntheticVolume
+from .delayedPet import ANY_TRACER, ModelCard, SyntheticVolume
 
 if TYPE_CHECKING:
+    from radiodosimetry.images.regions import LabelMap
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.progress import Progress
 
@@ -101,7 +102,7 @@ class DecayOnly:
         summary="Every voxel of the early scan decays where it is; nothing moves and nothing is excreted.",
         trained_on="nothing",
         nuclides=("Cu-64", "Zr-89", "I-124"),
-        tracer="any",
+        tracer=ANY_TRACER,
         early_time_range_s=(0.0, 24 * 3600.0),
         target_time_ranges_s=((0.0, 200 * 3600.0),),
         spacing_range_mm=(0.5, 20.0),
@@ -116,9 +117,12 @@ class DecayOnly:
         early_time_s: float,
         times_s: Sequence[float],
         ct: QuantitativeVolume | None = None,
+        labels: LabelMap | None = None,
+        tracer: str | None = None,
+        administered_bq: float | None = None,
         progress: Progress | None = None,
     ) -> list[SyntheticVolume]:
-        """The decayed volumes; `ct` is ignored."""
+        """The decayed volumes; what is known of the patient is ignored."""
         from radiodosimetry.nuclides import Radionuclide
         from radiodosimetry.progress import report_progress
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .delayedPet import TIME_TOLERANCE_S, DelayedPetModel, SyntheticVolume
+from .delayedPet import TIME_TOLERANCE_S, DelayedPetModel, ModelCard, SyntheticVolume
 
 if TYPE_CHECKING:
-    from radiodosimetry.images.regions import Region
+    from radiodosimetry.images.regions import LabelMap, Region
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.progress import Progress
 
@@ -45,6 +45,12 @@ class SynthesisRequest:
         Times after injection of the early scan and of the volumes wanted [s].
     ct
         CT of the early scan; None without.
+    labels
+        Organs and lesions on the grid of the early scan; None where they are not known.
+    tracer
+        Name of the tracer that was given; None where it is not stated.
+    administered_bq
+        Administered activity [Bq]; None where it is not known.
     """
 
     model: DelayedPetModel
@@ -53,34 +59,33 @@ class SynthesisRequest:
     early_time_s: float
     times_s: tuple[float, ...]
     ct: QuantitativeVolume | None = None
+    labels: LabelMap | None = None
+    tracer: str | None = None
+    administered_bq: float | None = None
 
 
 def requestProblems(request: SynthesisRequest) -> list[str]:
     """Everything that speaks against a request, a sentence each: what the model's card does not cover."""
     card, early = request.model.card, request.early
-    problems = []
-    if request.nuclide not in card.nuclides:
-        problems.append(f"'{card.name}' was made for {', '.join(card.nuclides)}, found {request.nuclide}.")
-    problem = card.earlyProblem(request.early_time_s)
-    if problem:
-        problems.append(problem)
-    for time_s in request.times_s:
-        problem = card.targetProblem(time_s)
-        if problem:
-            problems.append(problem)
-        elif time_s <= request.early_time_s:
-            problems.append(f"The target time {time_s / 3600:g} h is not after the early scan.")
-    smallest, largest = card.spacing_range_mm
-    edges = early.geometry.spacing_mm
-    if min(edges) < smallest or max(edges) > largest:
-        found = " × ".join(f"{edge:g}" for edge in edges)
-        problems.append(
-            f"'{card.name}' expects voxel edges of {smallest:g} to {largest:g} mm, found {found} mm; resample the scan."
-        )
+    problems = [card.tracerProblem(request.nuclide, request.tracer)]
+    problems += timeProblems(card, request.early_time_s, request.times_s)
+    geometry = early.geometry
+    extent_mm = [count * edge for count, edge in zip(geometry.shape_kji[::-1], geometry.spacing_mm, strict=True)]
+    problems.append(card.gridProblem(geometry.spacing_mm, extent_mm))
     if card.needs_ct and request.ct is None:
         problems.append(f"'{card.name}' needs the CT of the early scan; choose it.")
-    problems += _voxelProblems(request)
-    return problems
+    problems.append(card.concentrationProblem(float(early.array_kji.max())))
+    return [problem for problem in problems if problem]
+
+
+def timeProblems(card: ModelCard, early_time_s: float, times_s: Sequence[float]) -> list[str]:
+    """Why a model cannot make volumes of these times after injection [s] from an early scan, a sentence each."""
+    problems = [card.earlyProblem(early_time_s)]
+    for time_s in times_s:
+        problems.append(card.targetProblem(time_s))
+        if time_s <= early_time_s:
+            problems.append(f"The target time {time_s / 3600:g} h is not after the early scan.")
+    return [problem for problem in problems if problem]
 
 
 def runSynthesis(request: SynthesisRequest, progress: Progress | None = None) -> list[SyntheticVolume]:
@@ -110,6 +115,9 @@ def runSynthesis(request: SynthesisRequest, progress: Progress | None = None) ->
             early_time_s=request.early_time_s,
             times_s=request.times_s,
             ct=request.ct,
+            labels=request.labels,
+            tracer=request.tracer,
+            administered_bq=request.administered_bq,
             progress=progress,
         )
     )
@@ -117,6 +125,57 @@ def runSynthesis(request: SynthesisRequest, progress: Progress | None = None) ->
     report_progress(progress, 1.0, "checking the volumes")
     early_bq = total_activity(request.early)
     return [_marked(request, item, early_bq) for item in made]
+
+
+@dataclass(frozen=True)
+class RegionActivity:
+    """What a synthetic volume holds in the whole image or one region.
+
+    Attributes
+    ----------
+    region
+        Name of the region; "whole image" first.
+    time_h
+        Time after injection [h].
+    activity_bq, std_bq
+        Activity and its standard uncertainty [Bq]; the latter None where the model states none.
+    std_percent
+        The same of the activity [%]; None without, or where the activity is zero.
+    mean_bq_per_ml
+        Mean activity concentration [Bq/mL].
+    """
+
+    region: str
+    time_h: float
+    activity_bq: float
+    std_bq: float | None
+    std_percent: float | None
+    mean_bq_per_ml: float
+
+
+def regionActivities(volumes: Sequence[SyntheticVolume], regions: Sequence[Region] = ()) -> list[RegionActivity]:
+    """What each synthetic volume holds in the whole image and in each region on its grid, with its uncertainty.
+
+    The voxels of a region err together, so that their standard uncertainties add up; over the whole image that is the
+    most that they can come to.
+    """
+    rows = []
+    for item in volumes:
+        voxel_ml = item.volume.geometry.voxel_volume_ml
+        everywhere = np.ones(item.volume.array_kji.shape, dtype=bool)
+        for name, mask in (("whole image", everywhere), *((region.name, region.mask_kji) for region in regions)):
+            activity_bq, std_bq = _summed(item.volume, mask), _summed(item.uncertainty, mask)
+            percent = None if std_bq is None or not activity_bq else 100.0 * std_bq / activity_bq
+            mean = activity_bq / (np.count_nonzero(mask) * voxel_ml)
+            rows.append(RegionActivity(name, item.time_s / 3600, activity_bq, std_bq, percent, mean))
+    return rows
+
+
+def _summed(volume: QuantitativeVolume | None, mask: np.ndarray) -> float | None:
+    """Activity in a mask [Bq]; None without a volume."""
+    if volume is None:
+        return None
+    return float(volume.array_kji[mask].sum(dtype=np.float64)) * volume.geometry.voxel_volume_ml
 
 
 @dataclass(frozen=True)
@@ -229,20 +288,6 @@ def _comparison(region: str, expected: np.ndarray, found: np.ndarray, voxel_ml: 
     )
 
 
-def _voxelProblems(request: SynthesisRequest) -> list[str]:
-    """What is wrong with the voxels of the early scan."""
-    largest = float(request.early.array_kji.max())
-    if largest <= 0:
-        return ["The early scan holds no activity: no voxel is above zero."]
-    limit = request.model.card.largest_concentration_bq_per_ml
-    if limit is not None and largest > limit:
-        return [
-            f"The early scan reaches {largest / 1e3:.4g} kBq/mL, more than the {limit / 1e3:.4g} kBq/mL that "
-            f"'{request.model.card.name}' was trained on; check its unit."
-        ]
-    return []
-
-
 def _requireAsAsked(request: SynthesisRequest, made: Sequence[SyntheticVolume]) -> None:
     """Refuse what a model returns at other times, on another grid, of another quantity or below zero."""
     from radiodosimetry.errors import RadioDosimetryError
@@ -284,16 +329,28 @@ def _marked(request: SynthesisRequest, item: SyntheticVolume, early_bq: float) -
         )
     if item.uncertainty is None:
         warnings.append("The model gives no uncertainty.")
+    inputs = {"early": request.early.record.as_dict()}
+    if request.ct is not None:
+        inputs["ct"] = request.ct.record.as_dict()
+    if request.labels is not None:
+        inputs["regions"] = request.labels.record.as_dict()
+        if not card.takes_regions:
+            warnings.append(f"'{card.name}' does not look at regions.")
     record = Record(
         operation="delayed PET synthesis",
         parameters={
             "model": card.name,
             "model_version": card.version,
+            "model_tracer": card.tracer,
+            "synthetic": True,
             "nuclide": request.nuclide,
+            "tracer": request.tracer,
+            "administered_bq": request.administered_bq,
+            "regions": None if request.labels is None else list(request.labels.names.values()),
             "early_time_s": request.early_time_s,
             "time_s": item.time_s,
         },
-        inputs={"early": request.early.record.as_dict()},
+        inputs=inputs,
     ).with_warnings(*warnings)
     uncertainty = item.uncertainty
     if uncertainty is not None:

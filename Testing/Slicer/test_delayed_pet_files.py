@@ -28,10 +28,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shipped(trained: Path, scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The model in the place of those that come with the package."""
-    from RadioDosimetryLib import delayedPetFiles
+    from radiodosimetry.delayed_pet import shipped
     from RadioDosimetryLib.delayedPet import unregisterModel
 
-    monkeypatch.setattr(delayedPetFiles, "SHIPPED_FOLDER", trained.parent)
+    monkeypatch.setattr(shipped, "MODELS_FOLDER", trained.parent)
     yield "model"
     unregisterModel("model")
 
@@ -93,10 +93,10 @@ def test_a_damaged_file_is_left_out_and_logged(
     trained: Path, scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from DelayedPETSynthesis import DelayedPETSynthesisLogic
-    from RadioDosimetryLib import delayedPetFiles
+    from radiodosimetry.delayed_pet import shipped
 
     (tmp_path / "broken.safetensors").write_bytes(trained.read_bytes())
     (tmp_path / "broken.json").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(delayedPetFiles, "SHIPPED_FOLDER", tmp_path)
+    monkeypatch.setattr(shipped, "MODELS_FOLDER", tmp_path)
     assert "broken" not in DelayedPETSynthesisLogic().models()
     assert "broken.safetensors of RadioDosimetry cannot be used" in caplog.text

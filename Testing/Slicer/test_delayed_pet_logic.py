@@ -42,7 +42,7 @@ class HalfMoves:
         self.card = ModelCard(**{**CARD, **changes})
         self.spoil = lambda made: made
 
-    def synthesise(self, early, *, nuclide, early_time_s, times_s, ct=None, progress=None):
+    def synthesise(self, early, *, early_time_s, times_s, progress=None, **known):
         from radiodosimetry.progress import report_progress
         from RadioDosimetryLib.delayedPet import SyntheticVolume
 
@@ -65,9 +65,9 @@ def _scaled(made: Any, factor: float) -> Any:
 @pytest.fixture(autouse=True)
 def _no_shipped_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The models of these tests are the only ones, whatever comes with the package."""
-    from RadioDosimetryLib import delayedPetFiles
+    from radiodosimetry.delayed_pet import shipped
 
-    monkeypatch.setattr(delayedPetFiles, "SHIPPED_FOLDER", tmp_path)
+    monkeypatch.setattr(shipped, "MODELS_FOLDER", tmp_path)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_volumes_hold_what_the_model_made_and_say_that_they_are_synthetic(
 def test_one_sequence_holds_the_early_scan_and_the_synthetic_ones_over_hours(
     logic: Any, model: HalfMoves, early: Any
 ) -> None:
-    from RadioDosimetryLib.delayedPetNodes import timedResults
+    from RadioDosimetryLib.delayedPetResults import timedResults
     from RadioDosimetryLib.sequences import volumesFromSequence
 
     (sequence,) = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0, 48.0], oneSequence=True)
@@ -225,7 +225,7 @@ def test_decay_alone_is_not_warned_of(logic: Any, early: Any) -> None:
 def test_a_model_of_another_interface_or_without_a_card_is_not_installed(scene: Any) -> None:
     from RadioDosimetryLib.delayedPet import installedModels, registerModel
 
-    with pytest.raises(InputError, match="was made for version 99 of the interface, expected 1"):
+    with pytest.raises(InputError, match="was made for version 99 of the interface, expected 2"):
         registerModel(HalfMoves(interface_version=99))
     with pytest.raises(InputError, match="is no model of delayed PET"):
         registerModel(SimpleNamespace())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,57 +14,17 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 pytest.importorskip("PySide6", reason="PySide6 is not installed: no widgets")
 
+from delayed_panel import HALF_LIFE_H, Doubles
+
 LONGEST_WAIT_S = 20.0
-
-HALF_LIFE_H = 12.7006
-"""Of Cu-64, ICRP Publication 107 [h]."""
-
-
-class Doubles:
-    """A model that doubles and decays the scan, waits where it is told to, and fails where it is told to."""
-
-    def __init__(self, name: str = "Doubling model", **changes: Any) -> None:
-        from RadioDosimetryLib.delayedPet import ModelCard
-
-        values = {
-            "name": name,
-            "version": "0.1",
-            "summary": "Doubles the scan.",
-            "trained_on": "Nothing; written for this test.",
-            "nuclides": ("Cu-64", "Zr-89"),
-            "tracer": "antibody",
-            "early_time_range_s": (1800.0, 7200.0),
-            "target_time_ranges_s": ((24 * 3600.0, 24 * 3600.0), (48 * 3600.0, 48 * 3600.0)),
-            "spacing_range_mm": (2.0, 6.0),
-            "gives_uncertainty": True,
-            "limits": ("Made up.",),
-        }
-        self.card = ModelCard(**{**values, **changes})
-        self.go = threading.Event()
-        self.go.set()
-        self.failure: Exception | None = None
-
-    def synthesise(self, early, *, nuclide, early_time_s, times_s, ct=None, progress=None):
-        from radiodosimetry.progress import report_progress
-        from RadioDosimetryLib.delayedPet import SyntheticVolume
-
-        while not self.go.wait(0.01):
-            report_progress(progress, 0.25, "doubling")
-        if self.failure is not None:
-            raise self.failure
-        made = []
-        for time_s in times_s:
-            array = early.array_kji * 2.0 * 2.0 ** (-(time_s - early_time_s) / 3600 / HALF_LIFE_H)
-            made.append(SyntheticVolume(time_s, early.with_array(array), early.with_array(0.1 * array)))
-        return made
 
 
 @pytest.fixture(autouse=True)
 def _no_shipped_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The models of these tests are the only ones, whatever comes with the package."""
-    from RadioDosimetryLib import delayedPetFiles
+    from radiodosimetry.delayed_pet import shipped
 
-    monkeypatch.setattr(delayedPetFiles, "SHIPPED_FOLDER", tmp_path)
+    monkeypatch.setattr(shipped, "MODELS_FOLDER", tmp_path)
 
 
 @pytest.fixture
