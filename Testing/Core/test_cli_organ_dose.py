@@ -268,3 +268,24 @@ def test_an_output_folder_that_is_not_there_fails_the_run(times, tmp_path, capsy
     words = ["--residence-times", str(times), "--nuclide", "Cu-64", "--phantom", "adult-male"]
     assert main(["organ-dose", *words, "--output", str(tmp_path / "absent" / "organ_dose.csv")]) == 1
     assert "does not exist; create it first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by", ["--fits", "--residence-times"])
+def test_what_the_curves_warn_of_is_still_said_of_the_doses(tmp_path, by) -> None:
+    """Once what holds for all regions, the rest with the region it is about and no other."""
+    curves = tmp_path / "curves.csv"
+    points = [f"{region},{hour},{100 * 0.97**hour:.6f},1" for region in ("liver", "spleen") for hour in (1, 24, 48)]
+    curves.write_text("\n".join(("region,time_h,activity_mbq,std_mbq", *points)))
+    warnings = ["The scan at 24 h was made up.", "Region 'spleen' holds no activity at all in the scan at 24 h."]
+    beside = {"warnings": warnings, "parameters": {"nuclide": "Lu-177", "regions": {}}}
+    (tmp_path / "curves.csv.json").write_text(json.dumps(beside))
+    words = ["--nuclide", "Lu-177", "--administered-mbq", "7400", "--model", "mono"]
+    files = {"--fits": tmp_path / "fits.json", "--residence-times": tmp_path / "rt.csv"}
+    outputs = ["--output", str(files["--fits"]), "--residence-times", str(files["--residence-times"])]
+    assert main(["fit", str(curves), *words, *outputs]) == 0
+    given = [by, str(files[by]), "--nuclide", "Lu-177", "--phantom", "adult-male"]
+    assert main(["organ-dose", *given, "--output", str(tmp_path / "organ_dose.csv")]) == 0
+    said = json.loads((tmp_path / "organ_dose.csv.json").read_text())["warnings"]
+    assert [text for text in said if "made up" in text or "no activity" in text] == [
+        warnings[0], f"spleen: {warnings[1]}"
+    ]  # fmt: skip

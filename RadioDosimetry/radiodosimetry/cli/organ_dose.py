@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..images.atomic import OutputTransaction
+from ..images.sidecar import table_warnings
 from ..images.writers import write_table
 from ..nuclides import Radionuclide
 from ..organ_dose.decay_fate import read_fates
@@ -159,7 +160,7 @@ def _residence_times(
 ) -> tuple[dict[str, ResidenceTime], list[str]]:
     """Residence times from the table, or from fits, and what to say about them."""
     if arguments.residence_times is not None:
-        return read_residence_times(arguments.residence_times), []
+        return read_residence_times(arguments.residence_times), list(table_warnings(arguments.residence_times))
     return residence_times_of_fits(read_fits(arguments.fits), nuclide)
 
 

@@ -83,6 +83,15 @@ def read_sidecar(image_path: Path) -> Sidecar | None:
     return _sidecar_from(values, path)
 
 
+def table_warnings(path: Path) -> tuple[str, ...]:
+    """What the record beside a table warns of; empty where there is none, or one that cannot be read."""
+    try:
+        values = json.loads(sidecar_path(path).read_text(encoding="utf-8-sig"))
+        return tuple(str(text) for text in values["warnings"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return ()
+
+
 def _sidecar_from(values: object, path: Path) -> Sidecar:
     if not isinstance(values, dict):
         raise FileFormatError(f"The sidecar {path} must hold a JSON object, found {type(values).__name__}.")

@@ -90,7 +90,7 @@ def fit_curves(
         "administered_bq": administered_bq,
     }
     record = Record("time-activity fits", parameters, dict(curves[0].record.inputs), {"decay data": known.dataset})
-    inherited = [f"{curve.region}: {text}" for curve in curves for text in curve.record.warnings]
+    inherited = _inherited_warnings(curves)
     own = [f"{region}: {text}" for region, fit in fits.items() for text in fit.warnings]
     return FitSet(known.name, fits, administered_bq, record.with_warnings(*inherited, *own))
 
@@ -98,8 +98,9 @@ def fit_curves(
 def read_measured_curves(path: Path, nuclide: Radionuclide | None = None) -> list[TimeActivityCurve]:
     """Curves from a table, with what the record beside it says of the parts of their uncertainties.
 
-    The record that `radiodosimetry curves` writes tells which part of `std_mbq` all times share (calibration, recovery,
-    volume). Without a record every point's uncertainty is taken to be its own.
+    The record that `radiodosimetry curves` writes tells what to beware of, which the curves take over, and which part
+    of `std_mbq` all times share (calibration, recovery, volume). Without a record every point's uncertainty is taken to
+    be its own.
 
     Parameters
     ----------
@@ -118,11 +119,15 @@ def read_measured_curves(path: Path, nuclide: Radionuclide | None = None) -> lis
     if not beside.exists():
         return curves
     try:
-        parameters = json.loads(beside.read_text(encoding="utf-8-sig"))["parameters"]
+        values = json.loads(beside.read_text(encoding="utf-8-sig"))
+        parameters, warnings = values["parameters"], [str(text) for text in values.get("warnings") or ()]
         measured, regions = parameters.get("nuclide"), parameters["regions"]
         parts = {curve.region: (regions.get(curve.region) or {}).get("relative_std") or {} for curve in curves}
+        names = [curve.region for curve in curves]
         curves = [
-            replace(curve, record=curve.record.with_parameters(relative_std=_checked_parts(parts[curve.region], curve)))
+            replace(
+                curve, record=curve.record.with_parameters(relative_std=_checked_parts(parts[curve.region], curve))
+            ).with_warnings(*(text for text in warnings if _of_region(text, curve.region, names)))
             for curve in curves
         ]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -136,6 +141,21 @@ def read_measured_curves(path: Path, nuclide: Radionuclide | None = None) -> lis
             "that was measured (organ-dose converts to another), or remove the record if it is of other curves."
         )
     return curves
+
+
+def _inherited_warnings(curves: Sequence[TimeActivityCurve]) -> list[str]:
+    """What the curves' records warn of: once what all of several say, the rest with its region."""
+    said = [set(curve.record.warnings) for curve in curves]
+    common = set.intersection(*said) if len(said) > 1 else set()
+    first = [text for text in curves[0].record.warnings if text in common]
+    own = [(curve.region, text) for curve in curves for text in curve.record.warnings if text not in common]
+    return [*first, *(f"{region}: {text}" for region, text in own)]
+
+
+def _of_region(text: str, region: str, regions: Sequence[str]) -> bool:
+    """Whether a warning of a table holds for a region: it names this one in quotation marks, or none."""
+    named = [name for name in regions if f"'{name}'" in text]
+    return region in named or not named
 
 
 def _checked_parts(parts: Mapping[str, Any], curve: TimeActivityCurve) -> dict[str, list[float]]:

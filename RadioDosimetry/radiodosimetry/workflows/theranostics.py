@@ -35,7 +35,7 @@ def residence_times_of_fits(fit_set: FitSet, wanted: Radionuclide | str) -> tupl
     Returns
     -------
     tuple
-        Region to residence time, and what a record must say.
+        Region to residence time, and what a record must say: what that of the fits says, and what is new.
 
     Raises
     ------
@@ -48,7 +48,8 @@ def residence_times_of_fits(fit_set: FitSet, wanted: Radionuclide | str) -> tupl
     name = wanted.name if isinstance(wanted, Radionuclide) else Radionuclide(wanted).name
     measured = Radionuclide(fit_set.nuclide).name
     times = fit_set.residence_times_s()
-    warnings = [f"{region}: the fit has no uncertainty." for region, (_, std) in times.items() if std is None]
+    warnings = list(fit_set.record.warnings)
+    warnings += [f"{region}: the fit has no uncertainty." for region, (_, std) in times.items() if std is None]
     if name == measured:
         return {region: ResidenceTime(value, std or 0.0) for region, (value, std) in times.items()}, warnings
     administered_bq = fit_set.administered_bq or math.nan
