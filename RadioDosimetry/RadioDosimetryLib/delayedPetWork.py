@@ -335,7 +335,7 @@ def _marked(request: SynthesisRequest, item: SyntheticVolume, early_bq: float) -
     if request.labels is not None:
         inputs["regions"] = request.labels.record.as_dict()
         if not card.takes_regions:
-            warnings.append(f"'{card.name}' does not look at regions.")
+            warnings.append("The model does not look at regions.")
     record = Record(
         operation="delayed PET synthesis",
         parameters={

@@ -107,6 +107,44 @@ def test_regions_of_another_grid_are_refused(model: Path, unseen: list[SerialPet
         synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", unseen[0].ct, labels=other)
 
 
+def test_regions_are_understood_as_people_and_segmentation_tools_spell_them(
+    model: Path, unseen: list[SerialPet], early: QuantitativeVolume
+) -> None:
+    patient = unseen[0]
+    assert patient.labels is not None
+    own = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=patient.labels)
+    spelled = replace(patient.labels, names={1: "Body", 2: "Liver", 3: "spleen ", 4: "kidney_left"})
+    found = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=spelled)
+    strange = replace(patient.labels, names={1: "Body", 2: "Liver", 3: "spleen", 4: "parathyroid"})
+    other = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=strange)
+    for mine, theirs, unknown in zip(own.volumes, found.volumes, other.volumes, strict=True):
+        np.testing.assert_array_equal(mine.array_kji, theirs.array_kji)
+        assert not np.array_equal(mine.array_kji, unknown.array_kji)
+    assert not any("knows no tissue" in text for text in found.record.warnings)
+    assert "The model knows no tissue of the name of parathyroid: taken as the remainder of the body." in (
+        other.record.warnings
+    )
+
+
+def test_what_drawn_regions_leave_out_the_network_finds(model: Path, unseen: list[SerialPet]) -> None:
+    """Only the kidneys are drawn: the liver must not become a part of the remainder."""
+    network = load_network(model)
+    errors: dict[tuple[bool, str], list[float]] = {}
+    for patient in unseen:
+        assert patient.labels is not None
+        only = np.where(patient.labels.array_kji == 4, 4, 0)
+        kidneys = replace(patient.labels, array_kji=only, names={4: "kidneys"})
+        for labels in (kidneys, None):
+            made = synthesize(network, patient.scans[HOUR_S], HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=labels)
+            found = organ_errors(patient, np.asarray(made.volumes[1].array_kji), TIMES_S[1])
+            for name, error in zip(patient.labels.names.values(), found, strict=True):
+                errors.setdefault((labels is not None, name), []).append(error)
+            assert any("of the body unnamed" in text for text in made.record.warnings) == (labels is not None)
+    mean = {key: float(np.mean(values)) for key, values in errors.items()}
+    assert mean[True, "liver"] < 1.3 * mean[False, "liver"]
+    assert mean[True, "kidneys"] < 0.5 * mean[False, "kidneys"]
+
+
 def test_population_kinetics_come_back_from_a_card(patients: list[SerialPet]) -> None:
     population = population_kinetics(patients, HOUR_S, TIMES_S)
     again = PopulationKinetics.from_rows(json.loads(json.dumps(population.as_rows())))

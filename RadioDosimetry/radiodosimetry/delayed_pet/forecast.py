@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,25 @@ from numpy.typing import NDArray
 
 from ..images.geometry import VolumeGeometry
 from ..images.regions import LabelMap
+from ..virtual_patients.labelled_ct import region_of_label
 from .baselines import EVERYTHING_ELSE, REMAINDER, population_region
 from .ratio_inputs import RatioInputs, labels_on_grid
 from .spill_over import Response, SpillOver, unmix
-from .tissue_kinetics import Lines, components
+from .tissue_kinetics import GIVEN, OWN, Lines, components
 from .tissue_network import TissueNetwork
 
 Floats = NDArray[np.float32]
+
+LARGEST_GAP = 0.25
+"""Share of the body that given regions may leave unnamed and still be taken for a whole patient, whose unnamed part is
+the remainder; beyond it the networks find the tissues there, as where lesions alone were drawn."""
+
+_ALIKE = {
+    "marrow-bearing": ("red_marrow",), "bone": ("cortical_bone",),
+    "kidneys": ("left_kidney",), "left_kidney": ("kidneys",), "right_kidney": ("kidneys",),
+    "lungs": ("left_lung",), "left_lung": ("lungs",), "right_lung": ("lungs",),
+}  # fmt: skip
+"""Tissues that stand for a region where the model has none of its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +46,18 @@ class ScanRegions:
         The scan on the grid of the regions, and the way back.
     regions
         On the grid of the regions.
+    given
+        Which of them were given, and not seen by the networks, (regions,).
+    gap
+        Share of the body that given regions leave unnamed; 0 without.
     """
 
     early_kji: Floats
     spacing_mm: tuple[float, float, float]
     inputs: RatioInputs
     regions: SpillOver
+    given: NDArray[np.bool_]
+    gap: float = 0.0
 
     def images(self) -> list[Floats]:
         """The `components` on the scan's grid."""
@@ -55,6 +73,7 @@ def scan_regions(
     labels: LabelMap | None,
     with_ct: bool,
     response: Response,
+    complete: bool = False,
 ) -> ScanRegions:
     """Regions of a scan: the given ones, or where there are none those that the networks see.
 
@@ -72,14 +91,26 @@ def scan_regions(
         Show the networks the CT.
     response
         Of the scanner.
+    complete
+        Let the networks see what given regions leave unnamed, where that is more than `LARGEST_GAP` of the body.
     """
-    spacing_mm = inputs.grid.spacing_mm[0]
+    spacing_mm, gap = inputs.grid.spacing_mm[0], 0.0
     if labels is None:
         places, numbers = seen_places(members, inputs, with_ct), np.arange(len(tissues))
+        given = np.zeros(len(numbers), dtype=bool)
     else:
-        places, numbers = given_places(labels_on_grid(labels, inputs), labels, inputs, tissues)
+        labels_kji = labels_on_grid(labels, inputs)
+        places, numbers = given_places(labels_kji, labels, inputs, tissues)
+        given = np.ones(len(numbers), dtype=bool)
+        gap = float(np.mean(labels_kji[inputs.body_kji] == 0)) if inputs.body_kji.any() else 0.0
+        if complete and gap > LARGEST_GAP:
+            named, own = labels_kji != 0, seen_places(members, inputs, with_ct)
+            kept = [index for index, place in enumerate(places) if (place > 0)[named].any()]
+            places = np.concatenate([places[kept], own * ~named])
+            given = np.arange(len(places)) < len(kept)
+            numbers = np.concatenate([numbers[kept], np.arange(len(tissues))])
     regions = unmix(inputs.early_kji, places, numbers, response, spacing_mm)
-    return ScanRegions(early_kji, geometry.spacing_mm, inputs, regions)
+    return ScanRegions(early_kji, geometry.spacing_mm, inputs, regions, given, gap)
 
 
 def seen_places(members: Sequence[TissueNetwork], inputs: RatioInputs, with_ct: bool) -> Floats:
@@ -114,14 +145,23 @@ def given_places(
 
 def tissue_number(region: str, tissues: Sequence[str]) -> int:
     """Number of a region's tissue; regions that no tissue is made of count as the body's remainder."""
-    name = population_region(region)
-    if name in tissues:
-        return tissues.index(name)
-    return tissues.index(REMAINDER) if REMAINDER in tissues else 0
+    name = tissue_named(region, tissues) or REMAINDER
+    return tissues.index(name) if name in tissues else 0
+
+
+def tissue_named(region: str, tissues: Sequence[str]) -> str | None:
+    """The tissue of a region as this project, TotalSegmentator or a person spells it; None where there is none."""
+    understood = region_of_label(region)
+    names = (population_region(region), understood, *_ALIKE.get(understood, ()))
+    return next((name for name in names if name in tissues), None)
 
 
 def forecast(
-    scan: ScanRegions, lines: Lines, activity_scale: float, time_weights: Sequence[float]
+    scan: ScanRegions,
+    lines: Mapping[str, Lines],
+    activity_scale: float,
+    time_weights: Sequence[float],
+    coverage: Mapping[str, float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Delayed image over N(t) and its relative standard uncertainty, on the scan's grid.
 
@@ -130,16 +170,21 @@ def forecast(
     scan
         Early scan and its regions.
     lines
-        Of the regions' origin.
+        By origin of the regions, `OWN` and `GIVEN`.
     activity_scale, time_weights
         See `Lines.log_ratios`.
+    coverage
+        What the stated uncertainty is multiplied by, by origin.
     """
     weights, regions = np.asarray(time_weights, dtype=np.float64), scan.regions
-    ratios = np.exp(lines.log_ratios(regions, activity_scale, time_weights))
-    stds = np.exp(weights @ lines.log_std)[regions.tissues]
+    ratios, stds = np.empty(len(regions.tissues)), np.empty(len(regions.tissues))
+    for origin, mine in ((GIVEN, scan.given), (OWN, ~scan.given)):
+        ratios[mine] = np.exp(lines[origin].log_ratios(regions, activity_scale, time_weights))[mine]
+        stds[mine] = coverage[origin] * np.exp(weights @ lines[origin].log_std)[regions.tissues][mine]
+    mixture = weights @ lines[GIVEN if scan.given.all() else OWN].mixture
     fractions = regions.fractions
     ratio = np.tensordot(ratios.astype(np.float32), fractions, axes=1)
     relative = np.tensordot((ratios * stds).astype(np.float32), fractions, axes=1) / np.maximum(ratio, 1e-9)
-    mixed = sum(share * image for share, image in zip(weights @ lines.mixture, scan.images(), strict=True))
+    mixed = sum(share * image for share, image in zip(mixture, scan.images(), strict=True))
     delayed = np.asarray(mixed, dtype=np.float64) * scan.inputs.spread(ratio)
     return np.maximum(delayed, 0.0), np.asarray(scan.inputs.spread(relative), dtype=np.float64)

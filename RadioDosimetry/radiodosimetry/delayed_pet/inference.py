@@ -133,6 +133,7 @@ def synthesize(
     step = PartialProgress(progress, 0.05, 1.0)
     given = _Given(network, early, early_time_s, nuclide, ct, labels, tracer, administered_bq)
     maker = _ByTissues(given) if network.network == "ratio-3d" else _BySlices(given)
+    warnings += maker.doubts
     volumes, uncertainties, records = [], [], []
     for number, time_s in enumerate(times):
         report_progress(step, number / len(times), f"synthesising {time_s / SECONDS_PER_HOUR:g} h")
@@ -198,21 +199,42 @@ class _ByTissues:
             given.labels,
             given.used_ct is not None,
             Response(**preprocessing["response"]),
+            complete=True,
         )
+
+    @property
+    def doubts(self) -> list[str]:
+        """What of the given regions a reader must know."""
+        from .forecast import tissue_named
+
+        labels, found = self._given.labels, []
+        if labels is None:
+            return []
+        unknown = [name for name in labels.names.values() if tissue_named(name, self._kinetics.tissues) is None]
+        if unknown:
+            found.append(
+                f"The model knows no tissue of the name of {', '.join(unknown)}: taken as the remainder of the body."
+            )
+        if not self._scan.given.all():
+            percent = 100 * self._scan.gap
+            found.append(f"The regions leave {percent:.0f} % of the body unnamed: there the model found the tissues.")
+        return found
 
     def at(self, time_s: float, progress: Progress | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Volume and relative uncertainty at a time."""
         from .forecast import forecast
         from .tissue_kinetics import GIVEN, OWN
 
-        given, card = self._given, self._given.network.card
-        origin, name = (OWN, "calibration") if given.labels is None else (GIVEN, "calibration_with_regions")
+        card = self._given.network.card
         weights = time_weights(time_s, card.preprocessing["target_hours"])
-        scale = self._kinetics.activity_scale(given.administered_bq)
-        delayed, relative = forecast(self._scan, self._kinetics.lines[origin], scale, weights)
+        scale = self._kinetics.activity_scale(self._given.administered_bq)
+        calibrations = {OWN: "calibration", GIVEN: "calibration_with_regions"}
+        coverage = {origin: float(card.training.get(name, {}).get("factor", 1.0))
+                    for origin, name in calibrations.items()}  # fmt: skip
+        delayed, relative = forecast(self._scan, self._kinetics.lines, scale, weights, coverage)
         report_progress(progress, 1.0, "the regions are forecast")
         values = restored(delayed, self._normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
-        return values, float(card.training.get(name, {}).get("factor", 1.0)) * relative
+        return values, relative
 
 
 class _BySlices:
@@ -226,6 +248,7 @@ class _BySlices:
         self._squares, self._ct_squares = slices_of(
             early, given.early_time_s, given.used_ct, self._normalisation, self._resizing
         )
+        self.doubts = [] if given.labels is None else ["The model does not look at regions."]
 
     def at(self, time_s: float, progress: Progress | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Volume at a time."""
