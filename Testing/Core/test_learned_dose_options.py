@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -167,6 +168,53 @@ def test_errors_of_block_means_are_taken_tissue_by_tissue() -> None:
         UNetTrainingConfig(sampling=PatchSampling(patch=16), loss=LossSettings(margin=5, block_weight=1.0))
     with pytest.raises(InputError, match="tissues of a block from the input channel 'density'"):
         DblurTrainingConfig(DblurArchitecture(("activity",)), loss=DblurLoss(block_weight=1.0))
+
+
+def test_errors_of_region_means_count_alike_whatever_their_size_and_not_their_noise() -> None:
+    label = torch.full((2, 1, 12, 12), 2.0)
+    region = torch.zeros_like(label)
+    region[0, :, :6], region[0, :, 8:11, 8:11], region[1, :, 2:6] = 1, 2, 1  # 72, 9 and 48 voxels
+    region[1, :, 9, :7] = 3  # too few
+    settings = LossSettings("relative-mse", relative_floor=2.0, region_weight=4.0)
+    ones = torch.ones_like(label)
+
+    def region_loss(dose: torch.Tensor, weight: torch.Tensor = ones) -> float:
+        maps = (dose, label, weight, label)
+        alone = dose_loss(*maps, replace(settings, region_weight=0.0))
+        return float(dose_loss(*maps, settings, region=region) - alone)
+
+    noise = torch.randn(label.shape, generator=torch.Generator().manual_seed(1))
+    for sample, number in ((0, 1), (0, 2), (1, 1)):
+        own = region[sample] == number
+        noise[sample][own] -= noise[sample][own].mean()
+    assert region_loss(label + noise) == pytest.approx(0.0, abs=1e-6)
+    small = label + noise + 0.41 * (region == 2)
+    assert region_loss(small) == pytest.approx(4 * (0.41 / 2.05) ** 2 / 3, rel=1e-4)
+    assert region_loss(label + 0.41 * (region == 3)) == pytest.approx(0.0, abs=1e-6)
+    assert region_loss(small, ones * (region != 2)) == pytest.approx(0.0, abs=1e-6)
+    bright = (label + 0.41 * (region == 2), label, ones, label + 4.1 * (region == 2))
+    both = dose_loss(*bright, settings, region=region) - dose_loss(*bright, replace(settings, region_weight=0.0))
+    assert float(both) == pytest.approx(4 * (0.41 / 4.1) ** 2 / 3, rel=1e-4)  # between what is and what seemed
+    inside = dose_loss(small, label, ones, label, replace(settings, margin=3), region=region)
+    assert math.isfinite(float(inside))
+    with pytest.raises(InputError, match="'region_weight' must be at least 0, found -1"):
+        LossSettings(region_weight=-1.0)
+
+
+def test_samples_hold_the_regions_mirrored_as_their_labels() -> None:
+    lesion, liver = (np.zeros(SHAPE, dtype=bool) for _ in range(2))
+    lesion[12:15, 10:12], liver[15:20] = True, True
+    patient = replace(patient_of(), regions={"liver": liver, "lesion_1": lesion})
+    sampling = PatchSampling(patch=8, samples_per_patient=30, augment=True)
+    samples = UNetSamples([patient], TRANSPORT, sampling, LossSettings(), training=True)
+    drawn = [samples.sample(index, np.random.default_rng(index)) for index in range(30)]
+    numbers = np.unique(np.concatenate([one["region"].ravel() for one in drawn]))
+    assert set(numbers) <= {0.0, 1.0, 2.0}
+    assert 1.0 in numbers
+    label = patient.label_kji
+    for one in drawn:  # the map is mirrored with the label: labels of a region's voxels are among the region's
+        own = one["label"][one["region"] == 1.0]
+        assert np.isin(own, label[liver]).all()
 
 
 def test_a_hot_voxel_is_in_most_patches_that_are_drawn_by_dose() -> None:

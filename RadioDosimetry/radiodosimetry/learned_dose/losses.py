@@ -9,11 +9,23 @@ from torch.nn.functional import avg_pool2d, avg_pool3d, huber_loss
 from ..voxel_dose.edges import BONE_FROM_G_PER_CM3, LUNG_BELOW_G_PER_CM3
 from .training_config import LossSettings
 
+REGION_FLOOR = 0.05
+"""Normalised mean dose below which errors of a region's mean count less and less."""
+
+LEAST_REGION_VOXELS = 8
+"""Parts of regions with fewer voxels in a sample are not judged by their mean."""
+
 
 def dose_loss(
-    dose: Tensor, label: Tensor, weight: Tensor, base: Tensor, settings: LossSettings, density: Tensor | None = None
+    dose: Tensor,
+    label: Tensor,
+    weight: Tensor,
+    base: Tensor,
+    settings: LossSettings,
+    density: Tensor | None = None,
+    region: Tensor | None = None,
 ) -> Tensor:
-    """Weighted mean error over the voxels of a batch, and over the tissues of blocks of voxels if the settings say so.
+    """Weighted mean error over the voxels of a batch, and over blocks and regions of them if the settings say so.
 
     Parameters
     ----------
@@ -24,22 +36,26 @@ def dose_loss(
         Kind, margin and blocks; voxels within the margin of a face do not count.
     density
         Mass density [g/cm³] of that shape; blocks need it.
+    region
+        Number of the region of every voxel, zero for none, of that shape; regions need it.
 
     Returns
     -------
     Tensor
-        Scalar: weighted mean of |error|, error², or one of these of error / (base + floor), plus that of blocks.
+        Scalar: weighted mean of |error|, error², or one of these of error / (base + floor), plus that of blocks, plus
+        the mean square of the relative errors of the regions' means.
     """
-    maps = [dose - label, weight, base] if density is None else [dose - label, weight, base, density]
-    if settings.margin:
-        inner = (slice(None), slice(None), *(slice(settings.margin, -settings.margin),) * (dose.ndim - 2))
-        maps = [one[inner] for one in maps]
-    error, weight, base = maps[:3]
+    inner = (..., *(slice(settings.margin, -settings.margin or None),) * (dose.ndim - 2))
+    error, label, weight, base = (one[inner] for one in (dose - label, label, weight, base))
+    counts = (weight > 0).to(error)
     total: Tensor = (weight * _size(error, base, settings)).sum() / torch.clamp(weight.sum(), min=1e-6)
-    if not settings.block_weight:
-        return total
-    assert density is not None, "the mean errors of blocks are taken tissue by tissue"
-    return total + settings.block_weight * _block_loss(error, (weight > 0).to(error), base, maps[3], settings)
+    if settings.block_weight:
+        assert density is not None, "the mean errors of blocks are taken tissue by tissue"
+        total = total + settings.block_weight * _block_loss(error, counts, base, density[inner], settings)
+    if settings.region_weight:
+        assert region is not None, "the mean errors of regions need to know where regions are"
+        total = total + settings.region_weight * _region_loss(error, counts, 0.5 * (label + base), region[inner])
+    return total
 
 
 def _size(error: Tensor, base: Tensor, settings: LossSettings) -> Tensor:
@@ -67,3 +83,20 @@ def _block_loss(error: Tensor, counts: Tensor, base: Tensor, density: Tensor, se
         summed = summed + (share * _size(mean_error, mean_base, settings)).sum()
         number = number + share.sum()
     return summed / torch.clamp(number, min=1e-6)
+
+
+def _region_loss(error: Tensor, counts: Tensor, size: Tensor, region: Tensor) -> Tensor:
+    """Mean square of the mean error of each region of each sample, relative to the mean of `size` there."""
+    numbers = region.long()
+    most = int(numbers.max()) + 1
+    samples = torch.arange(len(region), device=region.device).reshape(-1, *(1,) * (region.ndim - 1))
+    places = (numbers + most * samples).flatten()
+
+    def summed(values: Tensor) -> Tensor:
+        return values.new_zeros(most * len(region)).index_add(0, places, (counts * values).flatten())
+
+    voxels = summed(counts)
+    judged = (voxels >= LEAST_REGION_VOXELS) & (torch.arange(len(voxels), device=region.device) % most > 0)
+    means = [summed(values)[judged] / voxels[judged] for values in (error, size)]
+    squares: Tensor = (means[0] / (means[1] + REGION_FLOOR)).square()
+    return squares.sum() / max(len(squares), 1)

@@ -2,7 +2,8 @@
 
 Both kinds are a `learning.samples.SampleSource`. A sample is a mapping of float32 arrays, channels first: `channels`
 (what `unet_dose.network_dose` or `dblur_dose.network_dose` takes), `label` (normalised Monte Carlo dose, one channel),
-`weight` (how much each of its voxels counts) and `reference` (what relative errors are relative to).
+`weight` (how much each of its voxels counts), `reference` (what relative errors are relative to) and `region` (the
+number of the region that a voxel lies in, zero for none).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ LEAST_DOSE = 0.01
 MOST_DOSE_PERCENTILE = 99.9
 """Centres that are drawn by dose are not drawn more often above this percentile of a patient's base dose."""
 
-WITHOUT_INPUT = ("label", "weight", "reference")
+WITHOUT_INPUT = ("label", "weight", "reference", "region")
 """What follows the channels of a network in an array of samples."""
 
 
@@ -299,7 +300,10 @@ def _stack(channels: Stack, patient: DosePatient, loss: LossSettings) -> Stack:
     """Channels, label, weight and reference in one array, so that they are cut and mirrored together."""
     base = patient.maps.base_kji
     reference = ndimage.gaussian_filter(base, loss.base_smoothing) if loss.base_smoothing else base
-    return np.concatenate([channels, patient.label_kji[None], voxel_weights(patient, loss)[None], reference[None]])
+    region = np.zeros(base.shape, dtype=np.float32)
+    for number, mask in enumerate(patient.regions.values(), start=1):
+        region[mask] = number
+    return np.concatenate([channels, np.stack([patient.label_kji, voxel_weights(patient, loss), reference, region])])
 
 
 def _place(name: str) -> int:

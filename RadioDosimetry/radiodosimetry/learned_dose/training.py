@@ -29,7 +29,7 @@ from .losses import dose_loss
 from .measures import PatientMeasure, RegionMeasure, measure_patient, measure_regions
 from .patients import DosePatient, common_spacing_mm
 from .residual_unet import ResidualUNet3D
-from .samples import SliceSamples, UNetSamples, lesions_of
+from .samples import WITHOUT_INPUT, SliceSamples, UNetSamples, lesions_of
 from .shipped import KINDS
 from .training_config import DblurTrainingConfig, UNetTrainingConfig
 from .training_patients import further_patients
@@ -126,8 +126,10 @@ def train_dose_network(
     )  # fmt: skip
     patients = list(seen)
     learning = len(division.training)
+    every = settings.loss.region_weight > 0
     training = [  # what only judges need is let go
-        replace(patient, regions=lesions_of(patient), noise_kji=None) for patient in patients[:learning]
+        replace(patient, regions=patient.regions if every else lesions_of(patient), noise_kji=None)
+        for patient in patients[:learning]
     ]
     validation = patients[learning : learning + len(division.validation)]
     held_out = patients[learning + len(validation) :]
@@ -267,11 +269,11 @@ def _losses(config: Config) -> Any:
         return found if isinstance(config, UNetTrainingConfig) else found[:, :, dblur_dose.HALF_DEPTH]
 
     def losses(network: torch.nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        channels, label, weight, reference = (batch[name] for name in ("channels", "label", "weight", "reference"))
+        channels, label, weight, reference, region = (batch[name] for name in ("channels", *WITHOUT_INPUT))
         density = judged(channels, density_at) if config.loss.block_weight else None
 
         def loss_of(dose: Tensor) -> Tensor:
-            return dose_loss(dose, label, weight, reference, config.loss, density)
+            return dose_loss(dose, label, weight, reference, config.loss, density, region)
 
         base = judged(channels, len(inputs))
         return {"loss": loss_of(dose_of(network, channels)), "base_loss": loss_of(base).detach()}

@@ -47,6 +47,10 @@ class LossSettings:
         The mean error of lung, soft tissue and bone in blocks of so many voxels along each axis is judged too, and
         counts so much. Noise of labels averages out there, so that an error of a few parts in a thousand of an organ's
         mean can be seen, which among single voxels is lost; 0 judges voxels alone.
+    region_weight
+        The mean error of every region within a sample is judged too, relative to what it is and what it seemed, all
+        regions alike, and counts so much. The best guess of every voxel draws small hot things down and their
+        surroundings up; their means are what is reported. 0 judges voxels alone.
     """
 
     kind: Loss = "l1"
@@ -62,16 +66,16 @@ class LossSettings:
     margin: int = 0
     block: int = 8
     block_weight: float = 0.0
+    region_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.relative_floor, self.huber_width, self.edge_weight, self.lesion_weight, self.body_weight) <= 0:
             raise InputError(
                 "'relative_floor', 'huber_width', 'body_weight', 'edge_weight' and 'lesion_weight' must be above 0."
             )
-        if min(self.outside_weight, self.margin, self.base_smoothing, self.end_slices, self.block_weight) < 0:
-            raise InputError(
-                "'outside_weight', 'margin', 'base_smoothing', 'end_slices' and 'block_weight' must be at least 0."
-            )
+        for name in ("outside_weight", "margin", "base_smoothing", "end_slices", "block_weight", "region_weight"):
+            if getattr(self, name) < 0:
+                raise InputError(f"'{name}' must be at least 0, found {getattr(self, name):g}.")
         if self.block < 1:
             raise InputError(f"'block' must be at least 1, found {self.block}.")
 
