@@ -16,11 +16,18 @@ from radiodosimetry.delayed_pet.kinetics_fit import fit_lines, patient_sums, tis
 from radiodosimetry.delayed_pet.normalisation import DecayNormalisation  # noqa: E402
 from radiodosimetry.delayed_pet.ratio_inputs import ratio_inputs  # noqa: E402
 from radiodosimetry.delayed_pet.spill_over import FWHM_PER_SIGMA, Response, SpillOver, unmix  # noqa: E402
-from radiodosimetry.delayed_pet.tissue_kinetics import SMOOTHING_MM, Lines, TissueKinetics, components  # noqa: E402
+from radiodosimetry.delayed_pet.tissue_kinetics import (  # noqa: E402
+    SMALL_REGION_ML,
+    SMOOTHING_MM,
+    Lines,
+    TissueKinetics,
+    components,
+)
 from radiodosimetry.errors import FileFormatError, InputError  # noqa: E402
 
 VOXEL_MM, RESOLUTION_MM = 4.0, 7.0
 RESPONSE = Response(RESOLUTION_MM)
+LARGE_ML = np.full(2, 1e9)
 
 
 def _nested() -> tuple[np.ndarray, np.ndarray]:
@@ -89,12 +96,27 @@ def test_without_resolution_every_region_is_its_own_mean() -> None:
 
 def test_a_line_is_followed_as_far_as_it_was_seen_and_no_further() -> None:
     lines = _lines([0.0, 0.4], [0.0, -0.5])
-    regions = SpillOver(np.zeros((2, 1, 1, 1), np.float32), np.array([1.0, math.e]), np.array([0, 1]), np.ones(2))
+    regions = SpillOver(np.zeros((2, 1, 1, 1), np.float32), np.array([1.0, math.e]), np.array([0, 1]), LARGE_ML)
     assert lines.log_ratios(regions, 1.0, [1.0]) == pytest.approx([0.0, -0.1])
     # twice the administered activity is no greater uptake
     assert lines.log_ratios(regions, math.e, [1.0])[1] == pytest.approx(0.4)
-    far = SpillOver(regions.shares, np.array([1.0, 1e6]), regions.tissues, regions.voxels)
+    far = SpillOver(regions.shares, np.array([1.0, 1e6]), regions.tissues, LARGE_ML)
     assert lines.log_ratios(far, 1.0, [1.0])[1] == pytest.approx(0.4 - 0.5 * 1.5)
+
+
+def test_what_a_small_region_seems_to_hold_is_believed_by_its_size() -> None:
+    lines = _lines([0.0, 0.4], [0.0, -0.5])
+    for volume_ml, share in ((SMALL_REGION_ML, 0.5), (3 * SMALL_REGION_ML, 0.75), (0.0, 0.0)):
+        regions = SpillOver(
+            np.zeros((2, 1, 1, 1), np.float32), np.array([1.0, math.e]), np.array([0, 1]), np.array([1.0, volume_ml])
+        )
+        assert lines.log_ratios(regions, 1.0, [1.0])[1] == pytest.approx(0.4 - 0.5 * share)
+
+
+def test_regions_know_their_volume() -> None:
+    places, uptake = _nested()
+    found = unmix(_seen(places, uptake), places, np.arange(3), RESPONSE, VOXEL_MM)
+    assert found.volume_ml == pytest.approx([0.064 * one.sum() for one in places], rel=1e-5)
 
 
 def test_smoothing_moves_no_activity_between_regions() -> None:

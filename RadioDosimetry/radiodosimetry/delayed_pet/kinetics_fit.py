@@ -25,7 +25,7 @@ from .normalisation import DecayNormalisation, normalised
 from .pairs import SerialPet
 from .ratio_inputs import RatioInputs, bounding_box, ratio_inputs
 from .settings import DelayedPetSettings
-from .tissue_kinetics import COMPONENTS, LARGEST_EXCESS, LARGEST_LOG_RATIO, OUTSIDE, Lines
+from .tissue_kinetics import COMPONENTS, LARGEST_LOG_RATIO, OUTSIDE, Lines, believed_excess
 from .tissue_network import TissueNetwork
 
 Array = NDArray[np.float64]
@@ -61,8 +61,8 @@ class PatientSums:
         Acquired activity of the organs at each target time, (targets, organs).
     organ_tissues
         Tissue of each organ; −1 where it is not to be judged.
-    log_uptake, tissues
-        Logarithm of early concentration per administered activity, and tissue, of each region.
+    log_uptake, volume_ml, tissues
+        Logarithm of early concentration per administered activity, size, and tissue, of each region.
     voxel_images, voxel_fractions, voxels_wanted
         Of some voxels of the body: components (components, n), fractions (regions, n), acquired (targets, n); over the
         mean of the early scan.
@@ -72,6 +72,7 @@ class PatientSums:
     wanted: Array
     organ_tissues: NDArray[np.int64]
     log_uptake: Array
+    volume_ml: Array
     tissues: NDArray[np.int64]
     voxel_images: Array
     voxel_fractions: Array
@@ -156,6 +157,7 @@ def _summed(
         wanted,
         np.where(judged, numbers, -1),
         np.log(np.maximum(scan.regions.uptake / activity_scale, 1e-6)),
+        scan.regions.volume_ml,
         scan.regions.tissues,
         components[:, some].astype(np.float64) / float(components[0].mean()),
         fractions[:, some].astype(np.float64),
@@ -246,8 +248,7 @@ class _Batch:
             own = len(one.tissues)
             contents[number, :, : one.contents.shape[1], :own] = one.contents
             tissues[number, :own] = one.tissues
-            difference = one.log_uptake - centre[one.tissues]
-            excess[number, :own] = np.clip(difference, -LARGEST_EXCESS, LARGEST_EXCESS)
+            excess[number, :own] = believed_excess(one.log_uptake - centre[one.tissues], one.volume_ml)
             fractions[number, :own] = one.voxel_fractions[:, :sampled]
             for organ in np.flatnonzero(one.organ_tissues >= 0):
                 judged.append((number, organ, one.organ_tissues[organ]))

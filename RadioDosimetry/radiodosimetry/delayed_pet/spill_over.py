@@ -66,14 +66,14 @@ class SpillOver:
         Concentration a_r in each region in the unit of the scan, (regions,).
     tissues
         Number of the tissue of each region, (regions,).
-    voxels
-        Size of each region in voxels, (regions,).
+    volume_ml
+        Size of each region, (regions,).
     """
 
     shares: Floats
     uptake: NDArray[np.float64]
     tissues: NDArray[np.int64]
-    voxels: NDArray[np.float64]
+    volume_ml: NDArray[np.float64]
 
     @property
     def image_kji(self) -> Floats:
@@ -112,9 +112,9 @@ def unmix(
         shares = np.stack([response.of(place, spacing_mm) for place in places])
         shares /= np.maximum(shares.sum(axis=0), np.float32(_SMALLEST))
     flat, blurred = places.reshape(len(places), -1), shares.reshape(len(places), -1)
-    voxels = flat.sum(axis=1, dtype=np.float64)
+    volume_ml = flat.sum(axis=1, dtype=np.float64) * spacing_mm**3 * 1e-3
     content = (flat @ scan_kji.reshape(-1).astype(np.float32)).astype(np.float64)
-    return SpillOver(shares, _solved(content, (flat @ blurred.T).astype(np.float64)), tissues, voxels)
+    return SpillOver(shares, _solved(content, (flat @ blurred.T).astype(np.float64)), tissues, volume_ml)
 
 
 def _smoothed(field_kji: Floats, sigma_voxels: float) -> Floats:
