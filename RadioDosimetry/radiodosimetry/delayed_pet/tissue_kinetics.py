@@ -27,7 +27,7 @@ LARGEST_EXCESS = 1.5
 """Beyond this distance from the tissue's centre (logarithm) a line goes on level: nothing like it was trained on."""
 
 SMALL_REGION_ML = 6.4
-"""Volume of a region at which half is believed of what its early concentration says of its kinetics; of larger ones more.
+"""Volume of a region at which half is believed of what its early concentration says of its kinetics; above it more.
 
 In a few millilitres that concentration is mostly noise and what was wrongly unmixed. Chosen among folds of 50 training
 patients (a hundred voxels of 4 mm)."""
