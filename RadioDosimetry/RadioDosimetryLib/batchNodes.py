@@ -30,10 +30,12 @@ NODE_CLASSES = {
 SUFFIX_OF_KIND = {"image": ".nrrd", "table": ".csv", "text": ".json"}
 """File format of outputs that become nodes."""
 
-_GRID_OPTIONS = ("--tia", "--activity", "--scan", "reference", "--ct")
+_GRID_OPTIONS = ("--tia", "--activity", "--scan", "--early", "reference", "--ct")
 """Whose grid regions are put on: that of the image in which the command looks at them."""
 
-_UNIT_OPTIONS = {"--tia": "--tia-unit", "--activity": "--activity-unit", "--scan": "--activity-unit"}
+_UNIT_OPTIONS = {
+    "--tia": "--tia-unit", "--activity": "--activity-unit", "--scan": "--activity-unit", "--early": "--unit"
+}  # fmt: skip
 _COUNTS_OPTIONS = ("--calibration-bq-per-ml-per-count", "--calibration-bq-per-count-per-s")
 
 
