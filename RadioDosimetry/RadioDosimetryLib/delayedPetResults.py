@@ -110,7 +110,8 @@ def shownUncertainty(results: Sequence, hours: float) -> list[Any]:
 
 
 def activitiesTable(results: Sequence, segmentationNode=None, name: str = "Delayed PET activities", node=None):
-    """A table node of what the results hold in the whole image and in each segment, with standard uncertainty.
+    """A table node of what the results hold in the whole image and in each segment, with standard uncertainty where it
+    was made.
 
     Raises
     ------
@@ -129,7 +130,9 @@ def activitiesTable(results: Sequence, segmentationNode=None, name: str = "Delay
         volumes.append(SyntheticVolume(3600.0 * hours, *pair))
     geometry = volumes[0].volume.geometry
     regions = [] if segmentationNode is None else regionsFromSegmentation(segmentationNode, geometry)
-    return _table(_ACTIVITY_COLUMNS, regionActivities(volumes, regions), volumes[0].volume.record, name, node)
+    isStated = any(item.uncertainty is not None for item in volumes)
+    columns = [one for one in _ACTIVITY_COLUMNS if isStated or not one[1].startswith("std_")]
+    return _table(columns, regionActivities(volumes, regions), volumes[0].volume.record, name, node)
 
 
 def handOverTo(

@@ -36,6 +36,7 @@ from .timeActivityViews import (
     fill,
     handToVoxelDose,
     joinedWarnings,
+    saidOfRegions,
     showChart,
     showInView,
     showTable,
@@ -319,7 +320,8 @@ class TimeActivityPanel(ScanPart, RunningPanel):
         node, result = made
         self._storeResult(organDoseTable=node)
         showTable(node)
-        self._sayDone(_("Organ doses done."), result.doses.record.warnings)
+        told = saidOfRegions(self._choices().fitsTable)  # when they were fitted
+        self._sayDone(_("Organ doses done."), [text for text in result.doses.record.warnings if text not in told])
 
     def _onMapped(self, node) -> None:
         from .display import showDose

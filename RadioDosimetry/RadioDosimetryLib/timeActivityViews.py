@@ -23,6 +23,18 @@ def joinedWarnings(warnings: Iterable[str]) -> str:
     return " ".join(words)
 
 
+def saidOfRegions(fitsNode) -> set[str]:
+    """What the record of a table of fits warns of single regions ("region: text"); empty without a table."""
+    from .tables import columnsOf
+    from .volumes import recordOf
+
+    record = None if fitsNode is None else recordOf(fitsNode)
+    if record is None:
+        return set()
+    names = set(columnsOf(fitsNode)["Region"])
+    return {text for text in record.warnings if text.partition(": ")[0] in names}
+
+
 class FileSources:
     """Source organs of the user's S-values, read once for each state of the file; none where it cannot be used."""
 

@@ -1,7 +1,8 @@
 """Screenshots of the three panels with views, from the stand-in: `python Testing/Slicer/make_screenshots.py`.
 
 Each module is opened, filled by clicks with the virtual patient of the sample data, run by its Apply button, and shot
-when it has finished. The pictures go to Resources/Screenshots, or to the folder named as argument.
+when it has finished; the way from one early PET to doses is shot at each panel. The pictures go to
+Resources/Screenshots, or to the folder named as argument.
 Views, charts and tables are drawn by Slicer's own classes (slicer-core), the widgets by the stand-in: what a picture is
 used for says "rendered by the stand-in, not a screenshot of Slicer".
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -180,46 +181,150 @@ def _overlay(ct: Any, activity: Any, segmentation: Any) -> None:
     lookAt(segmentation, activity)
 
 
-def delayedPETSynthesis(voxelMm: float) -> Any:
-    """The panel with the model of its self-test, compared with a later scan: decay alone, the floor of real models."""
+def delayedPET(voxelMm: float, model: str | None = None) -> Iterator[tuple[str, Any]]:
+    """From one early PET to organ doses and a dose map: the panel of each step, with the name of its picture."""
     import standin
 
     import DelayedPETSynthesis
-    from RadioDosimetryLib.delayedPet import registerModel
-    from RadioDosimetryLib.delayedPetSample import DecayOnly
 
-    registerModel(DecayOnly())
+    name = _delayedModel(model)
     ct, early, late, segmentation = DelayedPETSynthesis.loadSamplePatient(voxelMm)
     _module, panel = standin.loadModule("DelayedPETSynthesis")
     ui = panel.self().ui
     ui.earlySelector.setCurrentNode(early)
     ui.ctSelector.setCurrentNode(ct)
+    choose(ui.modelComboBox, name)
+    ui.tracerComboBox.currentIndex = min(1, ui.tracerComboBox.count - 2)  # the model's own, where it has one
+    ui.administeredSpinBox.value = _givenMBq()
+    if ui.regionsSelector.enabled:
+        ui.regionsSelector.setCurrentNode(segmentation)
+    ui.segmentationSelector.setCurrentNode(segmentation)
     press(ui.applyButton, ui.cancelButton)
     ui.comparisonCollapsibleButton.collapsed = False
     ui.acquiredSelector.setCurrentNode(late)
-    ui.segmentationSelector.setCurrentNode(segmentation)
     ui.compareButton.click()
     ui.showButton.click()
-    for volume in (early, late, *panel.self().logic.results()):
+    made = panel.self().logic.results()
+    _showWell((early, late, *made), segmentation, late)
+    yield "DelayedPETSynthesis", panel
+    if ui.showUncertaintyButton.enabled:
+        for section in (ui.modelCollapsibleButton, ui.inputsCollapsibleButton, ui.comparisonCollapsibleButton):
+            section.collapsed = True
+        ui.showUncertaintyButton.click()
+        _third(early)
+        _showWell((made[0], made[0].GetNodeReference("RadioDosimetry.Uncertainty"), early), segmentation, late)
+        yield "DelayedPETUncertainty", panel
+    press(ui.handOverButton, ui.cancelButton)
+    yield "DelayedPETOrganDoses", _organDosesOfSynthetic(ct, made[0], segmentation)
+    yield "DelayedPETVoxelDose", _doseOfSynthetic(segmentation)
+
+
+def _delayedModel(model: str | None) -> str:
+    """Name in the panel of a model by its file or name; else of the first that comes with the package, or of the floor
+    of all models, decay alone."""
+    from radiodosimetry.delayed_pet.shipped import model_named, shipped_models
+    from RadioDosimetryLib.delayedPet import registerModel
+    from RadioDosimetryLib.delayedPetFiles import registerModelFile
+    from RadioDosimetryLib.delayedPetSample import DecayOnly
+
+    found = model or next(iter(shipped_models()), None)
+    if found is not None:
+        return registerModelFile(model_named(found)).card.name
+    registerModel(DecayOnly())
+    return DecayOnly.card.name
+
+
+def _givenMBq() -> float:
+    """Activity that the patient of the sample data was given [MBq]."""
+    from radiodosimetry.virtual_patients.sample_patient import COPPER_PET
+
+    return 1e-6 * COPPER_PET.administered_bq
+
+
+def _third(volume: Any) -> None:
+    """Put a volume into the third view, which a layout of two does not have and the stand-in always shows."""
+    from RadioDosimetryLib.display import showLegend, sliceCompositeNodes
+
+    composite = next(node for node in sliceCompositeNodes() if node.GetLayoutName() == "Green")
+    composite.SetForegroundVolumeID(volume.GetID())
+    showLegend(volume)
+
+
+def _showWell(volumes: tuple[Any, ...], segmentation: Any, late: Any) -> None:
+    """One window for PET volumes, and views at the lesion."""
+    for volume in volumes:
         volume.GetDisplayNode().SetWindowLevelMinMax(0.0, PET_WINDOW_BQ_PER_ML)
         volume.GetDisplayNode().SetLowerThreshold(1.0)  # Bq/mL: colours everywhere, so that noise makes no holes
     lookAt(segmentation, late)
+
+
+def _organDosesOfSynthetic(ct: Any, synthetic: Any, segmentation: Any) -> Any:
+    """TimeActivityFit as it was handed the scans: fitted, with organ doses, and the map that VoxelDose takes."""
+    import standin
+
+    _module, panel = standin.loadModule("TimeActivityFit")
+    panel.enter()
+    ui = panel.self().ui
+    press(ui.applyButton, ui.cancelButton)
+    ui.patientCTSelector.setCurrentNode(ct)
+    press(ui.tiaButton, ui.cancelButton)
+    press(ui.organDosesButton, ui.cancelButton)
+    for section in (
+        ui.scansCollapsibleButton, ui.injectionCollapsibleButton, ui.regionsCollapsibleButton,
+        ui.resultsCollapsibleButton, ui.tiaCollapsibleButton,
+    ):  # fmt: skip
+        section.collapsed = True
+    ui.organDosesCollapsibleButton.collapsed = False
+    choose(ui.shownRegionComboBox, "liver")
+    ui.showCurvesButton.click()
+    _overlay(ct, synthetic, segmentation)
     return panel
 
 
-DEMONSTRATIONS = {
+def _doseOfSynthetic(segmentation: Any) -> Any:
+    """VoxelDose as it was handed the map: the dose over the CT, with its table."""
+    import standin
+
+    _module, panel = standin.loadModule("VoxelDose")
+    panel.enter()
+    ui = panel.self().ui
+    ui.segmentationSelector.setCurrentNode(segmentation)
+    choose(ui.methodComboBox, "Multiple")
+    press(ui.applyButton, ui.cancelButton)
+    ui.showDoseButton.click()
+    dose = ui.shownDoseSelector.currentNode()
+    withoutBackground(dose)
+    legend(dose)
+    lookAt(segmentation, dose)
+    return panel
+
+
+DEMONSTRATIONS: dict[str, Callable[[float], Any]] = {
     "VoxelDose": voxelDose,
     "TimeActivityFit": timeActivityFit,
     "TimeActivityFitDoses": timeActivityFitDoses,
-    "DelayedPETSynthesis": delayedPETSynthesis,
 }
+"""Pictures of one panel."""
+
+DELAYED_PET = "DelayedPETSynthesis"
+"""Name of the way from one early PET to doses, and of its first picture."""
+
+
+def pictures(name: str, voxelMm: float, model: str | None) -> Iterator[tuple[str, Any]]:
+    """Panels of a demonstration as they are to be shot, each with the name of its picture."""
+    if name == DELAYED_PET:
+        yield from delayedPET(voxelMm, model)
+    else:
+        yield name, DEMONSTRATIONS[name](voxelMm)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the pictures; 1 when something went wrong in a slot or an observer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=PROJECT / "Resources" / "Screenshots")
-    parser.add_argument("--module", action="append", choices=list(DEMONSTRATIONS), help="only this one")
+    names = [*DEMONSTRATIONS, DELAYED_PET]
+    parser.add_argument("--module", action="append", choices=names, help="only this one")
+    parser.add_argument("--model", metavar="M", help="of delayed PET: a shipped model's name, or a file")
     parser.add_argument("--voxel-mm", type=float, default=4.0, help="edge of the voxels of the virtual patient")
     chosen = parser.parse_args(arguments)
 
@@ -229,11 +334,15 @@ def main(arguments: list[str] | None = None) -> int:
     import slicer
 
     failed = False
-    for name in chosen.module or DEMONSTRATIONS:
+    for name in chosen.module or names:
         slicer.mrmlScene.Clear(0)
-        panel = DEMONSTRATIONS[name](chosen.voxel_mm)
-        print(standin.screenshot(panel, chosen.folder / f"{name}.png"))
-        panel.exit()
+        shown = None
+        for picture, panel in pictures(name, chosen.voxel_mm, chosen.model):
+            if shown not in (None, panel):
+                shown.exit()
+            shown = panel
+            print(standin.screenshot(panel, chosen.folder / f"{picture}.png"))
+        shown.exit()
         for problem in standin.forgetProblems():
             print(f"{name}: {problem!r}", file=sys.stderr)
             failed = True

@@ -114,6 +114,8 @@ def by_clicks(patient: SerialPet) -> dict[str, Any]:
         choose(ui.modelComboBox, "One exponential")
         click(panel, ui.applyButton)
         click(panel, ui.organDosesButton)
+        assert SYNTHETIC in panel.message.text
+        assert "Model not selected by data" not in panel.message.text  # of the fits, and said with them
         ui.patientCTSelector.setCurrentNode(ct)
         click(panel, ui.tiaButton)
         chosen = panel.logic.getParameterNode()
