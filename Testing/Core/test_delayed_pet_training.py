@@ -113,7 +113,7 @@ def test_regions_are_understood_as_people_and_segmentation_tools_spell_them(
     patient = unseen[0]
     assert patient.labels is not None
     own = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=patient.labels)
-    spelled = replace(patient.labels, names={1: "Body", 2: "Liver", 3: "spleen ", 4: "kidney_left"})
+    spelled = replace(patient.labels, names={1: "Whole body", 2: "Liver", 3: "spleen ", 4: "kidney_left"})
     found = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=spelled)
     strange = replace(patient.labels, names={1: "Body", 2: "Liver", 3: "spleen", 4: "parathyroid"})
     other = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=strange)

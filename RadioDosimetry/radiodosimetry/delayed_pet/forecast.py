@@ -28,6 +28,7 @@ _ALIKE = {
     "marrow-bearing": ("red_marrow",), "bone": ("cortical_bone",),
     "kidneys": ("left_kidney",), "left_kidney": ("kidneys",), "right_kidney": ("kidneys",),
     "lungs": ("left_lung",), "left_lung": ("lungs",), "right_lung": ("lungs",),
+    "remainder_of_body": (REMAINDER,), "total_body": (REMAINDER,), "whole_body": (REMAINDER,),
 }  # fmt: skip
 """Tissues that stand for a region where the model has none of its name."""
 
