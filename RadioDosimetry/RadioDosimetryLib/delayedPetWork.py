@@ -164,17 +164,16 @@ def regionActivities(volumes: Sequence[SyntheticVolume], regions: Sequence[Regio
         voxel_ml = item.volume.geometry.voxel_volume_ml
         everywhere = np.ones(item.volume.array_kji.shape, dtype=bool)
         for name, mask in (("whole image", everywhere), *((region.name, region.mask_kji) for region in regions)):
-            activity_bq, std_bq = _summed(item.volume, mask), _summed(item.uncertainty, mask)
+            activity_bq = _summed(item.volume, mask)
+            std_bq = None if item.uncertainty is None else _summed(item.uncertainty, mask)
             percent = None if std_bq is None or not activity_bq else 100.0 * std_bq / activity_bq
             mean = activity_bq / (np.count_nonzero(mask) * voxel_ml)
             rows.append(RegionActivity(name, item.time_s / 3600, activity_bq, std_bq, percent, mean))
     return rows
 
 
-def _summed(volume: QuantitativeVolume | None, mask: np.ndarray) -> float | None:
-    """Activity in a mask [Bq]; None without a volume."""
-    if volume is None:
-        return None
+def _summed(volume: QuantitativeVolume, mask: np.ndarray) -> float:
+    """Activity in a mask [Bq]."""
     return float(volume.array_kji[mask].sum(dtype=np.float64)) * volume.geometry.voxel_volume_ml
 
 

@@ -299,7 +299,7 @@ _BREAKS = [
     ("life cycle", "cycle", ".disconnectGui(", ".connectGui(", "setParameterNode lacks disconnectGui("),
     ("self-test", "py", "(self.test_decayed_scan_is_synthesised, ", "(", "leaves out test_decayed_scan_is_synthesised"),
     ("self-test", "py", "slicer.mrmlScene.Clear()", "pass", "setUp does not clear the scene"),
-    ("translation", "panel", '_("Select a model.")', '_(f"Select {1}.")', "is no literal"),
+    ("translation", "panel", '_("Select the acquired scan.")', '_(f"Select {1}.")', "is no literal"),
     ("translation", "panel", "plainText = text", 'plainText = text or "Nothing to say"', "is not translated"),
     ("documented names", "panel", "slicer.util.selectModule(", "slicer.selectModule(", "slicer.select"),
     ("documented names", "panel", 'connect("clicked(bool)", slot)', 'connect("clicked", slot)', "signal "),
