@@ -17,7 +17,7 @@ from radiodosimetry.errors import InputError
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.learned_dose import unet_dose
 from radiodosimetry.learned_dose.architectures import SLICES, DblurArchitecture, UNetArchitecture
-from radiodosimetry.learned_dose.losses import dose_loss
+from radiodosimetry.learned_dose.losses import FIRST_LESION, dose_loss
 from radiodosimetry.learned_dose.patient_maps import PatientMaps, scaled_channel
 from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.residual_unet import PHOTON_UNIT, ResidualUNet3D
@@ -134,6 +134,14 @@ def test_weights_can_be_those_of_energy_and_of_edges() -> None:
     lesion, liver = (np.zeros(SHAPE, dtype=bool) for _ in range(2))
     lesion[12:15, 10:12], liver[12:20] = True, True
     marked = replace(patient, regions={"lesion_2": lesion, "liver": liver})
+    weight = voxel_weights(patient, LossSettings(dose_weight=2.0))
+    base = patient.maps.base_kji
+    dosed = base[base > 0.01 * np.percentile(base, 99)]
+    typical = np.abs(base - dosed.mean()).argmin()
+    assert weight.ravel()[typical] == pytest.approx(3.0, rel=0.02)  # at the mean dose
+    most = 1 + 2 * np.percentile(dosed, 99.9) / dosed.mean()
+    assert weight[15, 10, 12] == pytest.approx(most)  # one spot counts no more
+    assert weight[15, 10, 12] == weight.max()
     weight = voxel_weights(marked, LossSettings(lesion_weight=4.0))
     assert (weight[lesion] == 4.0).all()
     assert (weight[~lesion] == 1.0).all()
@@ -197,6 +205,11 @@ def test_errors_of_region_means_count_alike_whatever_their_size_and_not_their_no
     assert float(both) == pytest.approx(4 * (0.41 / 4.1) ** 2 / 3, rel=1e-4)  # between what is and what seemed
     inside = dose_loss(small, label, ones, label, replace(settings, margin=3), region=region)
     assert math.isfinite(float(inside))
+    lesion = torch.where(region == 2, FIRST_LESION + 2.0, region)
+    settings = replace(settings, lesion_weight=3.0)
+    both = dose_loss(small, label, ones, label, settings, region=lesion)
+    both -= dose_loss(small, label, ones, label, replace(settings, region_weight=0.0))
+    assert float(both) == pytest.approx(4 * (3 / 5) * (0.41 / 2.05) ** 2, rel=1e-4)
     with pytest.raises(InputError, match="'region_weight' must be at least 0, found -1"):
         LossSettings(region_weight=-1.0)
 
@@ -209,7 +222,7 @@ def test_samples_hold_the_regions_mirrored_as_their_labels() -> None:
     samples = UNetSamples([patient], TRANSPORT, sampling, LossSettings(), training=True)
     drawn = [samples.sample(index, np.random.default_rng(index)) for index in range(30)]
     numbers = np.unique(np.concatenate([one["region"].ravel() for one in drawn]))
-    assert set(numbers) <= {0.0, 1.0, 2.0}
+    assert set(numbers) <= {0.0, 1.0, FIRST_LESION + 2.0}
     assert 1.0 in numbers
     label = patient.label_kji
     for one in drawn:  # the map is mirrored with the label: labels of a region's voxels are among the region's

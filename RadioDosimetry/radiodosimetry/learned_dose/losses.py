@@ -12,6 +12,9 @@ from .training_config import LossSettings
 REGION_FLOOR = 0.05
 """Normalised mean dose below which errors of a region's mean count less and less."""
 
+FIRST_LESION = 256
+"""Lesions have region numbers above this, other regions below."""
+
 LEAST_REGION_VOXELS = 8
 """Parts of regions with fewer voxels in a sample are not judged by their mean."""
 
@@ -54,7 +57,7 @@ def dose_loss(
         total = total + settings.block_weight * _block_loss(error, counts, base, density[inner], settings)
     if settings.region_weight:
         assert region is not None, "the mean errors of regions need to know where regions are"
-        total = total + settings.region_weight * _region_loss(error, counts, 0.5 * (label + base), region[inner])
+        total = total + settings.region_weight * _region_loss(error, counts, label, base, region[inner], settings)
     return total
 
 
@@ -85,8 +88,10 @@ def _block_loss(error: Tensor, counts: Tensor, base: Tensor, density: Tensor, se
     return summed / torch.clamp(number, min=1e-6)
 
 
-def _region_loss(error: Tensor, counts: Tensor, size: Tensor, region: Tensor) -> Tensor:
-    """Mean square of the mean error of each region of each sample, relative to the mean of `size` there."""
+def _region_loss(
+    error: Tensor, counts: Tensor, label: Tensor, base: Tensor, region: Tensor, settings: LossSettings
+) -> Tensor:
+    """Mean square of the mean error of each region of each sample, relative to the mean of label and base there."""
     numbers = region.long()
     most = int(numbers.max()) + 1
     samples = torch.arange(len(region), device=region.device).reshape(-1, *(1,) * (region.ndim - 1))
@@ -95,8 +100,9 @@ def _region_loss(error: Tensor, counts: Tensor, size: Tensor, region: Tensor) ->
     def summed(values: Tensor) -> Tensor:
         return values.new_zeros(most * len(region)).index_add(0, places, (counts * values).flatten())
 
-    voxels = summed(counts)
-    judged = (voxels >= LEAST_REGION_VOXELS) & (torch.arange(len(voxels), device=region.device) % most > 0)
-    means = [summed(values)[judged] / voxels[judged] for values in (error, size)]
-    squares: Tensor = (means[0] / (means[1] + REGION_FLOOR)).square()
-    return squares.sum() / max(len(squares), 1)
+    voxels, number = summed(torch.ones_like(error)), torch.arange(most * len(region), device=region.device) % most
+    judged = (voxels >= LEAST_REGION_VOXELS) & (number > 0)
+    mean_error, mean_dose = (summed(values)[judged] / voxels[judged] for values in (error, 0.5 * (label + base)))
+    weight = torch.where(number[judged] > FIRST_LESION, settings.lesion_weight, 1.0)
+    squares = (mean_error / (mean_dose + REGION_FLOOR)).square()
+    return (weight * squares).sum() / torch.clamp(weight.sum(), min=1.0)

@@ -20,6 +20,7 @@ from ..images.geometry import SPACING_TOLERANCE_MM
 from ..learning.patches import lattice_variant
 from . import dblur_dose, unet_dose
 from .architectures import SLICES, DblurArchitecture, UNetArchitecture
+from .losses import FIRST_LESION
 from .measures import group_of
 from .patient_maps import scaled_channel
 from .patients import DosePatient, Mask
@@ -34,7 +35,7 @@ LEAST_DOSE = 0.01
 """Slices are centred where there is at least this share of a patient's 99th percentile of base dose."""
 
 MOST_DOSE_PERCENTILE = 99.9
-"""Centres that are drawn by dose are not drawn more often above this percentile of a patient's base dose."""
+"""Above this percentile of a patient's base dose centres are not drawn more often, and voxels do not count more."""
 
 WITHOUT_INPUT = ("label", "weight", "reference", "region")
 """What follows the channels of a network in an array of samples."""
@@ -285,6 +286,10 @@ def voxel_weights(patient: DosePatient, loss: LossSettings) -> NDArray[np.float3
     if loss.lesion_weight != 1.0:
         for mask in lesions_of(patient).values():
             weight = np.where(mask, weight * loss.lesion_weight, weight)
+    if loss.dose_weight:
+        dosed = maps.base_kji[maps.base_kji > LEAST_DOSE * np.percentile(maps.base_kji[maps.base_kji > 0], 99)]
+        highest = np.percentile(dosed, MOST_DOSE_PERCENTILE)
+        weight = weight * (1.0 + loss.dose_weight * np.minimum(maps.base_kji, highest) / dosed.mean())
     if loss.density_weight:
         weight = weight * maps.density_kji
     if loss.end_slices:
@@ -301,8 +306,9 @@ def _stack(channels: Stack, patient: DosePatient, loss: LossSettings) -> Stack:
     base = patient.maps.base_kji
     reference = ndimage.gaussian_filter(base, loss.base_smoothing) if loss.base_smoothing else base
     region = np.zeros(base.shape, dtype=np.float32)
-    for number, mask in enumerate(patient.regions.values(), start=1):
-        region[mask] = number
+    lesions = lesions_of(patient)
+    for number, (name, mask) in enumerate(patient.regions.items(), start=1):
+        region[mask] = number + (FIRST_LESION if name in lesions else 0)
     return np.concatenate([channels, np.stack([patient.label_kji, voxel_weights(patient, loss), reference, region])])
 
 

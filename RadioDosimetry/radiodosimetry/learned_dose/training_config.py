@@ -38,9 +38,12 @@ class LossSettings:
         Weights of voxels of the body and of the air around it; 0.7 and 0.3 in the code released with Li et al. 2022.
     edge_weight
         Voxels within two voxels of a lung or bone surface count so many times.
+    dose_weight
+        Voxels count 1 + this × (base dose over its mean where there is dose) times: hot voxels are few.
     lesion_weight
-        Voxels of lesions count so many times. What blurs small things makes their mean too low even in the best guess
-        of every voxel, since a voxel at a border may lie on either side; this draws the guess towards the lesion.
+        Voxels of lesions, and their means among those of regions, count so many times. What blurs small things makes
+        their mean too low even in the best guess of every voxel, since a voxel at a border may lie on either side;
+        this draws the guess towards the lesion.
     margin
         Voxels at each face of a patch that do not count, since half of their neighbourhood is missing.
     block, block_weight
@@ -48,8 +51,8 @@ class LossSettings:
         counts so much. Noise of labels averages out there, so that an error of a few parts in a thousand of an organ's
         mean can be seen, which among single voxels is lost; 0 judges voxels alone.
     region_weight
-        The mean error of every region within a sample is judged too, relative to what it is and what it seemed, all
-        regions alike, and counts so much. The best guess of every voxel draws small hot things down and their
+        The mean error of every region within a sample is judged too, relative to what it is and what it seemed, small
+        and large alike, and counts so much. The best guess of every voxel draws small hot things down and their
         surroundings up; their means are what is reported. 0 judges voxels alone.
     """
 
@@ -62,6 +65,7 @@ class LossSettings:
     body_weight: float = 1.0
     outside_weight: float = 1.0
     edge_weight: float = 1.0
+    dose_weight: float = 0.0
     lesion_weight: float = 1.0
     margin: int = 0
     block: int = 8
@@ -73,7 +77,9 @@ class LossSettings:
             raise InputError(
                 "'relative_floor', 'huber_width', 'body_weight', 'edge_weight' and 'lesion_weight' must be above 0."
             )
-        for name in ("outside_weight", "margin", "base_smoothing", "end_slices", "block_weight", "region_weight"):
+        for name in (
+            "outside_weight", "margin", "base_smoothing", "end_slices", "dose_weight", "block_weight", "region_weight",
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise InputError(f"'{name}' must be at least 0, found {getattr(self, name):g}.")
         if self.block < 1:
