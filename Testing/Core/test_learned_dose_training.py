@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from toy_dose_patients import NUCLIDE, toy_images, toy_patient
 
 pytest.importorskip("torch", reason="networks need PyTorch")
@@ -14,9 +16,12 @@ pytest.importorskip("monai", reason="networks need MONAI")
 from radiodosimetry.errors import FileFormatError, InputError
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.images.regions import regions_of
+from radiodosimetry.images.resampling import resample_activity
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.learned_dose.architectures import DblurArchitecture, UNetArchitecture
+from radiodosimetry.learned_dose.dose_model import DoseModel
 from radiodosimetry.learned_dose.evaluation import combine_models, evaluate_on_patients
+from radiodosimetry.learned_dose.patient_maps import PatientMaps
 from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.prediction import predict_dose
 from radiodosimetry.learned_dose.training import TrainedDose, train_on_patients
@@ -140,6 +145,25 @@ def test_another_voxel_size_is_resampled_with_a_warning_and_stays_close(model: P
     averaged = found.dose.array_kji.reshape(24, 2, 24, 2, 24, 2).mean(axis=(1, 3, 5))
     inside = coarse > 0.1 * coarse.max()
     assert np.corrcoef(averaged[inside], coarse[inside])[0, 1] > 0.95
+
+
+def test_on_another_voxel_size_no_voxel_loses_a_larger_share_than_those_around_it(
+    trained: TrainedDose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A lung that keeps a tenth of its dose beside an organ of a hundred times as much, on a grid between the two."""
+    ct, tia, _ = toy_images(9)
+    saved = save_model(tmp_path / "drastic", trained.state, trained.model.card)
+
+    def drastic(self: DoseModel, maps: PatientMaps, *_: object) -> Iterator[NDArray[np.float32]]:
+        yield np.where(maps.density_kji < 0.6, 0.1, 1.0).astype(np.float32) * maps.base_kji
+
+    monkeypatch.setattr(DoseModel, "member_doses", drastic)
+    between = VolumeGeometry((19, 19, 19), (4.9,) * 3, (2.0,) * 3)
+    found = predict_dose(saved, ct, resample_activity(tia, between), NUCLIDE)
+    dose, base = (np.asarray(one.array_kji, dtype=np.float64) for one in (found.dose, found.base))
+    kept = dose[base > 0] / base[base > 0]
+    assert kept.min() == pytest.approx(0.1, abs=0.001)
+    assert kept.max() == pytest.approx(1.0, abs=0.001)
 
 
 def test_the_dose_workflow_takes_the_model_and_refuses_one_of_another_kind(model: Path) -> None:

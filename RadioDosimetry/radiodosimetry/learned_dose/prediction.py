@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..errors import UnitError
 from ..images.activity import without_negative_activity
@@ -258,12 +259,21 @@ def _maps_on_trained_grid(
 def _onto_given_grid(
     dose_gy: NDArray[np.float32], maps: PatientMaps, base: QuantitativeVolume, media: MediaMap
 ) -> NDArray[np.float32]:
-    """Base of the given grid plus the interpolated change that the network made to its own; zero in air."""
-    change = QuantitativeVolume(
-        dose_gy - maps.base_kji * np.float32(maps.dose_scale_gy), maps.geometry, Quantity.ABSORBED_DOSE
-    )
-    moved = resample_ct(change, base.geometry, outside=0.0).array_kji
-    dose = np.maximum(np.asarray(base.array_kji, dtype=np.float32) + moved, 0.0)
+    """Base of the given grid plus the interpolated change that the network made to its own; zero in air.
+
+    The change of a lung beside an active organ, laid over a voxel between the two, could take more than is there: no
+    voxel keeps a smaller share of its base than the network left to one of the voxels around it.
+    """
+    own_gy = maps.base_kji * np.float32(maps.dose_scale_gy)
+    kept = np.divide(dose_gy, own_gy, out=np.ones_like(own_gy), where=own_gy > 0)
+
+    def moved(values: NDArray[np.float32], outside: float) -> NDArray[np.floating]:
+        volume = QuantitativeVolume(values, maps.geometry, Quantity.ABSORBED_DOSE)
+        return resample_ct(volume, base.geometry, outside=outside).array_kji
+
+    given = np.asarray(base.array_kji, dtype=np.float32)
+    least = given * moved(ndimage.minimum_filter(np.minimum(kept, np.float32(1.0)), 3), 1.0)
+    dose = np.maximum(given + moved(dose_gy - own_gy, 0.0), least)
     return np.asarray(np.where(media.density_kji >= AIR_DENSITY_G_PER_CM3, dose, 0.0), dtype=np.float32)
 
 

@@ -117,7 +117,8 @@ class ResidualUNet3D(nn.Module):
         Returns
         -------
         Tensor
-            Dose (n, 1, k, j, i); all heads but `log-ratio` may fall below zero.
+            Dose (n, 1, k, j, i). All heads but `log-ratio` and `transport` may fall below zero; `transport` never
+            falls below what its photons give, whatever electrons it moves away.
         """
         return self.combine(self.correction(inputs), base, energy, density, photon)
 
@@ -144,13 +145,13 @@ class ResidualUNet3D(nn.Module):
             return base * (1.0 + output)
         if head == "log-ratio":
             return base * soft_exponential(output)
-        changed = SHARE_UNIT * output[:, :1] * base
-        shares = output[:, 1:]
         if head == "transport":
             assert photon is not None, "the head 'transport' takes the photons' part of the base"
-            changed = SHARE_UNIT * output[:, :1] * (base - photon) + PHOTON_UNIT * output[:, 1:2] * photon
-            shares = output[:, 2:]
-        return base + changed + self._moved_energy(SHARE_UNIT * shares, energy) / density
+            moved = self._moved_energy(SHARE_UNIT * output[:, 2:], energy) / density
+            electrons = (1.0 + SHARE_UNIT * output[:, :1]) * (base - photon) + moved
+            return torch.relu((1.0 + PHOTON_UNIT * output[:, 1:2]) * photon) + torch.relu(electrons)
+        moved = self._moved_energy(SHARE_UNIT * output[:, 1:], energy) / density
+        return base + SHARE_UNIT * output[:, :1] * base + moved
 
     def _moved_energy(self, shares: Tensor, energy: Tensor) -> Tensor:
         """Sum over the neighbours of share times energy, (n, 1, k, j, i); there is none beyond the border."""
