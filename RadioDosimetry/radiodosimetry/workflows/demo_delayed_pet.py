@@ -100,8 +100,8 @@ class DelayedDemo:
             return f"Delayed PET: the model {self.model} does not take the virtual patient: {self.refusal}\n"
         width = max(len(row.region) for row in self.table)
         lines = [
-            f"Delayed PET of {self.nuclide}: made by {self.model} from the scan at {self.early_h:g} h, never measured, "
-            "against the later scan",
+            f"Delayed PET of {self.nuclide}, made by {self.model} from the scan at {self.early_h:g} h:",
+            "never measured, against the later scans",
             "",
             f"{'region':<{width}}  time [h]  acquired [MBq]  synthetic [MBq]  difference [%]  of decay alone [%]",
         ]
