@@ -41,6 +41,7 @@ from radiodosimetry.delayed_pet.settings import (
     RatioSettings,
 )
 from radiodosimetry.delayed_pet.spill_over import Response
+from radiodosimetry.delayed_pet.tissue_kinetics import GIVEN, OWN
 from radiodosimetry.delayed_pet.training import MODEL_NAME, read_patients, train_on_patients, with_kinetics
 from radiodosimetry.evaluation.image_measures import image_measures, paired_difference_interval
 from radiodosimetry.images.body import body_mask
@@ -100,7 +101,8 @@ def given_regions(**ratio: float | bool) -> Callable[[Fold[SerialPet], Path], Ma
     def taught(fold: Fold[SerialPet], folder: Path) -> Maker:
         tissues = tissues_of(fold.training)
         sums = [_sums(patient, settings, tissues) for patient in fold.training]
-        lines = fit_lines(sums, len(tissues), settings.ratio.use_uptake, settings.ratio.smooth)
+        fitted = fit_lines(sums, len(tissues), settings.ratio.use_uptake, settings.ratio.smooth)
+        lines, coverage = dict.fromkeys((GIVEN, OWN), fitted), dict.fromkeys((GIVEN, OWN), 1.0)
 
         def make(patient: SerialPet) -> Volumes:
             assert patient.administered_bq is not None
@@ -113,7 +115,7 @@ def given_regions(**ratio: float | bool) -> Callable[[Fold[SerialPet], Path], Ma
             )  # fmt: skip
             scale = patient.administered_bq / REFERENCE_BQ
             return {
-                hour: forecast(scan, lines, scale, time_weights(hour * HOUR_S, HOURS))[0]
+                hour: forecast(scan, lines, scale, time_weights(hour * HOUR_S, HOURS), coverage)[0]
                 * n.constant_bq_per_ml(hour * HOUR_S)
                 for hour in HOURS
             }

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 pytest.importorskip("torch", reason="networks need PyTorch")
 pytest.importorskip("monai", reason="networks need MONAI")
@@ -17,7 +18,7 @@ from radiodosimetry.errors import InputError
 from radiodosimetry.images.geometry import VolumeGeometry
 from radiodosimetry.learned_dose import unet_dose
 from radiodosimetry.learned_dose.architectures import SLICES, DblurArchitecture, UNetArchitecture
-from radiodosimetry.learned_dose.losses import FIRST_LESION, dose_loss
+from radiodosimetry.learned_dose.losses import FIRST_LESION, REGION_TURN, dose_loss
 from radiodosimetry.learned_dose.patient_maps import PatientMaps, scaled_channel
 from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.residual_unet import PHOTON_UNIT, ResidualUNet3D
@@ -148,6 +149,11 @@ def test_weights_can_be_those_of_energy_and_of_edges() -> None:
     most = 1 + 2 * np.percentile(dosed, 99.9) / dosed.mean()
     assert weight[15, 10, 12] == pytest.approx(most)  # one spot counts no more
     assert weight[15, 10, 12] == weight.max()
+    smooth = ndimage.gaussian_filter(base, 2.0)
+    weight = voxel_weights(patient, LossSettings(dose_weight=2.0, base_smoothing=2.0))
+    dosed = smooth[smooth > 0.01 * np.percentile(smooth, 99)]
+    expected = 1 + 2 * np.minimum(smooth, np.percentile(dosed, 99.9)) / dosed.mean()
+    np.testing.assert_allclose(weight, expected, rtol=1e-5)  # a voxel above its surroundings may be so by noise
     weight = voxel_weights(marked, LossSettings(lesion_weight=4.0))
     assert (weight[lesion] == 4.0).all()
     assert (weight[~lesion] == 1.0).all()
@@ -203,19 +209,19 @@ def test_errors_of_region_means_count_alike_whatever_their_size_and_not_their_no
         noise[sample][own] -= noise[sample][own].mean()
     assert region_loss(label + noise) == pytest.approx(0.0, abs=1e-6)
     small = label + noise + 0.41 * (region == 2)
-    assert region_loss(small) == pytest.approx(4 * (0.41 / 2.05) ** 2 / 3, rel=1e-4)
+    assert region_loss(small) == pytest.approx(4 * (0.2 - 0.05) / 3, rel=1e-4)  # 20 % off: linear
     assert region_loss(label + 0.41 * (region == 3)) == pytest.approx(0.0, abs=1e-6)
     assert region_loss(small, ones * (region != 2)) == pytest.approx(0.0, abs=1e-6)
     bright = (label + 0.41 * (region == 2), label, ones, label + 4.1 * (region == 2))
     both = dose_loss(*bright, settings, region=region) - dose_loss(*bright, replace(settings, region_weight=0.0))
-    assert float(both) == pytest.approx(4 * (0.41 / 4.1) ** 2 / 3, rel=1e-4)  # between what is and what seemed
+    assert float(both) == pytest.approx(4 * 0.1**2 / (2 * REGION_TURN) / 3, rel=1e-4)  # of what is and seemed
     inside = dose_loss(small, label, ones, label, replace(settings, margin=3), region=region)
     assert math.isfinite(float(inside))
     lesion = torch.where(region == 2, FIRST_LESION + 2.0, region)
     settings = replace(settings, lesion_weight=3.0)
     both = dose_loss(small, label, ones, label, settings, region=lesion)
     both -= dose_loss(small, label, ones, label, replace(settings, region_weight=0.0))
-    assert float(both) == pytest.approx(4 * (3 / 5) * (0.41 / 2.05) ** 2, rel=1e-4)
+    assert float(both) == pytest.approx(4 * (3 / 5) * (0.2 - 0.05), rel=1e-4)
     with pytest.raises(InputError, match="'region_weight' must be at least 0, found -1"):
         LossSettings(region_weight=-1.0)
 

@@ -287,9 +287,10 @@ def voxel_weights(patient: DosePatient, loss: LossSettings) -> NDArray[np.float3
         for mask in lesions_of(patient).values():
             weight = np.where(mask, weight * loss.lesion_weight, weight)
     if loss.dose_weight:
-        dosed = maps.base_kji[maps.base_kji > LEAST_DOSE * np.percentile(maps.base_kji[maps.base_kji > 0], 99)]
+        base = _smoothed(maps.base_kji, loss)
+        dosed = base[base > LEAST_DOSE * np.percentile(base[base > 0], 99)]
         highest = np.percentile(dosed, MOST_DOSE_PERCENTILE)
-        weight = weight * (1.0 + loss.dose_weight * np.minimum(maps.base_kji, highest) / dosed.mean())
+        weight = weight * (1.0 + loss.dose_weight * np.minimum(base, highest) / dosed.mean())
     if loss.density_weight:
         weight = weight * maps.density_kji
     if loss.end_slices:
@@ -303,13 +304,20 @@ def voxel_weights(patient: DosePatient, loss: LossSettings) -> NDArray[np.float3
 
 def _stack(channels: Stack, patient: DosePatient, loss: LossSettings) -> Stack:
     """Channels, label, weight and reference in one array, so that they are cut and mirrored together."""
-    base = patient.maps.base_kji
-    reference = ndimage.gaussian_filter(base, loss.base_smoothing) if loss.base_smoothing else base
-    region = np.zeros(base.shape, dtype=np.float32)
+    reference = _smoothed(patient.maps.base_kji, loss)
+    region = np.zeros(reference.shape, dtype=np.float32)
     lesions = lesions_of(patient)
     for number, (name, mask) in enumerate(patient.regions.items(), start=1):
         region[mask] = number + (FIRST_LESION if name in lesions else 0)
     return np.concatenate([channels, np.stack([patient.label_kji, voxel_weights(patient, loss), reference, region])])
+
+
+def _smoothed(base_kji: NDArray[np.float32], loss: LossSettings) -> NDArray[np.float32]:
+    """The base without its noise, which may not decide how much a voxel counts: high guesses would count more than low
+    ones, and the best answer to that lies below the truth."""
+    if not loss.base_smoothing:
+        return base_kji
+    return np.asarray(ndimage.gaussian_filter(base_kji, loss.base_smoothing), dtype=np.float32)
 
 
 def _place(name: str) -> int:
