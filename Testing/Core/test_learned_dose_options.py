@@ -16,8 +16,9 @@ import torch
 
 from radiodosimetry.errors import InputError
 from radiodosimetry.images.geometry import VolumeGeometry
-from radiodosimetry.learned_dose import unet_dose
+from radiodosimetry.learned_dose import dblur_dose, unet_dose
 from radiodosimetry.learned_dose.architectures import SLICES, DblurArchitecture, UNetArchitecture
+from radiodosimetry.learned_dose.dblurdosenet import DblurDoseNet
 from radiodosimetry.learned_dose.losses import FIRST_LESION, REGION_TURN, dose_loss
 from radiodosimetry.learned_dose.patient_maps import PatientMaps, scaled_channel
 from radiodosimetry.learned_dose.patients import DosePatient
@@ -286,6 +287,34 @@ def test_validation_of_slices_sees_the_whole_slice_and_training_a_crop_that_is_n
         rows = training.sample(index, np.random.default_rng(index))["channels"][0, 5]
         assert rows.shape == (16, 16)
         assert not np.diff(rows, axis=1).any()
+
+
+def test_neighbouring_slices_of_a_sample_get_the_doses_they_get_alone() -> None:
+    sampling = SliceSampling(crop=16, slices=4, samples_per_patient=30)
+    slice_number = np.broadcast_to(np.arange(SHAPE[0])[:, None, None], SHAPE).astype(np.float32)
+    patient = replace(patient_of(), label_kji=slice_number)
+    samples = SliceSamples([patient], DblurArchitecture(), sampling, LossSettings(), training=True)
+    drawn = [samples.sample(index, np.random.default_rng(index)) for index in range(30)]
+    seen = np.unique([one["label"] for one in drawn])
+    assert {0.0, SHAPE[0] - 1.0} <= set(seen)  # the ends of the volume too
+    for one in drawn:
+        assert one["channels"].shape == (3, SLICES + 3, 16, 16)
+        numbers = one["label"][0, :, 0, 0]
+        assert one["label"].shape == (1, 4, 16, 16)
+        assert np.abs(np.diff(numbers)).tolist() == [1, 1, 1]
+    network = DblurDoseNet(DblurArchitecture(features=4)).eval()
+    torch.nn.init.normal_(network.last.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    channels = torch.from_numpy(np.stack([one["channels"] for one in drawn[:2]]))
+    with torch.no_grad():
+        together = dblur_dose.network_dose(network, channels)
+        alone = [dblur_dose.network_dose(network, channels[:, :, first : first + SLICES]) for first in range(4)]
+    torch.testing.assert_close(together, torch.stack(alone, dim=2))
+    torch.testing.assert_close(dblur_dose.judged_slices(channels)[:, :, 1], channels[:, :, 6])
+    few = SliceSampling(crop=16, slices=SHAPE[0] + 1)
+    with pytest.raises(InputError, match="slices, fewer than the"):
+        SliceSamples([patient], DblurArchitecture(), few, LossSettings(), training=True)
+    with pytest.raises(InputError, match="'margin' belong to single slices, 'slices' is 4"):
+        DblurTrainingConfig(sampling=sampling, loss=DblurLoss(margin=1))
 
 
 def test_patches_are_turned_only_where_rows_and_columns_have_one_size() -> None:

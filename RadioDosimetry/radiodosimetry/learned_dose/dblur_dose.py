@@ -68,7 +68,18 @@ def without_padding(dose_ji: NDArray[np.float32], shape_ji: tuple[int, int]) -> 
 
 
 def network_dose(network: DblurDoseNet, channels: Tensor) -> Tensor:
-    """Normalised dose (n, 1, j, i) of the middle of eleven slices (n, c, 11, j, i) as `padded_channels` orders them."""
-    count = len(network.architecture.inputs)
-    dose: Tensor = network(channels[:, :count], channels[:, count : count + 1, HALF_DEPTH])
-    return dose
+    """Normalised dose of slices that have five others on either side, by channels as `padded_channels` orders them.
+
+    Eleven slices (n, c, 11, j, i) give that of the middle one (n, 1, j, i), s more give (n, 1, s + 1, j, i).
+    """
+    count, judged = len(network.architecture.inputs), channels.shape[2] - SLICES + 1
+    packs = channels
+    if judged > 1:
+        packs = channels.unfold(2, SLICES, 1).movedim(2, 1).movedim(-1, 3).flatten(0, 1)
+    dose: Tensor = network(packs[:, :count], packs[:, count : count + 1, HALF_DEPTH])
+    return dose if judged == 1 else dose.unflatten(0, (len(channels), judged)).movedim(1, 2)
+
+
+def judged_slices(channels: Tensor) -> Tensor:
+    """The slices of some channels that `network_dose` gives the dose of, shaped like it."""
+    return channels[:, :, HALF_DEPTH] if channels.shape[2] == SLICES else channels[:, :, HALF_DEPTH:-HALF_DEPTH]

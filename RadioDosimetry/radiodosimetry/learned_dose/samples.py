@@ -96,7 +96,9 @@ class UNetSamples:
 
 
 class SliceSamples:
-    """Packs of eleven slices of patients for a `DblurDoseNet`; the label is of the middle slice.
+    """Packs of slices of patients for a `DblurDoseNet`: eleven for each slice that is judged, the middle one.
+
+    Neighbouring slices (`SliceSampling.slices`) share most of their packs: a sample has ten more slices than labels.
 
     Parameters as `UNetSamples`; the boxes around the bodies of `patients` decide the size of uncropped samples.
     """
@@ -114,6 +116,7 @@ class SliceSamples:
         sizes = [max(box[axis].stop - box[axis].start for box in boxes) for axis in (0, 1)]
         sides = [-(-size // dblur_dose.DIVISOR) * dblur_dose.DIVISOR for size in sizes]
         self._cropped = bool(sampling.crop) and training
+        self._slices = sampling.slices if training else 1
         self._crop = (sampling.crop, sampling.crop) if self._cropped else (sides[0], sides[1])
         names = (*architecture.inputs, "base")
         self._variants = _Variants(patients, names, sampling.activity_scale, sampling.augment, turns=False)
@@ -123,6 +126,11 @@ class SliceSamples:
         self._centres: list[_Centres] = []
         for patient in patients:
             maps = patient.maps
+            if maps.density_kji.shape[0] < self._slices:
+                raise InputError(
+                    f"{patient.id} has {maps.density_kji.shape[0]} slices, fewer than the {self._slices} of a sample; "
+                    "make 'slices' smaller."
+                )
             stack = _stack(np.stack([maps.channel(name) for name in names]), patient, loss)
             counts = stack[_place("weight")] > 0
             self._bodies.append(np.flatnonzero((maps.matter_kji & counts).any(axis=(1, 2))))
@@ -154,10 +162,12 @@ class SliceSamples:
         stack = self._stacks[number]
         middle, row, column = self._centre(number, within, rng)
         rows, columns = _window((row, column), stack.shape[2:], self._crop)
-        part = stack[:, middle : middle + SLICES, rows, columns]
+        first = min(max(middle - (self._slices - 1) // 2, 0), stack.shape[1] - SLICES + 1 - self._slices)
+        part = stack[:, first : first + SLICES - 1 + self._slices, rows, columns]
         found = self._variants.sample(part, rng) if self._training else _named(part)
         half = dblur_dose.HALF_DEPTH
-        return {name: values if name == "channels" else values[:, half] for name, values in found.items()}
+        inner = slice(half, -half) if self._slices > 1 else half
+        return {name: values if name == "channels" else values[:, inner] for name, values in found.items()}
 
     def _centre(self, number: int, within: int, rng: np.random.Generator) -> tuple[int, int, int]:
         """The slice of the volume, row and column of a sample's middle."""

@@ -264,9 +264,9 @@ def _losses(config: Config) -> Any:
     density_at = inputs.index("density") if "density" in inputs else len(inputs) + unet_dose.CARRIED.index("density")
 
     def judged(channels: Tensor, at: int) -> Tensor:
-        """A channel where the label lies: all of it, or the middle slice."""
+        """A channel where the label lies: all of it, or the slices between those that only tell of them."""
         found = channels[:, at : at + 1]
-        return found if isinstance(config, UNetTrainingConfig) else found[:, :, dblur_dose.HALF_DEPTH]
+        return found if isinstance(config, UNetTrainingConfig) else dblur_dose.judged_slices(found)
 
     def losses(network: torch.nn.Module, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         channels, label, weight, reference, region = (batch[name] for name in ("channels", *WITHOUT_INPUT))

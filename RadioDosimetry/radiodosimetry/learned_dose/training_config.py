@@ -140,8 +140,11 @@ class SliceSampling:
     crop
         Rows and columns of a training sample, a multiple of 16, centred where there is dose; 0: the smallest rectangle
         that holds the body of every patient, which validation always sees.
+    slices
+        Neighbouring slices of a training sample: the means of regions (`LossSettings.region_weight`) are those of a
+        lesion rather than of its slices, of which those at its ends cannot be told. Validation sees single slices.
     samples_per_patient
-        Slices of each patient in an epoch; 0: as many as hold body.
+        Samples of each patient in an epoch; 0: as many as slices hold body.
     validation_per_patient
         Slices of each validation patient, evenly spread over the body.
     dose_share
@@ -157,6 +160,7 @@ class SliceSampling:
     """
 
     crop: int = 0
+    slices: int = 1
     samples_per_patient: int = 0
     validation_per_patient: int = 16
     dose_share: float = 0.0
@@ -171,8 +175,10 @@ class SliceSampling:
             raise InputError("'shifted_share' is a share between 0 and 1, 'shift_mm' at least 0.")
         if self.crop < 0 or self.crop % DIVISOR:
             raise InputError(f"'crop' must be a multiple of {DIVISOR}, found {self.crop}.")
-        if self.samples_per_patient < 0 or self.validation_per_patient < 1:
-            raise InputError("'samples_per_patient' must be at least 0, 'validation_per_patient' at least 1.")
+        if self.samples_per_patient < 0 or min(self.validation_per_patient, self.slices) < 1:
+            raise InputError(
+                "'samples_per_patient' must be at least 0, 'slices' and 'validation_per_patient' at least 1."
+            )
 
 
 def _check_shares(activity_scale: float, *shares: float) -> None:
@@ -261,3 +267,7 @@ class DblurTrainingConfig(SplitAndStop):
     def __post_init__(self) -> None:
         if self.loss.block_weight and "density" not in self.network.inputs:
             raise InputError("'block_weight' takes the tissues of a block from the input channel 'density'; add it.")
+        if self.sampling.slices > 1 and (self.loss.block_weight or self.loss.margin):
+            raise InputError(
+                f"'block_weight' and 'margin' belong to single slices, 'slices' is {self.sampling.slices}; make it 1."
+            )
