@@ -36,7 +36,7 @@ class ModelCard:
     summary
         One sentence: the method.
     trained_on
-        One sentence: whose images, how many.
+        Whose images, how many; words that go after "trained on".
     nuclides
         Nuclides of the tracers it was trained on ("Cu-64").
     tracer

@@ -92,13 +92,11 @@ def cardOfFile(path: Path) -> ModelCard:
 
     declared, card = declared_of(path), read_card(path)
     network = str(card.architecture.get("network", ""))
-    data = card.training.get("data", {})
-    kind = "virtual patients" if data.get("virtual") else "patients"
     return ModelCard(
         name=path.stem,
         version=f"{card.package_version}, {card.sha256[:8]}",
         summary=_SUMMARIES.get(network, network),
-        trained_on=f"{data.get('patients', 'an unknown number of')} {kind}, tracer {declared.tracer}.",
+        trained_on=card.trained_on,
         nuclides=declared.nuclides,
         tracer=declared.tracer,
         early_time_range_s=declared.early_range_s,

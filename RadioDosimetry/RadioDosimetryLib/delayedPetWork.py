@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from radiodosimetry.images.volume import QuantitativeVolume
     from radiodosimetry.progress import Progress
 
-SYNTHETIC_WARNING = "This volume is synthetic: it was made by a model from an early scan and was never measured."
-"""First warning of every record."""
-
 LARGEST_DECAY_STEP_S = 2 * 3600.0
 """An acquired scan is compared with a synthetic volume at most this far from its time [s]: between the two it is only
 decayed physically, which leaves the tracer's own motion out."""
@@ -313,12 +310,16 @@ def _requireAsAsked(request: SynthesisRequest, made: Sequence[SyntheticVolume]) 
 
 def _marked(request: SynthesisRequest, item: SyntheticVolume, early_bq: float) -> SyntheticVolume:
     """The volume with a record that says what it is, and a warning where it holds more than decay leaves."""
+    from radiodosimetry.delayed_pet.inference import SYNTHETIC_WARNING
     from radiodosimetry.images.resampling import total_activity
+    from radiodosimetry.learning.model_files import model_parameters, model_sentence
     from radiodosimetry.nuclides import Radionuclide
     from radiodosimetry.provenance import Record
 
-    card = request.model.card
-    warnings = [SYNTHETIC_WARNING, *item.volume.record.warnings, *card.limits]
+    card, own = request.model.card, item.volume.record.warnings
+    warnings = list(own)
+    if not any(text.startswith(SYNTHETIC_WARNING) for text in own):
+        warnings.insert(0, f"{SYNTHETIC_WARNING} {model_sentence(card.name, card.trained_on, card.limits)}")
     step_s = item.time_s - request.early_time_s
     left = early_bq * 2.0 ** (-step_s / Radionuclide(request.nuclide).half_life_s)
     if total_activity(item.volume) > left * (1.0 + EXCESS_TOLERANCE):
@@ -338,7 +339,7 @@ def _marked(request: SynthesisRequest, item: SyntheticVolume, early_bq: float) -
     record = Record(
         operation="delayed PET synthesis",
         parameters={
-            "model": card.name,
+            **model_parameters(card.name, card.trained_on, card.limits),
             "model_version": card.version,
             "model_tracer": card.tracer,
             "synthetic": True,

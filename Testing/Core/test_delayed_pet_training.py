@@ -23,7 +23,7 @@ from radiodosimetry.delayed_pet.baselines import (
 )
 from radiodosimetry.delayed_pet.dosimetry import dose_table, dose_table_csv, patient_dosimetry
 from radiodosimetry.delayed_pet.evaluation import DECAYED, MODEL, evaluate_on_patients
-from radiodosimetry.delayed_pet.inference import synthesize
+from radiodosimetry.delayed_pet.inference import NO_REGIONS_WARNING, synthesize
 from radiodosimetry.delayed_pet.network_files import load_network
 from radiodosimetry.delayed_pet.pairs import PatientIdentity, SerialPet, check_pair, require_pairs
 from radiodosimetry.delayed_pet.suv import activity_from_suv
@@ -239,6 +239,7 @@ def test_the_record_says_what_was_known_and_warns_of_what_was_not(
     assert [text for text in unknown.warnings if text not in given.warnings] == [
         "Which tracer was given was not stated; the model is for toy alone.",
         "The administered activity was not given; it was taken as that of the model's training patients, 300 MBq.",
+        NO_REGIONS_WARNING,
     ]
 
 

@@ -118,12 +118,15 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in dict.fromkeys(text for volume in made.volumes for text in volume.record.warnings):
         _LOG.warning("%s", warning)
     rows = _rows(made)
+    model = {name: made.record.parameters[name] for name in ("model", "model_trained_on", "model_limits")}
     if arguments.json:
-        print_json({"synthetic": True, "files": paths, "volumes": rows, "warnings": made.record.warnings})
+        print_json({"synthetic": True, "files": paths, "volumes": rows, "warnings": made.record.warnings, **model})
     else:
         shown = [[f"{row['time_h']:g}", f"{row['total_mbq']:.4g}", _share(row)] for row in rows]
         print(format_table(("Time [h]", "Total [MBq]", "Mean uncertainty [%]"), shown))
         print("\n".join(str(path) for path in paths))
+        for limit in model["model_limits"]:
+            print(f"Limit of {model['model']}: {limit}")
     return EXIT_OK
 
 

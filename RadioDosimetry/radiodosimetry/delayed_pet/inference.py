@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..images.geometry import require_same_frame, require_same_grid
 from ..images.regions import LabelMap
 from ..images.volume import QuantitativeVolume
+from ..learning.model_files import weights_path
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record
@@ -29,10 +30,20 @@ if TYPE_CHECKING:
     import torch
 
 SYNTHETIC_WARNING = "This volume is synthetic: it was made by a model from an early scan and was never measured."
-"""First warning of every record."""
+"""First words of every record's warnings; a sentence on the model follows in the same one."""
 
 OPERATION = "delayed PET synthesis"
 """Of the records."""
+
+NO_REGIONS_WARNING = (
+    "No regions were given: the model found the tissues itself, errs more, and hardly sees lesions that take up the "
+    "tracer late."
+)
+"""Where a model could have used regions."""
+
+DOUBTFUL_STD = 0.25
+"""Relative standard uncertainty above which a given region is named in a warning: the means over organs of unseen
+virtual patients err by about one half of it."""
 
 SLICES_AT_ONCE = 8
 """Slices that the published network is given together; bounds the memory."""
@@ -125,20 +136,24 @@ def synthesize(
     if administered_bq is not None and not administered_bq > 0:
         raise InputError(f"The administered activity must be above zero, found {administered_bq:g} Bq.")
     report_progress(progress, 0.0, "preparing the early scan")
-    warnings = [SYNTHETIC_WARNING, *network.card.limits, *_unknowns(network, tracer, administered_bq)]
+    given = _Given(network, early, early_time_s, nuclide, ct, labels, tracer, administered_bq)
+    warnings = [f"{SYNTHETIC_WARNING} {network.card.sentence(given.model)}", *_unknowns(given)]
+    warnings += early.record.warnings
     if labels is not None:
         warnings += labels.record.warnings
     if float(np.min(early.array_kji)) < 0:
         warnings.append("Negative voxels of the early scan were taken as zero.")
     step = PartialProgress(progress, 0.05, 1.0)
-    given = _Given(network, early, early_time_s, nuclide, ct, labels, tracer, administered_bq)
     maker = _ByTissues(given) if network.network == "ratio-3d" else _BySlices(given)
     warnings += maker.doubts
-    volumes, uncertainties, records = [], [], []
+    made = []
     for number, time_s in enumerate(times):
         report_progress(step, number / len(times), f"synthesising {time_s / SECONDS_PER_HOUR:g} h")
+        made.append(maker.at(time_s, step))
+    warnings += _doubtful(made, labels)
+    volumes, uncertainties, records = [], [], []
+    for time_s, (values, relative) in zip(times, made, strict=True):
         bound_bq = _bound_bq(early, early_time_s, time_s, nuclide, administered_bq)
-        values, relative = maker.at(time_s, step)
         values, scaled = _bounded(values, bound_bq, early.geometry.voxel_volume_ml)
         own = list(warnings)
         if scaled < 1.0:
@@ -166,6 +181,11 @@ class _Given:
     labels: LabelMap | None
     tracer: str | None
     administered_bq: float | None
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return weights_path(self.network.path).stem
 
     @property
     def used_ct(self) -> QuantitativeVolume | None:
@@ -270,18 +290,37 @@ class _BySlices:
         return self._resizing.backward(np.concatenate(made).astype(np.float64)) * constant, None
 
 
-def _unknowns(network: DelayedPetNetwork, tracer: str | None, administered_bq: float | None) -> list[str]:
+def _unknowns(given: _Given) -> list[str]:
     """What was assumed of the patient, a sentence each."""
-    found = []
-    if tracer is None and network.declared.tracer:
+    network, found = given.network, []
+    if given.tracer is None and network.declared.tracer:
         found.append(f"Which tracer was given was not stated; the model is for {network.declared.tracer} alone.")
     reference_bq = 0.0 if network.kinetics is None else network.kinetics.reference_bq
-    if administered_bq is None and reference_bq > 0:
+    if given.administered_bq is None and reference_bq > 0:
         found.append(
             "The administered activity was not given; it was taken as that of the model's training patients, "
             f"{reference_bq / 1e6:.4g} MBq."
         )
+    if given.labels is None and network.kinetics is not None:
+        found.append(NO_REGIONS_WARNING)
     return found
+
+
+def _doubtful(
+    made: Sequence[tuple[NDArray[np.float64], NDArray[np.float64] | None]], labels: LabelMap | None
+) -> list[str]:
+    """A sentence that names the given regions of which the model is unsure at any of the times."""
+    largest: dict[str, float] = {}
+    for values, relative in made:
+        if labels is None or relative is None:
+            return []
+        for name in labels.names.values():
+            mask = labels.mask(name)
+            total = float(values[mask].sum())
+            share = float((values * relative)[mask].sum()) / total if total > 0 else 0.0
+            largest[name] = max(largest.get(name, 0.0), share)
+    unsure = [f"{name} ({100 * share:.0f} %)" for name, share in largest.items() if share > DOUBTFUL_STD]
+    return [f"The model's standard uncertainty is large in {', '.join(unsure)}."] if unsure else []
 
 
 def _device_of(network: DelayedPetNetwork) -> torch.device:
@@ -322,6 +361,7 @@ def _record(given: _Given, time_s: float, warnings: Sequence[str], device: str) 
         OPERATION,
         parameters={
             "synthetic": True,
+            **network.card.as_parameters(given.model),
             "network": network.network,
             "nuclide": Radionuclide(given.nuclide).name,
             "early_time_s": given.early_time_s,

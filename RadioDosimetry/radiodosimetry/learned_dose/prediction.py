@@ -298,17 +298,16 @@ def _record(
         )
     parameters = {
         "method": model.kind,
-        "model": model.name,
+        **model.card.as_parameters(model.name),
         "members": len(model.networks),
         "calibration_factor": model.calibration_factor,
         "declared": dict(model.card.declared),
-        "limits": list(model.card.limits),
         "base": dict(base.record.parameters),
         "base_comparison": comparison,
     }
     inputs = {"model": file_identity(weights_path(path)), **base.record.inputs}
     record = Record(f"voxel dose by {model.kind}", parameters, inputs, dict(base.record.datasets), device=device)
-    return record.with_warnings(*base.record.warnings, *warnings)
+    return record.with_warnings(model.card.sentence(model.name), *base.record.warnings, *warnings)
 
 
 def _comparison(

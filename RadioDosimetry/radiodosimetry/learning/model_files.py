@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,36 @@ class ModelCard:
         """The card as JSON-ready values, what a reader looks for first in front."""
         names = ("kind", "format", "package_version", "limits", "declared", "preprocessing", "architecture")
         return {name: getattr(self, name) for name in (*names, "training", "licence", "sha256")}
+
+    @property
+    def trained_on(self) -> str:
+        """Whose images it learned from ("60 virtual patients alone"); those of a seed were simulated."""
+        data = self.training.get("data") or {}
+        count = data.get("patients", self.training.get("patients", "an unknown number of"))
+        is_virtual = data.get("virtual", data.get("seed") is not None)
+        return f"{count} virtual patients alone" if is_virtual else f"{count} patients"
+
+    def as_parameters(self, name: str) -> dict[str, Any]:
+        """What the record of a result says of the model called `name`: whom it learned from, and its limits in full."""
+        return model_parameters(name, self.trained_on, self.limits)
+
+    def sentence(self, name: str) -> str:
+        """What results warn of the model called `name`, see `model_sentence`."""
+        return model_sentence(name, self.trained_on, self.limits)
+
+
+def model_parameters(name: str, trained_on: str, limits: Sequence[str]) -> dict[str, Any]:
+    """Of the record of a result that a model made."""
+    return {"model": name, "model_trained_on": trained_on, "model_limits": list(limits)}
+
+
+def model_sentence(name: str, trained_on: str, limits: Sequence[str]) -> str:
+    """The warning that goes with a model's result, and with all that is made of it: short, since the limits themselves
+    are in the record of the result (`model_parameters`) and on the model's card.
+    """
+    count = len(limits)
+    listed = f"; its card lists {count} {'limit' if count == 1 else 'limits'}" if count else ""
+    return f"The model is {name}, trained on {trained_on.rstrip('.')}{listed}."
 
 
 def weights_path(model: Path) -> Path:

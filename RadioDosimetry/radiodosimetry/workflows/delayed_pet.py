@@ -187,7 +187,8 @@ def _write(made: DelayedPet, request: SynthesisRequest, output: Path) -> list[Pa
             description = PetSeriesDescription(
                 series=f"PET {time_s / SECONDS_PER_HOUR:g} h",
                 derivation=(
-                    f"by a network ({model['path']}, sha256 {model['sha256'][:16]}) from the scan at "
+                    f"by a network ({model['path']}, sha256 {model['sha256'][:16]}, trained on "
+                    f"{volume.record.parameters['model_trained_on']}) from the scan at "
                     f"{request.early_time_h:g} h; never measured, not for diagnosis"
                 ),
                 nuclide=nuclide.name,
