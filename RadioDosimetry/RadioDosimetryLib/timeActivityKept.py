@@ -149,7 +149,7 @@ def fitsFromTable(node) -> FitSet:
 
 def _uncertaintyOf(fit: CurveFit) -> dict[str, Any]:
     """What the core's file of fits leaves out of a fit's uncertainty: covariance in SI units, bounds of the model."""
-    found: dict[str, Any] = {"common_relative_std": fit.common_relative_std, "own_std_known": fit.own_std_known}
+    found: dict[str, Any] = {"own_std_known": fit.own_std_known}
     if fit.fitted_model is not None and fit.covariance is not None:
         found["covariance_si"] = fit.covariance.tolist()
         found["fitted_model"] = _modelValues(fit.fitted_model)
@@ -157,9 +157,11 @@ def _uncertaintyOf(fit: CurveFit) -> dict[str, Any]:
 
 
 def _withUncertainty(fit: CurveFit, entry: Mapping[str, Any]) -> CurveFit:
-    """A fit as it was before it was kept; scenes of older versions have no covariance."""
-    shared, ownKnown = float(entry.get("common_relative_std") or 0.0), bool(entry.get("own_std_known", True))
-    fit = replace(fit, common_relative_std=shared, own_std_known=ownKnown)
+    """A fit as it was before it was kept; older scenes have no covariance, or what the points share as one number."""
+    shared = fit.shared_relative_std
+    if entry.get("common_relative_std"):
+        shared = {"calibration, recovery, volume": float(entry["common_relative_std"])}
+    fit = replace(fit, shared_relative_std=shared, own_std_known=bool(entry.get("own_std_known", True)))
     if "covariance_si" not in entry:
         return fit
     covariance = np.array(entry["covariance_si"], dtype=np.float64)

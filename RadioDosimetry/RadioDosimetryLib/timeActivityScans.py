@@ -8,13 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import slicer
+import vtk
 
+from .delayedPetNodes import UNCERTAINTY_REFERENCE
 from .timeActivityTransforms import movedBy
 from .timeActivityWork import TimedVolume
 from .volumes import volumeFromNode
 
 if TYPE_CHECKING:
+    from radiodosimetry.images.geometry import VolumeGeometry
     from radiodosimetry.images.volume import QuantitativeVolume
 
 
@@ -109,7 +113,9 @@ def _movedScans(
         for name, hours, node in volumesOfRow(row):
             if hours is None:
                 raise InputError(f"The scan {name} has no time; give the hours from the injection to it.")
-            found.append((TimedVolume(name, float(hours), activityOf(node, units)), row))
+            volume = _markedSynthetic(activityOf(node, units), node)
+            uncertainty = _uncertaintyOf(row, float(hours), node, volume)
+            found.append((TimedVolume(name, float(hours), volume, uncertainty=uncertainty), row))
     if not found:
         raise InputError("There is no scan; add at least one volume or a sequence.")
     if not 0 <= referenceScan < len(found):
@@ -118,7 +124,7 @@ def _movedScans(
     moved = []
     for scan, row in found:
         if row.segmentation is None and row.transform is not None:
-            scan = replace(scan, volume=movedBy(scan.volume, row.transform, reference.volume.geometry))
+            scan = _moved(scan, row.transform, reference.volume.geometry)
         if row.segmentation is None and not scan.volume.geometry.same_frame(reference.volume.geometry):
             raise GeometryMismatchError(
                 f"{scan.name} and the reference scan {reference.name} lie in different frames of reference; "
@@ -126,6 +132,60 @@ def _movedScans(
             )
         moved.append((scan, row))
     return moved
+
+
+def _moved(scan: TimedVolume, transform, reference: VolumeGeometry) -> TimedVolume:
+    """A scan and its uncertainty moved alike."""
+    uncertainty = scan.uncertainty
+    return replace(
+        scan,
+        volume=movedBy(scan.volume, transform, reference),
+        uncertainty=None if uncertainty is None else movedBy(uncertainty, transform, reference),
+    )
+
+
+def _uncertaintyOf(row: ScanNode, hours: float, node, volume: QuantitativeVolume) -> QuantitativeVolume | None:
+    """Standard uncertainty of a scan of a row [Bq/mL], which a synthetic volume or sequence refers to; None without.
+
+    What moves the volume node in the scene moves it too.
+    """
+    from radiodosimetry.units import Quantity
+
+    stated = row.node.GetNodeReference(UNCERTAINTY_REFERENCE)
+    if stated is not None and isSequence(stated):
+        from .sequences import TIME_PRECISION_H, volumesFromSequence
+
+        items = [item for time, item in volumesFromSequence(stated) if abs(time - hours) <= TIME_PRECISION_H]
+        stated = items[0] if items else None
+    if stated is None:
+        return None
+    uncertainty = volumeFromNode(stated, Quantity.ACTIVITY_CONCENTRATION)
+    onOneGrid = np.allclose(_ownMatrix(stated), _ownMatrix(node), rtol=0.0, atol=1e-4)
+    return replace(uncertainty, geometry=volume.geometry) if onOneGrid else uncertainty
+
+
+def _ownMatrix(node) -> np.ndarray:
+    """Voxel indices to RAS of a volume node without the transforms above it."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def _markedSynthetic(volume: QuantitativeVolume, node) -> QuantitativeVolume:
+    """The volume; where Slicer loaded it from DICOM files that say they are synthetic, its record says so too."""
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    path = database.fileForInstance(uids[0]) if uids and database is not None else ""
+    if not path or not Path(path).is_file():
+        return volume
+    import pydicom
+
+    from radiodosimetry.images.dicom_header import dicom_errors
+    from radiodosimetry.images.dicom_pet import says_synthetic
+
+    with dicom_errors(Path(path)):
+        synthetic = says_synthetic(pydicom.dcmread(path, stop_before_pixels=True))
+    return volume.with_record(volume.record.with_parameters(synthetic=True)) if synthetic else volume
 
 
 def activityOf(node, units: ImageUnits) -> QuantitativeVolume:

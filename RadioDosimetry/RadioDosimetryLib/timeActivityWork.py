@@ -36,6 +36,8 @@ class TimedVolume:
         Regions on its grid.
     ownRegions
         The regions were drawn on this scan; else on the reference scan, for all that lie as it does.
+    uncertainty
+        Standard uncertainty of each voxel [Bq/mL] of a synthetic scan, on the grid of `volume`; None if not known.
     """
 
     name: str
@@ -43,6 +45,7 @@ class TimedVolume:
     volume: QuantitativeVolume
     regions: tuple[Region, ...] = ()
     ownRegions: bool = False
+    uncertainty: QuantitativeVolume | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def regionScans(scans: Sequence[TimedVolume], options: MeasurementOptions) -> li
             time_s=scan.timeHours * SECONDS_PER_HOUR, corrected_to_administration=options.correctedToInjection
         )
         try:
-            found.append(region_scan(scan.volume, scan.regions, rate, timing, scan.name))
+            found.append(region_scan(scan.volume, scan.regions, rate, timing, scan.name, scan.uncertainty))
         except InputError as error:
             if scan.name in str(error):
                 raise

@@ -215,7 +215,7 @@ def test_what_all_points_share_does_not_stand_for_what_is_not_known(model):
     assert fit.tia_own_std_bq_s is None
     assert any("not known, but for the part that all points share" in warning for warning in fit.warnings)
     with pytest.raises(InputError, match="no known uncertainty"):
-        chain_inputs_of(curve, fit)
+        chain_inputs_of(fit)
 
 
 @pytest.mark.parametrize("model", ["hanscheid", "physical", "madsen"])
@@ -380,13 +380,13 @@ def test_the_chain_agrees_with_drawn_samples(rng):
     assert np.std(np.log(dose)) == pytest.approx(dose_uncertainty(1e13, 1e-13, inputs).relative_std, rel=0.02)
 
 
-def test_the_chain_takes_its_parts_from_curve_and_fit():
+def test_the_chain_takes_its_parts_from_the_fit():
     activity = 80e6 * np.exp(-0.02 * TIMES_H)
     parts = {"calibration": [0.05] * 7, "volume": [0.1] * 7}
     std = np.hypot(0.02 * activity, math.hypot(0.05, 0.1) * activity)
     curve = curve_of(TIMES_H, activity, std, relative_std=parts)
     fit = fit_curve(curve, DECAY, "mono")
-    inputs = chain_inputs_of(curve, fit, s_value=0.01)
+    inputs = chain_inputs_of(fit, s_value=0.01)
     assert inputs.calibration == pytest.approx(0.05)
     assert inputs.volume == pytest.approx(0.1)
     assert inputs.fit == pytest.approx(fit.tia_own_std_bq_s / fit.tia_bq_s)
@@ -404,7 +404,7 @@ def test_the_chain_refuses_what_it_cannot_use():
         dose_uncertainty(1.0, math.nan, ChainInputs())
     curve = curve_of([24, 96], [50e6, 20e6])
     with pytest.raises(InputError, match="no known uncertainty"):
-        chain_inputs_of(curve, fit_curve(curve, DECAY, "mono"))
+        chain_inputs_of(fit_curve(curve, DECAY, "mono"))
 
 
 def test_points_after_all_has_decayed_are_taken_for_a_wrong_unit():

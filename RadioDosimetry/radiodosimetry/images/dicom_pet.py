@@ -368,12 +368,18 @@ def _given_time_warning(reference: DecayReference) -> tuple[str, ...]:
     return (f"The decay reference {reference.time.isoformat()} was given by the user, not taken from the header.",)
 
 
+def says_synthetic(dataset: Dataset) -> bool:
+    """Whether a header says, as those of `dicom_pet_writer` do, that the image was never measured."""
+    return str(dataset.get("DerivationDescription", "")).startswith("SYNTHETIC")
+
+
 def _parameters(units: str, injection: Injection, reference: DecayReference, stack: FrameStack) -> Mapping[str, Any]:
     timings = [timing_of(frame.dataset) for frame in stack.frames]
     durations_s = [timing.duration_s for timing in timings if timing.duration_s is not None]
     starts = [timing.acquisition for timing in timings if timing.acquisition is not None]
     return {
         "units": units,
+        "synthetic": says_synthetic(stack.frames[0].dataset),
         "slices": len(stack.frames),
         "decay_correction": reference.correction,
         "decay_reference_time": reference.time.isoformat(),

@@ -81,6 +81,7 @@ def region_scan(
     decay_constant_per_s: float,
     timing: ImageTiming,
     name: str = "the image",
+    uncertainty: QuantitativeVolume | None = None,
 ) -> RegionScan:
     """An image brought to the activity present at its time after administration.
 
@@ -102,6 +103,8 @@ def region_scan(
         What is known about its time.
     name
         What to call the image in messages.
+    uncertainty
+        Standard uncertainty of each voxel on the same grid [Bq/mL], which what is done to the image is done to as well.
 
     Raises
     ------
@@ -147,7 +150,9 @@ def region_scan(
     if timing.time_s is None and administration is not None:
         moment = administration + timedelta(seconds=time_s)
     moved = replace(volume.with_array(array_kji, record=record), time=moment)
-    return RegionScan(time_s, moved, tuple(regions), slice_times_s)
+    if uncertainty is not None and factor != 1.0:
+        uncertainty = uncertainty.with_array(uncertainty.array_kji.astype(np.float64) * factor)
+    return RegionScan(time_s, moved, tuple(regions), slice_times_s, uncertainty)
 
 
 def slice_middles_of(path: Path, series_uid: str | None = None) -> tuple[datetime, ...]:

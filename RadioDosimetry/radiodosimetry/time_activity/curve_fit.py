@@ -87,8 +87,9 @@ class CurveFit:
         The least-squares solution in the order of the fitted model's parameters; None where nothing was fitted.
     fitted_model
         The model behind `solution`.
-    common_relative_std
-        The part of the uncertainty that all points share, relative; in `tia_std_bq_s` and `covariance` already.
+    shared_relative_std
+        What the uncertainties that the points share (calibration, recovery, volume, synthesis) make of `tia_bq_s`,
+        relative, by cause; in `tia_std_bq_s` and `covariance` already.
     own_std_known
         Whether the rest of the uncertainty, each point's own, is known and in `tia_std_bq_s` too.
     """
@@ -107,7 +108,7 @@ class CurveFit:
     model_average: ModelAverage | None = None
     solution: LeastSquaresFit | None = field(default=None, repr=False)
     fitted_model: CurveModel | None = field(default=None, repr=False)
-    common_relative_std: float = 0.0
+    shared_relative_std: Mapping[str, float] = field(default_factory=dict)
     own_std_known: bool = True
 
     def value(self, times_s: ArrayLike) -> NDArray[np.float64]:
@@ -125,8 +126,13 @@ class CurveFit:
         return np.sqrt(np.maximum(variance, 0.0)).reshape(times.shape)
 
     @property
+    def common_relative_std(self) -> float:
+        """Relative standard uncertainty of `tia_bq_s` from all that the points share."""
+        return math.hypot(*self.shared_relative_std.values())
+
+    @property
     def tia_own_std_bq_s(self) -> float | None:
-        """Standard uncertainty of `tia_bq_s` without the part that all points share [Bq s]; None where not known."""
+        """Standard uncertainty of `tia_bq_s` without what the points share [Bq s]; None where not known."""
         if self.tia_std_bq_s is None or not self.own_std_known:
             return None
         return math.sqrt(max(self.tia_std_bq_s**2 - (self.common_relative_std * self.tia_bq_s) ** 2, 0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,8 @@ class _Measured:
     recovery: float | None = None
     calibrated_bq: float | None = None
     """What the relative uncertainties apply to, where that is not `activity_bq`."""
+    synthesis_std_bq: float = 0.0
+    """Standard uncertainty from a scan that was synthesised."""
 
 
 def curves_from_volumes(
@@ -75,7 +77,8 @@ def curves_from_volumes(
         coefficients and for regions that do not overlap, regions and remainder add up to the whole body; with them the
         activity that they bring back into the regions is taken from the remainder, so that they still do. Voxels
         below zero (noise of the reconstruction) count as they are. Remainder or voided activity that is zero at every
-        time is left out, with a warning.
+        time is left out, with a warning. The uncertainty of a synthetic scan is summed over the voxels of a region;
+        for remainder, whole body and voided activity, which join regions of independent errors, that is an upper limit.
 
     Raises
     ------
@@ -162,7 +165,9 @@ def _voided(whole: _Measured, options: CurveOptions) -> _Measured:
             f"{left_bq / 1e6:.4g} MBq that decay leaves of the administered activity, so nothing can have been voided; "
             "check units, calibration and administered activity."
         )
-    return _Measured(whole.time_s, voided_bq, math.nan, calibrated_bq=whole.activity_bq)
+    return _Measured(
+        whole.time_s, voided_bq, math.nan, calibrated_bq=whole.activity_bq, synthesis_std_bq=whole.synthesis_std_bq
+    )
 
 
 def _inside(scan: RegionScan, mask: NDArray[np.bool_] | None, options: CurveOptions) -> _Measured:
@@ -173,21 +178,30 @@ def _inside(scan: RegionScan, mask: NDArray[np.bool_] | None, options: CurveOpti
     per_slice = np.sum(values, axis=(1, 2), dtype=np.float64, where=inside) * voxel_ml
     count = values.size if mask is None else int(np.count_nonzero(mask))
     activity_bq, time_s = float(per_slice.sum()), scan.time_s
+    std_bq = 0.0
+    if scan.uncertainty is not None:
+        std_bq = float(np.sum(scan.uncertainty.array_kji, dtype=np.float64, where=inside)) * voxel_ml
     if scan.slice_times_s is not None:
         if options.decay_constant_per_s is None:
             raise InputError("Slices with their own times need the nuclide's decay constant; give it.")
         weights = np.clip(per_slice, 0.0, None)
         if weights.sum() > 0:
             time_s = float(np.average(scan.slice_times_s, weights=weights))
-        activity_bq *= math.exp(-options.decay_constant_per_s * (time_s - scan.time_s))
-    return _Measured(time_s, activity_bq, count * voxel_ml)
+        decay = math.exp(-options.decay_constant_per_s * (time_s - scan.time_s))
+        activity_bq, std_bq = activity_bq * decay, std_bq * decay
+    return _Measured(time_s, activity_bq, count * voxel_ml, synthesis_std_bq=std_bq)
 
 
 def _with_recovery(measured: _Measured, options: CurveOptions) -> _Measured:
     if options.recovery is None:
         return measured
     coefficient = float(options.recovery.at(measured.volume_ml))
-    return _Measured(measured.time_s, measured.activity_bq / coefficient, measured.volume_ml, coefficient)
+    return replace(
+        measured,
+        activity_bq=measured.activity_bq / coefficient,
+        recovery=coefficient,
+        synthesis_std_bq=measured.synthesis_std_bq / coefficient,
+    )
 
 
 def _remainder(
@@ -209,7 +223,7 @@ def _remainder(
         brought_back_bq += spilled * math.exp(
             -(options.decay_constant_per_s or 0.0) * (measured.time_s - values.time_s)
         )
-    return _Measured(measured.time_s, measured.activity_bq - brought_back_bq, measured.volume_ml)
+    return replace(measured, activity_bq=measured.activity_bq - brought_back_bq)
 
 
 def _overlapping(regions: Mapping[str, NDArray[np.bool_]]) -> bool:
@@ -227,33 +241,49 @@ def _curve(
 ) -> TimeActivityCurve:
     volumes_ml = np.array([values.volume_ml for values in measured])
     activity_bq = np.array([values.activity_bq for values in measured])
-    relative_std = _relative_std(name, volumes_ml, measured, options)
-    total = np.sqrt(sum((np.square(part) for part in relative_std.values()), np.zeros_like(activity_bq)))
-    warnings = tuple(dict.fromkeys(warning for scan in scans for warning in scan.volume.record.warnings))
+    uncertain_bq = np.abs([one.activity_bq if one.calibrated_bq is None else one.calibrated_bq for one in measured])
+    parts = _relative_std(name, volumes_ml, uncertain_bq, measured, options)
+    total = np.sqrt(sum((np.square(part) for part in parts.values()), np.zeros_like(activity_bq)))
+    if any(values.calibrated_bq is not None for values in measured):
+        share = np.divide(uncertain_bq, activity_bq, out=np.zeros_like(activity_bq), where=activity_bq > 0)
+        parts = {cause: part * share for cause, part in parts.items()}
+    warnings = tuple(dict.fromkeys(warning for scan in scans for warning in scan.warnings))
     return TimeActivityCurve(
         name,
         np.array([values.time_s for values in measured]),
         activity_bq,
-        total
-        * np.abs([values.activity_bq if values.calibrated_bq is None else values.calibrated_bq for values in measured])
-        if relative_std
-        else None,
+        total * uncertain_bq if parts else None,
         None if np.isnan(volumes_ml).any() else volumes_ml,
         Record(
             "time-activity curve of a region over serial images",
-            parameters=_parameters(name, measured, scans, options, relative_std),
-            inputs={f"scan at {scan.time_h:g} h": dict(scan.volume.record.inputs) for scan in scans},
+            parameters=_parameters(name, measured, scans, options, parts),
+            inputs={name: values for scan in scans for name, values in _inputs(scan).items()},
             warnings=(*warnings, *_warnings(name, measured, volumes_ml, scans, options)),
         ),
     )
 
 
+def _inputs(scan: RegionScan) -> dict[str, object]:
+    """What a scan was read from."""
+    found: dict[str, object] = {f"scan at {scan.time_h:g} h": dict(scan.volume.record.inputs)}
+    if scan.uncertainty is not None:
+        found[f"uncertainty of the scan at {scan.time_h:g} h"] = dict(scan.uncertainty.record.inputs)
+    return found
+
+
 def _relative_std(
-    name: str, volumes_ml: NDArray[np.float64], measured: Sequence[_Measured], options: CurveOptions
+    name: str,
+    volumes_ml: NDArray[np.float64],
+    uncertain_bq: NDArray[np.float64],
+    measured: Sequence[_Measured],
+    options: CurveOptions,
 ) -> dict[str, NDArray[np.float64]]:
-    """The known parts of the relative uncertainty of activity, per time."""
+    """The known parts of the relative uncertainty of what was measured [Bq], per time."""
     ones = np.ones(len(measured))
     parts = {}
+    synthesis_bq = np.array([values.synthesis_std_bq for values in measured])
+    if synthesis_bq.any():
+        parts["synthesis"] = np.divide(synthesis_bq, uncertain_bq, out=0.0 * ones, where=uncertain_bq > 0)
     if options.calibration_relative_std > 0:
         parts["calibration"] = options.calibration_relative_std * ones
     if name in (REMAINDER, WHOLE_BODY, VOIDED):

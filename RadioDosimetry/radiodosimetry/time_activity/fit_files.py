@@ -94,9 +94,9 @@ def fits_json(fit_set: FitSet) -> str:
     """The text of a fits file.
 
     Each region has `model`, `parameters` (name to `value` and `std`: `a_mbq`, `lambda1_per_h`, …; rates effective),
-    `aicc_weights`, `tia_mbq_h`, `tia_std_mbq_h`, `residence_time_h`, `residence_time_std_h`, `effective_half_life_h`,
-    `warnings`, `quality`, `model_average` and `curve`, which alone is enough to evaluate the activity; what is not
-    known is null.
+    `aicc_weights`, `tia_mbq_h`, `tia_std_mbq_h`, `shared_relative_std` (cause to its part of that, relative; absent in
+    older files), `residence_time_h`, `residence_time_std_h`, `effective_half_life_h`, `warnings`, `quality`,
+    `model_average` and `curve`, which alone is enough to evaluate the activity; what is not known is null.
     """
     regions = {name: _region_values(fit, fit_set.administered_bq) for name, fit in fit_set.fits.items()}
     administered = fit_set.administered_bq
@@ -181,6 +181,7 @@ def _region_values(fit: CurveFit, administered_bq: float | None) -> dict[str, An
         "aicc_weights": dict(fit.aicc_weights),
         "tia_mbq_h": fit.tia_bq_s / unit,
         "tia_std_mbq_h": None if std is None else std / unit,
+        "shared_relative_std": dict(fit.shared_relative_std),
         "residence_time_h": None if per_administered is None else fit.tia_bq_s * per_administered,
         "residence_time_std_h": None if per_administered is None or std is None else std * per_administered,
         "effective_half_life_h": _scaled(fit.effective_half_life_s, 1.0 / SECONDS_PER_HOUR),
@@ -290,6 +291,9 @@ def _fit_from(name: str, entry: Mapping[str, Any]) -> CurveFit:
         tuple(str(warning) for warning in entry.get("warnings", ())),
         tuple(str(word) for word in entry.get("quality", ())),
         None if average is None else _average_from(average),
+        shared_relative_std={
+            str(cause): _number(part) for cause, part in (entry.get("shared_relative_std") or {}).items()
+        },
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ UPTAKE_SEEN = 0.1
 """Share by which the first point must lie below the peak, where no uncertainties are stated, for uptake to be seen."""
 
 _ROUNDING = 0.01
-"""Share of a stated uncertainty below which what its common part leaves is rounding."""
+"""Share of a stated uncertainty below which what its shared part leaves is rounding."""
 
 UPTAKE_SEEN_STD = 2.0
 """The same in standard uncertainties of the difference, where they are stated."""
@@ -43,9 +44,9 @@ class FitPoints:
         are weighted by it.
     decay_constant_per_s
         λ_phys [1/s].
-    common_relative_std
-        The part that all points share (calibration, recovery, volume), relative: it moves the whole curve up or down
-        and leaves its shape.
+    shared
+        What the points share, by cause ("calibration", "synthesis"): relative standard uncertainty of each point,
+        shape (n,). One error moves all points of a cause together, each by its own share.
     has_zero_uncertainty
         Whether stated uncertainties were set aside because one of them is zero.
     """
@@ -55,7 +56,7 @@ class FitPoints:
     activity_bq: NDArray[np.float64]
     std_bq: NDArray[np.float64] | None
     decay_constant_per_s: float
-    common_relative_std: float = 0.0
+    shared: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     has_zero_uncertainty: bool = False
 
     @property
@@ -114,22 +115,19 @@ def checked_points(curve: TimeActivityCurve, decay_constant_per_s: float) -> Fit
             f"half-lives after administration; expected at most {MOST_HALF_LIVES:g}. Check nuclide and unit of time."
         )
     std = None if curve.std_bq is None else np.asarray(curve.std_bq, dtype=np.float64)
-    exact = std is not None and not np.all(std > 0)
-    common = common_relative_std(curve)
-    own = None if std is None or exact else _own_part(std, common * activity)
-    return FitPoints(curve.region, times, activity, own, float(decay_constant_per_s), float(common.mean()), exact)
+    shared = shared_parts(curve)
+    own, exact = None, False
+    if std is not None:
+        total = np.sqrt(sum((part**2 for part in shared.values()), np.zeros(times.size)))
+        own, exact = _own_part(std, total * activity)
+    return FitPoints(curve.region, times, activity, own, float(decay_constant_per_s), shared, exact)
 
 
-def common_relative_std(curve: TimeActivityCurve) -> NDArray[np.float64]:
-    """The relative uncertainty that all points of a curve share, as its record tells (`relative_std`), shape (n,)."""
-    total = np.zeros(np.size(curve.times_s))
-    for part in common_parts(curve).values():
-        total += part**2
-    return np.sqrt(total)
+def shared_parts(curve: TimeActivityCurve) -> dict[str, NDArray[np.float64]]:
+    """What the points of a curve share, as its record tells (`relative_std`): cause to relative sizes, shape (n,).
 
-
-def common_parts(curve: TimeActivityCurve) -> dict[str, NDArray[np.float64]]:
-    """Causes of the shared uncertainty ("calibration", "recovery", "volume") and their relative sizes, shape (n,)."""
+    Causes are "calibration", "recovery", "volume" and "synthesis"; the last is zero at scans that were measured.
+    """
     record = getattr(curve, "record", None)
     stated = {} if record is None else record.parameters.get("relative_std") or {}
     count = np.size(curve.times_s)
@@ -138,7 +136,14 @@ def common_parts(curve: TimeActivityCurve) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def _own_part(std_bq: NDArray[np.float64], common_bq: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """What the common part leaves of the stated uncertainty; None where it is all of it."""
-    left = std_bq**2 - common_bq**2
-    return None if np.any(left <= (_ROUNDING * std_bq) ** 2) else np.sqrt(left)
+def _own_part(
+    std_bq: NDArray[np.float64], shared_bq: NDArray[np.float64]
+) -> tuple[NDArray[np.float64] | None, bool]:
+    """What the shared part leaves of the stated uncertainty, None where that is nothing; and whether a zero is why.
+
+    Where all of every uncertainty is shared, a point that has no part in it may well state zero.
+    """
+    left = std_bq**2 - shared_bq**2
+    nothing = left <= (_ROUNDING * std_bq) ** 2
+    own = None if nothing.any() else np.sqrt(left)
+    return own, bool(np.any(std_bq == 0) and not (nothing.all() and shared_bq.any()))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..units import SECONDS_PER_HOUR
@@ -24,7 +25,8 @@ from .model_choice import (
 )
 from .models import ActivityFunction, ExponentialSum
 from .parametric import MODEL_PARAMETERS
-from .parametric_fit import common_words, fit_parametric, only_common_words
+from .parametric_fit import fit_parametric, only_common_words
+from .shared_uncertainty import SharedUncertainty, shared_uncertainty
 from .single_time_point import SingleTimePoint, hanscheid, madsen, physical
 from .trapezoid import trapezoid_integral
 
@@ -183,17 +185,22 @@ def _trapezoid(points: FitPoints, tail: str | None, half_life_s: float | None) -
             f"A physical tail was assumed after the last point at {points.last_h:.4g} h: an upper limit if the region "
             "clears."
         )
+    shared = shared_uncertainty(points, lambda moved: _trapezoid_again(moved, chosen, half_life_s))
+    relative_std = shared.relative_std(result.tia_bq_s)
     tia_std = result.tia_std_bq_s
-    if points.common_relative_std > 0:
-        tia_std = math.hypot(tia_std or 0.0, points.common_relative_std * result.tia_bq_s)
+    if relative_std:
+        tia_std = math.hypot(tia_std or 0.0, *(part * result.tia_bq_s for part in relative_std.values()))
     if result.tia_std_bq_s is None:
         warnings.append(
             f"No uncertainties are stated for the points: that of the integral is not known{only_common_words(points)}."
         )
+    rate_std = result.tail_rate_std_per_s
+    if chosen == "mono" and shared.parameters:
+        rate_std = math.hypot(rate_std or 0.0, *(float(shift[0]) for shift in shared.parameters.values()))
     return CurveFit(
         points.region,
         "trapezoid",
-        {"lambda_tail_per_s": FittedParameter(rate, result.tail_rate_std_per_s, "1/s")},
+        {"lambda_tail_per_s": FittedParameter(rate, rate_std, "1/s")},
         None,
         result.curve,
         {},
@@ -201,10 +208,21 @@ def _trapezoid(points: FitPoints, tail: str | None, half_life_s: float | None) -
         tia_std,
         half_life_of_rate_s(rate),
         tuple(warnings),
-        ("Straight lines through all points: nothing was fitted but, if asked for, the tail.", *common_words(points)),
-        common_relative_std=points.common_relative_std,
+        (
+            "Straight lines through all points: nothing was fitted but, if asked for, the tail.",
+            *shared.words(result.tia_bq_s),
+        ),
+        shared_relative_std=relative_std,
         own_std_known=result.tia_std_bq_s is not None,
     )
+
+
+def _trapezoid_again(moved: FitPoints, tail: str, half_life_s: float | None) -> tuple[float, NDArray[np.float64]]:
+    """Integral and rate of the tail through moved points."""
+    result = trapezoid_integral(
+        moved.times_s, moved.activity_bq, moved.std_bq, moved.decay_constant_per_s, tail, half_life_s
+    )
+    return result.tia_bq_s, np.array([result.curve.tail_rate_per_s])
 
 
 def _from_one_point(points: FitPoints, method: str, half_life_s: float | None) -> CurveFit:
@@ -212,17 +230,21 @@ def _from_one_point(points: FitPoints, method: str, half_life_s: float | None) -
     if method == "madsen" and half_life_s is None:
         raise InputError("The method 'madsen' needs an effective half-life, found none; give one, or use hanscheid.")
     physical_half_life_s = half_life_of_rate_s(points.decay_constant_per_s)
-    estimates = [
-        _single_estimate(points, index, method, physical_half_life_s, half_life_s)
+    estimates = {
+        index: _single_estimate(points, index, method, physical_half_life_s, half_life_s)
         for index in range(points.count)
         if points.activity_bq[index] > 0 and (points.times_s[index] > 0 or method != "hanscheid")
-    ]
+    }
     if not estimates:
         raise InputError(
             f"Region '{points.region}' has no activity after administration; {method} needs a point there."
         )
-    inside = [one for one in estimates if one.window_s and one.window_s[0] <= one.time_s <= one.window_s[1]]
-    used = (inside or estimates)[-1]
+    inside = [
+        index for index, one in estimates.items() if one.window_s and one.window_s[0] <= one.time_s <= one.window_s[1]
+    ]
+    index = (inside or list(estimates))[-1]
+    used = estimates[index]
+    shared = SharedUncertainty({cause: part for cause, part in _shared_at(points, index).items() if part > 0})
     warnings = list(used.warnings)
     if points.count > 1:
         warnings.append(
@@ -263,8 +285,8 @@ def _from_one_point(points: FitPoints, method: str, half_life_s: float | None) -
         used.relative_std * used.tia_bq_s,
         used.effective_half_life_s,
         tuple(warnings),
-        (*quality, *common_words(points)),
-        common_relative_std=points.common_relative_std,
+        (*quality, *shared.words(used.tia_bq_s)),
+        shared_relative_std=shared.relative_std(used.tia_bq_s),
     )
 
 
@@ -273,7 +295,7 @@ def _single_estimate(
 ) -> SingleTimePoint:
     time, activity = float(points.times_s[index]), float(points.activity_bq[index])
     own = 0.0 if points.std_bq is None else float(points.std_bq[index])
-    std = math.hypot(own, points.common_relative_std * activity)
+    std = math.hypot(own, *(part * activity for part in _shared_at(points, index).values()))
     if method == "madsen":
         assert half_life_s is not None
         return madsen(
@@ -285,6 +307,11 @@ def _single_estimate(
         time, activity, physical_half_life_s=physical_half_life_s, effective_half_life_s=half_life_s,
         activity_std_bq=std,
     )  # fmt: skip
+
+
+def _shared_at(points: FitPoints, index: int) -> dict[str, float]:
+    """What one point has of each cause that the points share, relative: the integral is proportional to it."""
+    return {cause: float(shares[index]) for cause, shares in points.shared.items()}
 
 
 def _tail_warnings(points: FitPoints, fit: CurveFit) -> list[str]:

@@ -14,6 +14,7 @@ from .fit_points import FitPoints
 from .least_squares import FitModel, LeastSquaresFit, least_squares_fit
 from .model_choice import doubts_about, name_without_unit, quality_in_words
 from .parametric import CurveModel, ExponentialModel, NotNegativeAtStart, curve_model
+from .shared_uncertainty import SharedUncertainty, shared_uncertainty
 
 LARGEST_REDUCED_CHI_SQUARE = 4.0
 """Squared residuals per stated variance and degree of freedom beyond which stated uncertainties look too small."""
@@ -39,14 +40,18 @@ def fit_parametric(points: FitPoints, name: str) -> CurveFit:
     starts = model.starts(points.times_s, points.activity_bq, weights)
     solution, values, covariance = solve_parametric(model, points, starts)
     doubts = doubts_about(_named(model, values, covariance), covariance, solution, float(points.activity_bq.max()))
-    covariance = _with_common_part(model, values, covariance, solution, points.common_relative_std)
-    parameters = _named(model, values, covariance)
     curve = model.curve(values)
     tia = curve.integral_bq_s()
+    shared = shared_uncertainty(points, lambda moved: _refitted(model, moved, values))
+    covariance = _with_whole(model, values, covariance, solution, shared)
     tia_std = None
     if covariance is not None:
         gradient = model.integral_gradient(values)
-        tia_std = math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
+        tia_std = math.hypot(
+            math.sqrt(max(float(gradient @ covariance @ gradient), 0.0)), *shared.tia_bq_s.values()
+        )
+        covariance = covariance + sum(np.outer(shift, shift) for shift in shared.parameters.values())
+    parameters = _named(model, values, covariance)
     warnings = [*_fit_warnings(points, model, values, solution), *doubts]
     return CurveFit(
         points.region,
@@ -59,28 +64,18 @@ def fit_parametric(points: FitPoints, name: str) -> CurveFit:
         tia_std,
         half_life_of_rate_s(curve.final_rate_per_s),
         tuple(warnings),
-        (*quality_in_words(doubts, solution), *common_words(points)),
+        (*quality_in_words(doubts, solution), *shared.words(tia)),
         None,
         solution,
         model,
-        points.common_relative_std,
+        shared.relative_std(tia),
         solution.covariance is not None,
-    )
-
-
-def common_words(points: FitPoints) -> tuple[str, ...]:
-    """What is said of an uncertainty that all points share."""
-    if points.common_relative_std == 0:
-        return ()
-    return (
-        f"An uncertainty of {100 * points.common_relative_std:.2g} % that all points share (calibration, recovery, "
-        "volume) is added to the whole.",
     )
 
 
 def only_common_words(points: FitPoints) -> str:
     """What a warning of an unknown uncertainty adds where the part that all points share is known."""
-    return ", but for the part that all points share" if points.common_relative_std > 0 else ""
+    return ", but for the part that all points share" if any(part.any() for part in points.shared.values()) else ""
 
 
 def solve_parametric(
@@ -133,19 +128,29 @@ def _least_squares(model: FitModel, points: FitPoints, starts: list[NDArray[np.f
     return least_squares_fit(model, points.times_s, points.activity_bq, points.std_bq, starts, EVALUATIONS)
 
 
-def _with_common_part(
+def _refitted(
+    model: CurveModel, moved: FitPoints, values: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Integral and parameters of a model through moved points, from where it was before."""
+    weights = None if moved.std_bq is None else 1.0 / moved.std_bq
+    starts = [values, *model.starts(moved.times_s, moved.activity_bq, weights)]
+    parameters = solve_parametric(model, moved, starts)[1]
+    return model.curve(parameters).integral_bq_s(), parameters
+
+
+def _with_whole(
     model: CurveModel,
     values: NDArray[np.float64],
     covariance: NDArray[np.float64] | None,
     solution: LeastSquaresFit,
-    common_relative_std: float,
+    shared: SharedUncertainty,
 ) -> NDArray[np.float64] | None:
-    """Add what moves the whole curve: the amplitudes together, rates not at all."""
-    if common_relative_std == 0 or solution.singular:
+    """Add what moves the whole curve: the amplitudes together, rates not at all; zeros where only the rest is known."""
+    if solution.singular or not (shared.of_the_whole or shared.tia_bq_s):
         return covariance
     amplitudes = np.array([name.endswith("_bq") for name in model.parameter_names]) * values
-    common = common_relative_std**2 * np.outer(amplitudes, amplitudes)
-    return common if covariance is None else covariance + common
+    whole = sum(share**2 for share in shared.of_the_whole.values()) * np.outer(amplitudes, amplitudes)
+    return whole if covariance is None else covariance + whole
 
 
 def _named(

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GeometryMismatchError, InputError, RegionError
+from ..errors import GeometryMismatchError, InputError, RegionError, UnitError
+from ..images.geometry import require_same_grid
 from ..images.regions import Region
-from ..units import SECONDS_PER_HOUR
+from ..images.volume import QuantitativeVolume
+from ..units import SECONDS_PER_HOUR, Quantity
 from .curve_tables import require_administered
 from .recovery import RecoveryCurve
-from .scans import Scan
+from .scans import Scan, is_synthetic
 
 REMAINDER = "remainder_of_body"
 """Name of what lies in the body outside all regions."""
@@ -36,10 +38,14 @@ class RegionScan(Scan):
     slice_times_s
         When each slice was measured, middle of its frame after administration [s], shape (k,): in a scan of several
         beds each region then has its own time. None where the whole scan counts as measured at `time_s`.
+    uncertainty
+        Standard uncertainty of each voxel on the grid of `volume` [Bq/mL], of a scan that was synthesised. Errors of a
+        region's voxels stand together: that of its activity is the sum over them. None: not known.
     """
 
     regions: tuple[Region, ...] = ()
     slice_times_s: NDArray[np.float64] | None = None
+    uncertainty: QuantitativeVolume | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,6 +69,35 @@ class RegionScan(Scan):
                 )
             times.setflags(write=False)
             object.__setattr__(self, "slice_times_s", times)
+        if self.uncertainty is not None:
+            self._require_uncertainty(self.uncertainty)
+
+    def _require_uncertainty(self, uncertainty: QuantitativeVolume) -> None:
+        """Refuse one of another quantity or grid, or below zero."""
+        if uncertainty.quantity is not Quantity.ACTIVITY_CONCENTRATION:
+            raise UnitError(
+                f"The uncertainty of the scan at {self.time_h:g} h must be an activity concentration [Bq/mL], found "
+                f"{uncertainty.quantity.value} [{uncertainty.unit}]; give the one that was made with the scan."
+            )
+        require_same_grid(
+            self.volume.geometry, uncertainty.geometry, f"The scan at {self.time_h:g} h", "its uncertainty"
+        )
+        if float(uncertainty.array_kji.min()) < 0:
+            raise InputError(
+                f"The uncertainty of the scan at {self.time_h:g} h is below zero in some voxel; expected zero or more. "
+                "Give the one that was made with the scan."
+            )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its record warns of, and that it is synthetic without a known uncertainty."""
+        if self.uncertainty is not None or not is_synthetic(self.volume):
+            return self.volume.record.warnings
+        return (
+            *self.volume.record.warnings,
+            f"The scan at {self.time_h:g} h is synthetic and its uncertainty is not known here: what is stated for "
+            "curves, residence times and doses leaves it out and is too small.",
+        )
 
     @property
     def time_h(self) -> float:

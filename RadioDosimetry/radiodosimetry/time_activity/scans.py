@@ -47,6 +47,11 @@ class Scan:
         object.__setattr__(self, "time_s", time_s)
 
 
+def is_synthetic(volume: QuantitativeVolume) -> bool:
+    """Whether an image was never measured: its record says so, or the header of its DICOM files."""
+    return volume.record.parameters.get("synthetic") is True
+
+
 def ordered_scans(scans: Sequence[Scan]) -> tuple[Scan, ...]:
     """The scans, once they are known to be a series in time of one patient in one space.
 

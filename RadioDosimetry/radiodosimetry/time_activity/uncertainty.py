@@ -15,10 +15,8 @@ from types import MappingProxyType
 
 from ..errors import InputError
 from .curve_fit import CurveFit
-from .fit_points import common_parts
-from .time_activity_curve import TimeActivityCurve
 
-CAUSES = ("volume", "recovery", "calibration", "fit", "model", "s_value")
+CAUSES = ("volume", "recovery", "calibration", "synthesis", "fit", "model", "s_value")
 """Independent causes, in the order of the chain."""
 
 STAGES = ("volume", "recovery", "calibration", "activity", "time_integrated_activity", "s_value", "dose")
@@ -40,6 +38,8 @@ class ChainInputs:
         Of the recovery coefficient at a given volume (its fit).
     calibration
         Of the calibration factor.
+    synthesis
+        Of the time-integrated activity from scans that were never measured but synthesised from an earlier one.
     fit
         Of the time-integrated activity from what is each point's own (counts, noise): `CurveFit.tia_own_std_bq_s`.
     model
@@ -62,6 +62,7 @@ class ChainInputs:
     volume: float = 0.0
     recovery: float = 0.0
     calibration: float = 0.0
+    synthesis: float = 0.0
     fit: float = 0.0
     model: float = 0.0
     s_value: float = 0.0
@@ -147,7 +148,7 @@ def dose_uncertainty(tia_bq_s: float, s_gy_per_bq_s: float, inputs: ChainInputs)
         if not (math.isfinite(value) and value >= 0):
             raise InputError(f"The {name} must be a finite number, zero or more, found {value}.")
     activity = _activity_contributions(inputs)
-    integrated = {**activity, "fit": inputs.fit, "model": inputs.model}
+    integrated = {**activity, "synthesis": inputs.synthesis, "fit": inputs.fit, "model": inputs.model}
     s_value = {"volume": inputs.s_value_by_volume * inputs.volume, "s_value": inputs.s_value}
     dose = {cause: integrated.get(cause, 0.0) + s_value.get(cause, 0.0) for cause in CAUSES}
     stages = {
@@ -182,7 +183,6 @@ def dose_uncertainty(tia_bq_s: float, s_gy_per_bq_s: float, inputs: ChainInputs)
 
 
 def chain_inputs_of(
-    curve: TimeActivityCurve,
     fit: CurveFit,
     *,
     s_value: float = 0.0,
@@ -190,14 +190,13 @@ def chain_inputs_of(
     counts_by_volume: float = 1.0,
     s_value_by_volume: float = -1.0,
 ) -> ChainInputs:
-    """The chain of a measured curve and its fit.
+    """The chain of the fit of a measured curve.
 
     Parameters
     ----------
-    curve
-        Its record tells the relative uncertainties of calibration, recovery and volume (means over the times).
     fit
-        Its fit; the spread between averaged models, where there are several, is the uncertainty of the model.
+        It knows what calibration, recovery, volume and synthesis make of its integral; the spread between averaged
+        models, where there are several, is the uncertainty of the model.
     s_value, recovery_by_volume, counts_by_volume, s_value_by_volume
         As in `ChainInputs`.
 
@@ -212,7 +211,7 @@ def chain_inputs_of(
             f"The fit of region '{fit.region}' has no known uncertainty; state one for each point, or measure more "
             "points than the model has parameters."
         )
-    parts = {name: float(values.mean()) for name, values in common_parts(curve).items()}
+    parts = fit.shared_relative_std
     model = 0.0
     if fit.model_average is not None and fit.tia_bq_s > 0:
         model = abs(fit.model_average.tia_bq_s / fit.tia_bq_s - 1.0)
@@ -220,6 +219,7 @@ def chain_inputs_of(
         volume=parts.get("volume", 0.0),
         recovery=parts.get("recovery", 0.0),
         calibration=parts.get("calibration", 0.0),
+        synthesis=parts.get("synthesis", 0.0),
         fit=own / fit.tia_bq_s,
         model=model,
         s_value=s_value,

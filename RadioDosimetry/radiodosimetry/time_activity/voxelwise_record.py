@@ -11,7 +11,7 @@ import numpy as np
 from ..images.volume import QuantitativeVolume
 from ..provenance import Record
 from ..units import SECONDS_PER_HOUR
-from .scans import Scan
+from .scans import Scan, is_synthetic
 from .voxelwise_models import FEWEST_SCANS, LEGEND, VoxelModel
 from .voxelwise_options import LARGEST_RELATIVE_STD, TiaOptions
 from .voxelwise_trapezoid import tail_points
@@ -138,6 +138,12 @@ def _warnings(
             f"{100 * rising / float(work.tia.sum()):.3g} % of the time-integrated activity lies in voxels whose tail "
             "cannot be fitted (rising or not falling faster than decay at the end, or gone between two scans): "
             "physical decay was assumed after their last scan."
+        )
+    synthetic = [f"{scan.time_s / SECONDS_PER_HOUR:g}" for scan in series if is_synthetic(scan.volume)]
+    if synthetic:
+        found.append(
+            f"The scan at {', '.join(synthetic)} h is synthetic: its uncertainty, which the voxels of a region share, "
+            f"is not in that of this map{' outside of the regions' if method == 'organ-shape' else ''}."
         )
     for name, values in notes.get("organs", {}).items():
         factor = values["factor_to_organ_tia"]

@@ -117,7 +117,7 @@ def fits_step(case: Case, results: Path, progress: Progress | None) -> list[Path
         for path, figure in zip(figures, rows, strict=True):
             save_figure(figure, path, transaction)
         budget = folder / "uncertainty.csv"
-        files += _add_table(transaction, budget, "uncertainty budget", budget_csv(curves, fits), fits.record)
+        files += _add_table(transaction, budget, "uncertainty budget", budget_csv(fits), fits.record)
         if case.administered_mbq is not None:
             table = folder / "residence_times.csv"
             files += _add_table(transaction, table, "residence time", residence_times_csv(fits), fits.record)

@@ -30,6 +30,9 @@ from ..time_activity.time_activity_curve import require_rising_times
 from ..units import SECONDS_PER_HOUR, Quantity
 from .dose import read_regions
 
+UNCERTAINTY_FILE = "uncertainty_file"
+"""Parameter of the record of an image file that names the file of its voxels' standard uncertainty, beside it."""
+
 
 @dataclass(frozen=True)
 class ScanFile:
@@ -250,7 +253,22 @@ def _read(scan: ScanFile, drawn: _Regions, nuclide: Radionuclide, images: ImageO
             administration=images.administration,
             slice_middles=_slice_middles(scan, volume),
         )
-        return region_scan(volume, regions, nuclide.decay_constant_per_s, timing, "the image")
+        volume, uncertainty = _with_uncertainty(scan, volume)
+        return region_scan(volume, regions, nuclide.decay_constant_per_s, timing, "the image", uncertainty)
+
+
+def _with_uncertainty(
+    scan: ScanFile, volume: QuantitativeVolume
+) -> tuple[QuantitativeVolume, QuantitativeVolume | None]:
+    """A scan, and the standard uncertainty that its record names: a file beside it; a missing one is warned of."""
+    named = volume.record.parameters.get(UNCERTAINTY_FILE)
+    if not isinstance(named, str) or _is_dicom(Path(scan.path)):
+        return volume, None
+    path = Path(scan.path).with_name(Path(named).name)
+    if not path.exists():
+        missing = f"The record of {Path(scan.path).name} names {path.name} as its uncertainty, which is not beside it."
+        return volume.with_record(volume.record.with_warnings(missing)), None
+    return volume, read_volume(path, Quantity.ACTIVITY_CONCENTRATION)
 
 
 def _read_image(scan: ScanFile, images: ImageOptions) -> QuantitativeVolume:
@@ -343,6 +361,11 @@ def _record(
             **{
                 f"scan {number}": dict(scan.volume.record.inputs) or file_identity(Path(file.path))
                 for number, (scan, file) in enumerate(zip(timed, scans, strict=True), start=1)
+            },
+            **{
+                f"uncertainty of scan {number}": dict(scan.uncertainty.record.inputs)
+                for number, scan in enumerate(timed, start=1)
+                if scan.uncertainty is not None
             },
             **drawn.inputs(),
             **({} if recovery is None else dict(recovery.record.inputs)),

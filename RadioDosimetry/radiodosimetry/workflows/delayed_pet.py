@@ -21,6 +21,7 @@ from ..images.writers import write_volume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..units import SECONDS_PER_HOUR, Quantity
+from .curves import UNCERTAINTY_FILE
 from .dose import read_regions
 from .output_folder import output_folder
 
@@ -175,10 +176,13 @@ def _write(made: DelayedPet, request: SynthesisRequest, output: Path) -> list[Pa
             raise InputError(f"The folder {folder} holds files already; empty it, or give another output folder.")
     with OutputTransaction() as transaction:
         for hours, volume, uncertainty in zip(request.times_h, made.volumes, made.uncertainties, strict=True):
-            for one, name in zip((volume, uncertainty), output_names([hours]), strict=True):
-                if one is not None:
-                    write_volume(one, output / name, transaction)
-                    paths.append(output / name)
+            name, beside = output_names([hours])
+            record = volume.record.with_parameters(**{UNCERTAINTY_FILE: None if uncertainty is None else beside})
+            write_volume(volume.with_record(record), output / name, transaction)
+            paths.append(output / name)
+            if uncertainty is not None:
+                write_volume(uncertainty, output / beside, transaction)
+                paths.append(output / beside)
         for folder, time_s, volume in zip(folders, made.times_s, made.volumes, strict=False):
             folder.mkdir(exist_ok=True)
             reference = request.early if request.early.is_dir() or request.early.suffix.lower() == ".dcm" else None

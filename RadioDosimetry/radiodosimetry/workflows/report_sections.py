@@ -389,7 +389,8 @@ def _budget(found: CaseResults) -> ReportTable:
                 "expanded_percent": expanded,
             }
         )  # fmt: skip
-    titles = {"volume": "Volume, net", "recovery": "Recovery", "calibration": "Calibration", "fit": "Points and fit"}
+    titles = {"volume": "Volume, net", "recovery": "Recovery", "calibration": "Calibration"}
+    titles |= {"synthesis": "Synthetic scans", "fit": "Points and fit"}
     named = {f"{cause}_percent": titles.get(cause, "Choice of model") for cause in BUDGET_CAUSES}
     named |= {"statistics_percent": "Dose statistics", "total_percent": "Combined (1 σ)"}
     named["expanded_percent"] = "Expanded (k = 2)"
