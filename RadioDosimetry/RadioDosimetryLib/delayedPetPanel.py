@@ -76,9 +76,17 @@ class DelayedPetPanel(RunningPanel):
             section.enabled = hasModel
         ui.earlyTimeButton.enabled = parameters.earlyVolume is not None
         ui.outputSequenceSelector.enabled = parameters.oneSequence
-        ui.activitiesTableView.setMRMLTableNode(parameters.activitiesTable)
-        ui.comparisonTableView.setMRMLTableNode(parameters.comparisonTable)
+        self._showTables()
         self._updateActions()
+
+    def _showTables(self) -> None:
+        """Show the tables that are chosen, each column as wide as what it holds."""
+        for view, table in (
+            (self._ui.activitiesTableView, self._parameters.activitiesTable),
+            (self._ui.comparisonTableView, self._parameters.comparisonTable),
+        ):
+            view.setMRMLTableNode(table)
+            view.resizeColumnsToContents()
 
     def _fillModels(self) -> None:
         """Show the installed models and the nuclides and card of the chosen one; choose the first where none is."""
@@ -125,7 +133,7 @@ class DelayedPetPanel(RunningPanel):
         missing = self._busy() or self._missingForUncertainty(results)
         ui.showUncertaintyButton.enabled = not missing
         ui.showUncertaintyButton.toolTip = missing or _(
-            "The synthetic volume and its standard uncertainty beside each other, linked and at one window."
+            "The synthetic volume and its standard uncertainty beside each other, linked; each has a window of its own."
         )
         none = "" if results and not running else _("Synthesise volumes first.")
         for button, words in (
@@ -229,6 +237,7 @@ class DelayedPetPanel(RunningPanel):
             problems = [str(error)]
             table = self._logic.activities(None, choices.activitiesTable)
         choices.activitiesTable = table
+        self._showTables()
         self._ui.resultsCollapsibleButton.collapsed = False
         return problems
 
@@ -238,12 +247,17 @@ class DelayedPetPanel(RunningPanel):
 
     def _showUncertainty(self) -> None:
         from .delayedPetResults import shownUncertainty
-        from .display import arrangeSideBySide, showLegend, showSideBySide
+        from .display import arrangeSideBySide, showWithUncertainty
 
         hours = self._hours[self._ui.shownTimeComboBox.currentIndex]
         volume, uncertain = shownUncertainty(self._logic.results(), hours)
-        arrangeSideBySide(showSideBySide([volume, uncertain], self._parameters.ctVolume))
-        showLegend(uncertain, _("Standard uncertainty") + "\nBq/mL")
+        arrangeSideBySide(showWithUncertainty(volume, uncertain, self._parameters.ctVolume))
+        tops = [node.GetDisplayNode().GetWindowLevelMax() / 1e3 for node in (volume, uncertain)]
+        text = _(
+            "Shown at {hours:g} h: the activity from 0 to {activity:g} kBq/mL, its standard uncertainty from 0 to "
+            "{std:g} kBq/mL. The colours of the two do not compare."
+        )
+        self._say(text.format(hours=hours, activity=tops[0], std=tops[1]))
 
     def _offerTimes(self, results) -> None:
         """Offer the times of the results whose uncertainty is there."""
@@ -272,6 +286,7 @@ class DelayedPetPanel(RunningPanel):
             parameters.comparisonTable,
         )
         parameters.comparisonTable = table
+        self._showTables()
         self._say(_("Compared: {name}.").format(name=table.GetName()))
 
     def onShow(self) -> None:

@@ -94,7 +94,7 @@ def showDifference(
 def showLegend(node, title: str | None = None, labelFormat: str | None = None) -> None:
     """Show the colour legend of a volume that is in the views, with its quantity and unit as title.
 
-    Labels are whole numbers where the window ends between ten thousand and ten million, else have three digits; the
+    Labels are whole numbers where the window ends between a thousand and ten million, else have three digits; the
     legend takes them from the window, in the unit of the voxels. It does not look again at layers that are put there
     later.
     """
@@ -106,7 +106,7 @@ def showLegend(node, title: str | None = None, labelFormat: str | None = None) -
     name = quantity.value if quantity is not None else ""
     legend.SetVisibility(False)  # views take a new size from the moment on that it is shown
     legend.SetTitleText(title or _legendTitle(name) or node.GetName())
-    legend.SetLabelFormat(labelFormat or ("%.0f" if 1e4 <= node.GetDisplayNode().GetWindowLevelMax() < 1e7 else "%.3g"))
+    legend.SetLabelFormat(labelFormat or ("%.0f" if 1e3 <= node.GetDisplayNode().GetWindowLevelMax() < 1e7 else "%.3g"))
     legend.SetNumberOfLabels(5)
     legend.SetSize(*_LEGEND_SIZE)
     legend.SetPosition(*_LEGEND_POSITION)
@@ -149,6 +149,7 @@ def showSideBySide(
     ctNode=None,
     opacity: float = DOSE_OPACITY,
     viewNames: Sequence[str] = ("Red", "Yellow", "Green"),
+    windowsOfTheirOwn: bool = False,
 ) -> list[str]:
     """Put volumes into slice views beside each other, linked, and all of them axial and at one place.
 
@@ -164,13 +165,17 @@ def showSideBySide(
         Of the volumes over the background, 0 to 1.
     viewNames
         Slice views from left to right.
+    windowsOfTheirOwn
+        Give each volume the window that suits it, whatever the others hold.
 
     Returns
     -------
     list of str
         Names of the views used; `arrangeSideBySide` shows them.
     """
-    shareWindow([node for node in volumeNodes if node is not None])
+    shown = [node for node in volumeNodes if node is not None]
+    for group in [[node] for node in shown] if windowsOfTheirOwn else [shown]:
+        shareWindow(group)
     compositeOf = {composite.GetLayoutName(): composite for composite in sliceCompositeNodes()}
     used = [name for name in viewNames if name in compositeOf]
     for name, node in zip(used, volumeNodes, strict=False):
@@ -185,6 +190,22 @@ def showSideBySide(
         showLegend(node)
     linkSliceViews(True)
     return used[: len(volumeNodes)]
+
+
+def showWithUncertainty(volumeNode, uncertaintyNode, ctNode=None) -> list[str]:
+    """Put a volume and its standard uncertainty, in the unit of its voxels, into views beside each other.
+
+    Each has a window of its own, since an uncertainty at the window of what it belongs to would be dark: the colours of
+    the two do not compare, and their legends say which values they stand for.
+
+    Returns
+    -------
+    list of str
+        Names of the views used; `arrangeSideBySide` shows them.
+    """
+    used = showSideBySide([volumeNode, uncertaintyNode], ctNode, windowsOfTheirOwn=True)
+    showLegend(uncertaintyNode, _("Standard uncertainty") + "\nBq/mL")
+    return used
 
 
 def _lookAtOnePlace(sliceNodes: Sequence) -> None:

@@ -25,7 +25,7 @@ LONGEST_WAIT_S = 300.0
 BACKGROUND_SHARE = 0.05
 """Activity and dose below this share of the top of their window are background, and not shown."""
 
-PET_WINDOW_BQ_PER_ML = 2e4
+PET_WINDOW_BQ_PER_ML = 1.5e4
 """Top of the window of early, synthetic and acquired PET: the lesions, not the blood of the first hour."""
 
 BELOW_MIDDLE_MM = 8.0
@@ -200,19 +200,21 @@ def delayedPET(voxelMm: float, model: str | None = None) -> Iterator[tuple[str, 
         ui.regionsSelector.setCurrentNode(segmentation)
     ui.segmentationSelector.setCurrentNode(segmentation)
     press(ui.applyButton, ui.cancelButton)
+    _collapse(ui.modelCollapsibleButton, ui.outputsCollapsibleButton)
     ui.comparisonCollapsibleButton.collapsed = False
     ui.acquiredSelector.setCurrentNode(late)
     ui.compareButton.click()
     ui.showButton.click()
     made = panel.self().logic.results()
-    _showWell((early, late, *made), segmentation, late)
+    _showWell((early, late, *made))
+    lookAt(segmentation, late)
     yield "DelayedPETSynthesis", panel
     if ui.showUncertaintyButton.enabled:
-        for section in (ui.modelCollapsibleButton, ui.inputsCollapsibleButton, ui.comparisonCollapsibleButton):
-            section.collapsed = True
+        ui.modelCollapsibleButton.collapsed = False
+        _collapse(ui.inputsCollapsibleButton, ui.comparisonCollapsibleButton)
         ui.showUncertaintyButton.click()
         _third(early)
-        _showWell((made[0], made[0].GetNodeReference("RadioDosimetry.Uncertainty"), early), segmentation, late)
+        lookAt(segmentation, late)
         yield "DelayedPETUncertainty", panel
     press(ui.handOverButton, ui.cancelButton)
     yield "DelayedPETOrganDoses", _organDosesOfSynthetic(ct, made[0], segmentation)
@@ -250,12 +252,25 @@ def _third(volume: Any) -> None:
     showLegend(volume)
 
 
-def _showWell(volumes: tuple[Any, ...], segmentation: Any, late: Any) -> None:
-    """One window for PET volumes, and views at the lesion."""
+def _showWell(volumes: tuple[Any, ...]) -> None:
+    """One window for PET volumes."""
     for volume in volumes:
         volume.GetDisplayNode().SetWindowLevelMinMax(0.0, PET_WINDOW_BQ_PER_ML)
         volume.GetDisplayNode().SetLowerThreshold(1.0)  # Bq/mL: colours everywhere, so that noise makes no holes
-    lookAt(segmentation, late)
+
+
+def _threePlanes() -> None:
+    """Turn the views away from those that lay beside each other: axial, sagittal and coronal."""
+    import slicer
+
+    for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
+        slicer.util.getNode(f"vtkMRMLSliceNode{name}").SetOrientation(orientation)
+
+
+def _collapse(*sections: Any) -> None:
+    """Fold parts of a panel, so that others are in the picture."""
+    for section in sections:
+        section.collapsed = True
 
 
 def _organDosesOfSynthetic(ct: Any, synthetic: Any, segmentation: Any) -> Any:
@@ -269,15 +284,16 @@ def _organDosesOfSynthetic(ct: Any, synthetic: Any, segmentation: Any) -> Any:
     ui.patientCTSelector.setCurrentNode(ct)
     press(ui.tiaButton, ui.cancelButton)
     press(ui.organDosesButton, ui.cancelButton)
-    for section in (
+    _collapse(
         ui.scansCollapsibleButton, ui.injectionCollapsibleButton, ui.regionsCollapsibleButton,
         ui.resultsCollapsibleButton, ui.tiaCollapsibleButton,
-    ):  # fmt: skip
-        section.collapsed = True
+    )  # fmt: skip
     ui.organDosesCollapsibleButton.collapsed = False
     choose(ui.shownRegionComboBox, "liver")
     ui.showCurvesButton.click()
+    _threePlanes()
     _overlay(ct, synthetic, segmentation)
+    legend(synthetic)
     return panel
 
 
@@ -291,8 +307,11 @@ def _doseOfSynthetic(segmentation: Any) -> Any:
     ui.segmentationSelector.setCurrentNode(segmentation)
     choose(ui.methodComboBox, "Multiple")
     press(ui.applyButton, ui.cancelButton)
+    _collapse(ui.inputsCollapsibleButton, ui.outputsCollapsibleButton)
     ui.showDoseButton.click()
+    ui.showHistogramButton.click()
     dose = ui.shownDoseSelector.currentNode()
+    _threePlanes()
     withoutBackground(dose)
     legend(dose)
     lookAt(segmentation, dose)
@@ -318,6 +337,16 @@ def pictures(name: str, voxelMm: float, model: str | None) -> Iterator[tuple[str
         yield name, DEMONSTRATIONS[name](voxelMm)
 
 
+def _smaller(path: Path) -> Path:
+    """A picture with a table of 256 colours: less than half of the size, and no difference that is seen."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        table = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2)
+    table.save(path, optimize=True)
+    return path
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make the pictures; 1 when something went wrong in a slot or an observer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -341,7 +370,7 @@ def main(arguments: list[str] | None = None) -> int:
             if shown not in (None, panel):
                 shown.exit()
             shown = panel
-            print(standin.screenshot(panel, chosen.folder / f"{picture}.png"))
+            print(_smaller(standin.screenshot(panel, chosen.folder / f"{picture}.png")))
         shown.exit()
         for problem in standin.forgetProblems():
             print(f"{name}: {problem!r}", file=sys.stderr)

@@ -15,9 +15,10 @@ from delayed_pet_samples import HOUR_S, ratio_settings, toy_patient
 pytest.importorskip("slicer", reason="slicer-core is not installed, and this is not Slicer")
 pytest.importorskip("torch", reason="torch is not installed")
 
-from radiodosimetry.delayed_pet.inference import synthesize
+from radiodosimetry.delayed_pet.inference import SYNTHETIC_WARNING, synthesize
 from radiodosimetry.delayed_pet.training import train_on_patients
 from radiodosimetry.errors import InputError
+from radiodosimetry.learning.model_files import read_card
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,7 @@ def test_the_scene_gets_what_the_core_computes(shipped: str, trained: Path, earl
     import slicer
 
     from DelayedPETSynthesis import DelayedPETSynthesisLogic
+    from RadioDosimetryLib.volumes import recordOf
 
     nodes = DelayedPETSynthesisLogic().synthesise(shipped, early, "Cu-64", 1.0, [24.0, 48.0], ct)
     patient = toy_patient(99)
@@ -74,7 +76,12 @@ def test_the_scene_gets_what_the_core_computes(shipped: str, trained: Path, earl
     for node, volume, uncertainty in zip(nodes, expected.volumes, expected.uncertainties, strict=True):
         np.testing.assert_allclose(slicer.util.arrayFromVolume(node), volume.array_kji, rtol=1e-4, atol=1e-3)
         assert node.GetAttribute("RadioDosimetry.Synthetic") == "1"
-        assert "virtual patients" in node.GetAttribute("RadioDosimetry.Record") or "synthetic" in node.GetName()
+        record = recordOf(node)
+        assert record.parameters["model_limits"] == list(read_card(trained).limits)
+        assert record.parameters["model_trained_on"] == "5 patients"
+        sentence = "The model is model, trained on 5 patients; its card lists 2 limits."
+        assert record.warnings[0] == f"{SYNTHETIC_WARNING} {sentence}"
+        assert not set(record.warnings) & set(record.parameters["model_limits"])
         assert uncertainty is not None
         stated = slicer.util.getNode(f"{node.GetName()} uncertainty")
         np.testing.assert_allclose(slicer.util.arrayFromVolume(stated), uncertainty.array_kji, rtol=1e-4, atol=1e-3)

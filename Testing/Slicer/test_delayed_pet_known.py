@@ -229,7 +229,7 @@ def test_activities_and_their_uncertainties_are_in_a_table(panel: SimpleNamespac
 
 
 @pytest.mark.parametrize("as_sequence", [False, True])
-def test_the_uncertainty_of_a_time_is_shown_beside_its_volume_at_one_window(
+def test_the_uncertainty_of_a_time_is_shown_beside_its_volume_at_a_window_of_its_own(
     panel: SimpleNamespace, early: Any, as_sequence: bool
 ) -> None:
     import slicer
@@ -249,10 +249,20 @@ def test_the_uncertainty_of_a_time_is_shown_beside_its_volume_at_one_window(
     doubled = 2.0 * slicer.util.arrayFromVolume(early) * 2.0 ** (-47.0 / HALF_LIFE_H)
     np.testing.assert_allclose(slicer.util.arrayFromVolume(volume), doubled, rtol=1e-5)
     np.testing.assert_allclose(slicer.util.arrayFromVolume(uncertain), 0.1 * doubled, rtol=1e-5)
-    tops = {node.GetDisplayNode().GetWindowLevelMax() for node in (volume, uncertain)}
-    assert len(tops) == 1
-    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(uncertain)
-    assert legend.GetTitleText() == "Standard uncertainty\nBq/mL"
+    for node, array, title in (
+        (volume, doubled, "Activity\nBq/mL"), (uncertain, 0.1 * doubled, "Standard uncertainty\nBq/mL")
+    ):  # fmt: skip
+        window = [node.GetDisplayNode().GetWindowLevelMin(), node.GetDisplayNode().GetWindowLevelMax()]
+        assert window[0] == 0.0
+        assert 1.0 <= window[1] / array.max() < 1.5, node.GetName()
+        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+        assert legend.GetTitleText() == title
+        assert legend.GetVisibility()
+    tops = [f"{node.GetDisplayNode().GetWindowLevelMax() / 1e3:g} kBq/mL" for node in (volume, uncertain)]
+    assert tops[0] != tops[1]
+    said = f"Shown at 48 h: the activity from 0 to {tops[0]}, its standard uncertainty from 0 to {tops[1]}."
+    assert ui.statusLabel.text == f"{said} The colours of the two do not compare."
+    assert "a window of its own" in ui.showUncertaintyButton.toolTip
 
 
 def test_without_uncertainty_the_button_says_so_and_the_table_has_none(panel: SimpleNamespace, early: Any) -> None:

@@ -103,6 +103,8 @@ def test_volumes_hold_what_the_model_made_and_say_that_they_are_synthetic(
 ) -> None:
     import slicer
 
+    from RadioDosimetryLib.volumes import recordOf
+
     before = slicer.util.arrayFromVolume(early).copy()
     nodes = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0, 48.0])
     assert [node.GetName() for node in nodes] == ["Early PET synthetic 24 h", "Early PET synthetic 48 h"]
@@ -112,8 +114,13 @@ def test_volumes_hold_what_the_model_made_and_say_that_they_are_synthetic(
         assert node.GetVoxelValueUnits().GetCodeValue() == "Bq/ml"
         assert node.GetAttribute("RadioDosimetry.Synthetic") == "1"
         assert node.GetAttribute("RadioDosimetry.HoursAfterInjection") == f"{hours:g}"
-        assert "never measured" in node.GetAttribute("RadioDosimetry.Record")
-        assert "Made up." in node.GetAttribute("RadioDosimetry.Record")
+        record = recordOf(node)
+        assert record.parameters["model_limits"] == ["Made up."]
+        assert len([text for text in record.warnings if "never measured" in text]) == 1
+        assert record.warnings[0].endswith(
+            "The model is Test model, trained on Nothing; it was written for this test; its card lists 1 limit."
+        )
+        assert "Made up." not in record.warnings
         uncertainty = slicer.util.getNode(f"{node.GetName()} uncertainty")
         np.testing.assert_allclose(slicer.util.arrayFromVolume(uncertainty), 0.1 * expected, rtol=1e-5)
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(early), before)

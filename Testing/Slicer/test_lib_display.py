@@ -202,6 +202,15 @@ def test_side_by_side_views_are_axial_linked_and_early_and_delayed_share_a_windo
     assert not composites[0].GetLinkedControl()
 
 
+def test_volumes_beside_each_other_may_have_windows_of_their_own() -> None:
+    bright = _node(np.full(STRAIGHT.shape_kji, 5000.0), Quantity.ACTIVITY_CONCENTRATION, "bright")
+    dim = _node(np.full(STRAIGHT.shape_kji, 30.0), Quantity.ACTIVITY_CONCENTRATION, "dim")
+    display.showSideBySide([bright, dim], windowsOfTheirOwn=True)
+    assert [node.GetDisplayNode().GetWindowLevelMax() for node in (bright, dim)] == pytest.approx([5000.0, 30.0])
+    legends = [slicer.modules.colors.logic().GetColorLegendDisplayNode(node) for node in (bright, dim)]
+    assert [legend.GetLabelFormat() for legend in legends] == ["%.0f", "%.3g"]
+
+
 def test_the_layout_of_views_beside_each_other_names_them_in_order() -> None:
     tree = ElementTree.fromstring(display.sideBySideLayout(["Red", "Yellow"]))
     assert tree.get("type") == "horizontal"
