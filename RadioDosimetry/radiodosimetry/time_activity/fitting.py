@@ -195,8 +195,9 @@ def _trapezoid(points: FitPoints, tail: str | None, half_life_s: float | None) -
             f"No uncertainties are stated for the points: that of the integral is not known{only_common_words(points)}."
         )
     rate_std = result.tail_rate_std_per_s
-    if chosen == "mono" and shared.parameters:
-        rate_std = math.hypot(rate_std or 0.0, *(float(shift[0]) for shift in shared.parameters.values()))
+    moved = math.hypot(*(float(shift[0]) for shift in shared.parameters.values()))
+    if moved > 0 and rate > points.decay_constant_per_s:  # one held at physical decay has no uncertainty of its own
+        rate_std = math.hypot(rate_std or 0.0, moved)
     return CurveFit(
         points.region,
         "trapezoid",

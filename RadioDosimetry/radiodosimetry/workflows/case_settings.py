@@ -16,6 +16,7 @@ from ..organ_dose.phantom import PHANTOM_NAMES
 from ..time_activity.fitting import FIT_MODELS
 from ..time_activity.voxelwise import TIA_METHODS
 from ..voxel_dose.radiobiology import DEFAULT_ALPHA_PER_GY, Radiobiology
+from .curves import uncertainty_file_of
 from .dose import DEFAULT_METHOD, DOSE_METHODS
 from .settings_reader import settings_from
 
@@ -398,6 +399,9 @@ class Case:
         files: dict[str, Path | None] = {"ct": self.ct}
         for number, scan in enumerate(self.scans, start=1):
             files[f"scan {number}"] = scan.image
+            uncertainty = uncertainty_file_of(scan.image)
+            if uncertainty is not None and uncertainty.exists():
+                files[f"scan {number} uncertainty"] = uncertainty
             files[f"labels of scan {number}"] = scan.labels
         files["labels"] = self.regions.labels
         files["label names"] = self.regions.label_names

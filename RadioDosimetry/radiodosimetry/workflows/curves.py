@@ -18,6 +18,7 @@ from ..images.file_checks import IMAGE_IO_OF_SUFFIX
 from ..images.geometry import VolumeGeometry
 from ..images.readers import read_volume
 from ..images.regions import Region
+from ..images.sidecar import read_sidecar
 from ..images.volume import QuantitativeVolume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
@@ -239,6 +240,19 @@ class _Regions:
         return tuple(dict.fromkeys(warnings))
 
 
+def uncertainty_file_of(image: Path) -> Path | None:
+    """The file beside an image that its record names as its voxels' standard uncertainty, whether it is there or not.
+
+    Raises
+    ------
+    FileFormatError
+        The record cannot be read.
+    """
+    sidecar = None if _is_dicom(image) else read_sidecar(image)
+    named = None if sidecar is None or sidecar.record is None else sidecar.record.parameters.get(UNCERTAINTY_FILE)
+    return image.with_name(Path(named).name) if isinstance(named, str) else None
+
+
 def _read(scan: ScanFile, drawn: _Regions, nuclide: Radionuclide, images: ImageOptions) -> RegionScan:
     """One image, its regions and its time."""
     with _named(scan):
@@ -261,10 +275,9 @@ def _with_uncertainty(
     scan: ScanFile, volume: QuantitativeVolume
 ) -> tuple[QuantitativeVolume, QuantitativeVolume | None]:
     """A scan, and the standard uncertainty that its record names: a file beside it; a missing one is warned of."""
-    named = volume.record.parameters.get(UNCERTAINTY_FILE)
-    if not isinstance(named, str) or _is_dicom(Path(scan.path)):
+    path = uncertainty_file_of(Path(scan.path))
+    if path is None:
         return volume, None
-    path = Path(scan.path).with_name(Path(named).name)
     if not path.exists():
         missing = f"The record of {Path(scan.path).name} names {path.name} as its uncertainty, which is not beside it."
         return volume.with_record(volume.record.with_warnings(missing)), None
