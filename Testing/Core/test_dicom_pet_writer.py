@@ -74,6 +74,17 @@ def test_every_file_says_that_it_is_synthetic(tmp_path: Path, volume: Quantitati
     assert len({pydicom.dcmread(path).SeriesInstanceUID for path in paths}) == 1
 
 
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_what_is_read_back_warns_that_it_is_synthetic(
+    tmp_path: Path, volume: QuantitativeVolume, synthetic: bool
+) -> None:
+    write_pet_series(volume, tmp_path, description(synthetic=synthetic))
+    record = read_volume(tmp_path, Quantity.ACTIVITY_CONCENTRATION).record
+    said = "The series is synthetic and was never measured; its header says: made from an early scan."
+    assert record.warnings.count(said) == synthetic
+    assert any("synthetic" in text for text in record.warnings) == synthetic
+
+
 def test_it_belongs_to_the_patient_of_the_early_scan(tmp_path: Path, volume: QuantitativeVolume) -> None:
     stored = np.ones((7, 6), dtype=np.uint16)
     early = tmp_path / "early"

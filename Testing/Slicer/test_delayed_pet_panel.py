@@ -192,8 +192,11 @@ def test_apply_leaves_the_volumes_of_the_model_in_the_scene(panel: SimpleNamespa
         np.testing.assert_allclose(slicer.util.arrayFromVolume(node), expected, rtol=1e-5)
         assert slicer.util.getNode(f"Early PET synthetic {hours:g} h uncertainty") is not None
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(early), voxels)
-    assert "synthetic" in panel.ui.statusLabel.text
-    assert "Made up." in panel.ui.statusLabel.text
+    assert panel.ui.statusLabel.text.count("This volume is synthetic") == 1  # of both volumes
+    assert "The model is Doubling model" in panel.ui.statusLabel.text
+    assert "its card lists 1 limit." in panel.ui.statusLabel.text
+    assert "Made up." not in panel.ui.statusLabel.text
+    assert "Limit: Made up." in panel.ui.cardTextEdit.plainText
     assert "more than the" in panel.ui.statusLabel.text  # a doubled scan holds more than decay leaves
     assert panel.ui.applyButton.enabled
     assert panel.ui.handOverButton.enabled

@@ -149,6 +149,7 @@ def read_pet(
         warnings=tuple(
             dict.fromkeys(
                 (
+                    *_synthetic_warning(datasets[0]),
                     *stack.warnings,
                     *reference.warnings,
                     *_given_time_warning(reference),
@@ -371,6 +372,13 @@ def _given_time_warning(reference: DecayReference) -> tuple[str, ...]:
 def says_synthetic(dataset: Dataset) -> bool:
     """Whether a header says, as those of `dicom_pet_writer` do, that the image was never measured."""
     return str(dataset.get("DerivationDescription", "")).startswith("SYNTHETIC")
+
+
+def _synthetic_warning(dataset: Dataset) -> tuple[str, ...]:
+    if not says_synthetic(dataset):
+        return ()
+    how = str(dataset.DerivationDescription).removeprefix("SYNTHETIC").strip().rstrip(".")
+    return (f"The series is synthetic and was never measured; its header says: {how or 'nothing more'}.",)
 
 
 def _parameters(units: str, injection: Injection, reference: DecayReference, stack: FrameStack) -> Mapping[str, Any]:
