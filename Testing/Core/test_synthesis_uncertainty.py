@@ -285,7 +285,7 @@ def test_a_synthetic_scan_without_uncertainty_is_warned_of():
 def test_a_map_says_that_the_uncertainty_of_synthetic_scans_is_not_in_it():
     scans = [RegionScan(HOUR, image(1e4)), RegionScan(24 * HOUR, image(2e3, synthetic=True), uncertainty=image(1e3))]
     warnings = tia_map(scans, DECAY, "mono").record.warnings
-    assert any("The scan at 24 h is synthetic" in text and "not in that of this map." in text for text in warnings)
+    assert any("Of synthetic scans (at 24 h) the uncertainty" in text and "not in that of this map." in text for text in warnings)
     measured = [replace(scan, volume=image(values)) for scan, values in zip(scans, (1e4, 2e3), strict=True)]
     assert not any("synthetic" in text for text in tia_map(measured, DECAY, "mono").record.warnings)
 

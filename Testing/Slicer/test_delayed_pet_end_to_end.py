@@ -32,6 +32,7 @@ from radiodosimetry.images.writers import write_volume
 GIVEN_MBQ = 300.0
 HOURS = (1.0, 24.0, 48.0)
 RESULTS = ("curves.csv", "fits.json", "organs.csv", "tia.nii.gz", "dose.nii.gz")
+UNKNOWN = "is synthetic and its uncertainty is not known here"
 SYNTHETIC = "This volume is synthetic: it was made by a model from an early scan and was never measured."
 
 
@@ -184,6 +185,10 @@ def test_one_early_pet_becomes_organ_doses_and_a_dose_map_as_with_the_commands(
     assert np.isfinite(doses_gy).all()
     assert (doses_gy > 0).all()
     np.testing.assert_allclose(doses_gy, [float(row["absorbed_dose_gy"]) for row in rows.values()], rtol=1e-5)
+    stds = np.array(organs["SD (mGy/MBq)"])
+    np.testing.assert_allclose(stds, [float(row["std"]) for row in rows.values()], rtol=6e-3)  # three digits
+    assert (stds > 0.01 * np.array(organs["Dose per activity (mGy/MBq)"])).all()  # of the synthetic scans
+    assert not any(UNKNOWN in warning for warning in warnings_of(made["organ doses"]))
     dose_gy = slicer.util.arrayFromVolume(made["dose"])
     assert np.isfinite(dose_gy).all()
     assert dose_gy.max() > 0

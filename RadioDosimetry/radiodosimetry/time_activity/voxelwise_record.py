@@ -142,8 +142,8 @@ def _warnings(
     synthetic = [f"{scan.time_s / SECONDS_PER_HOUR:g}" for scan in series if is_synthetic(scan.volume)]
     if synthetic:
         found.append(
-            f"The scan at {', '.join(synthetic)} h is synthetic: its uncertainty, which the voxels of a region share, "
-            f"is not in that of this map{' outside of the regions' if method == 'organ-shape' else ''}."
+            f"Of synthetic scans (at {', '.join(synthetic)} h) the uncertainty, which the voxels of a region share, is "
+            f"not in that of this map{' outside of the regions' if method == 'organ-shape' else ''}."
         )
     for name, values in notes.get("organs", {}).items():
         factor = values["factor_to_organ_tia"]
