@@ -263,8 +263,8 @@ def test_slices_with_their_own_times_take_their_uncertainty_along():
 
 def test_an_uncertainty_that_does_not_belong_to_the_scan_is_refused():
     scan = RegionScan(24 * HOUR, image(1e4))
+    other = replace(image(1.0), geometry=replace(GRID, origin_mm=(9.0, 0.0, 0.0)))
     with pytest.raises(GeometryMismatchError, match="The scan at 24 h and its uncertainty have different grids"):
-        other = replace(image(1.0), geometry=replace(GRID, origin_mm=(9.0, 0.0, 0.0)))
         replace(scan, uncertainty=other)
     with pytest.raises(UnitError, match="uncertainty of the scan at 24 h must be an activity concentration"):
         replace(scan, uncertainty=image(1.0).with_array(np.ones(GRID.shape_kji), Quantity.COUNTS))
@@ -285,7 +285,10 @@ def test_a_synthetic_scan_without_uncertainty_is_warned_of():
 def test_a_map_says_that_the_uncertainty_of_synthetic_scans_is_not_in_it():
     scans = [RegionScan(HOUR, image(1e4)), RegionScan(24 * HOUR, image(2e3, synthetic=True), uncertainty=image(1e3))]
     warnings = tia_map(scans, DECAY, "mono").record.warnings
-    assert any("Of synthetic scans (at 24 h) the uncertainty" in text and "not in that of this map." in text for text in warnings)
+    assert any(
+        "Of synthetic scans (at 24 h) the uncertainty" in text and "not in that of this map." in text
+        for text in warnings
+    )
     measured = [replace(scan, volume=image(values)) for scan, values in zip(scans, (1e4, 2e3), strict=True)]
     assert not any("synthetic" in text for text in tia_map(measured, DECAY, "mono").record.warnings)
 
