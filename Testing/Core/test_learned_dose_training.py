@@ -35,7 +35,7 @@ from radiodosimetry.learned_dose.training_config import (
     UNetLoop,
     UNetTrainingConfig,
 )
-from radiodosimetry.learning.model_files import save_model
+from radiodosimetry.learning.model_files import read_card, save_model
 from radiodosimetry.workflows.dose import DoseOptions, compute_dose
 
 UNET = UNetTrainingConfig(
@@ -171,6 +171,11 @@ def test_the_dose_workflow_takes_the_model_and_refuses_one_of_another_kind(model
     result = compute_dose(ct, tia, NUCLIDE, "unet", regions_of(labels), DoseOptions(model=model))
     np.testing.assert_array_equal(result.dose.array_kji, predict_dose(model, ct, tia, NUCLIDE).dose.array_kji)
     assert result.record.inputs["model"]["sha256"]
+    card = read_card(model)
+    assert result.record.warnings.count(card.sentence("unet")) == 1
+    assert "its card lists" in card.sentence("unet")
+    assert not set(card.limits) & set(result.record.warnings)
+    assert predict_dose(model, ct, tia, NUCLIDE).record.parameters["model_limits"] == list(card.limits)
     assert {row.region for row in result.table} == {"liver", "lungs", "vertebrae", "lesion_1"}
     with pytest.raises(InputError, match="is a 'residual-unet-3d', expected a 'dblurdosenet'"):
         compute_dose(ct, tia, NUCLIDE, "dblurdosenet", (), DoseOptions(model=model))
