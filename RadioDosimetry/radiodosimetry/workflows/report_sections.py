@@ -391,7 +391,9 @@ def _budget(found: CaseResults) -> ReportTable:
         )  # fmt: skip
     titles = {"volume": "Volume, net", "recovery": "Recovery", "calibration": "Calibration"}
     titles |= {"synthesis": "Synthetic scans", "fit": "Points and fit"}
-    named = {f"{cause}_percent": titles.get(cause, "Choice of model") for cause in BUDGET_CAUSES}
+    synthetic = any(row["synthesis_percent"] for row in rows)
+    causes = [cause for cause in BUDGET_CAUSES if cause != "synthesis" or synthetic]
+    named = {f"{cause}_percent": titles.get(cause, "Choice of model") for cause in causes}
     named |= {"statistics_percent": "Dose statistics", "total_percent": "Combined (1 σ)"}
     named["expanded_percent"] = "Expanded (k = 2)"
     columns = [_REGION, *(Column(name, title, "%", 2, least=LEAST_PERCENT) for name, title in named.items())]
