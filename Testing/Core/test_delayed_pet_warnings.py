@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
@@ -21,6 +22,7 @@ from radiodosimetry.images.readers import read_volume
 from radiodosimetry.images.regions import write_label_map
 from radiodosimetry.images.writers import write_volume
 from radiodosimetry.learning.model_files import load_model, model_sentence, read_card, save_model
+from radiodosimetry.units import Quantity
 
 LIMITS = ("It knows toys alone.", "It was given little time to learn.", "No patient is a ball.")
 SENTENCE = f"{SYNTHETIC_WARNING} The model is toy, trained on 5 virtual patients alone; its card lists 3 limits."
@@ -74,7 +76,8 @@ def commands(model: Path, folder: Path) -> dict[str, list[str]]:
                             path["organs.csv"]],
         "tia.nii.gz.json": ["tia", "--method", "mono", *scans, "--nuclide", "Cu-64", "--output", path["tia.nii.gz"]],
         "dose.nii.gz.json": ["dose", "--method", "local", "--tia", path["tia.nii.gz"], "--ct", path["ct.nii.gz"],
-                             "--nuclide", "Cu-64", *regions, "--output", path["dose.nii.gz"]],
+                             "--nuclide", "Cu-64", *regions, "--output", path["dose.nii.gz"], "--rtdose",
+                             str(folder / "dose.dcm")],
     }  # fmt: skip
 
 
@@ -87,6 +90,7 @@ def test_every_later_result_says_once_that_scans_were_synthetic_and_repeats_no_l
         warnings = json.loads((tmp_path / beside).read_text(encoding="utf-8"))["warnings"]
         assert [text for text in warnings if SYNTHETIC_WARNING in text] == [SENTENCE], beside
         assert not [text for text in warnings if any(limit in text for limit in LIMITS)], beside
+    assert pydicom.dcmread(tmp_path / "dose.dcm").DerivationDescription.count(SENTENCE) == 1
 
 
 def test_limits_stand_in_full_beside_the_model_and_are_told_where_it_is_used(
@@ -110,8 +114,6 @@ def test_limits_stand_in_full_beside_the_model_and_are_told_where_it_is_used(
 
 
 def test_the_dicom_series_says_whom_the_model_learned_from(model: Path, patient: SerialPet, tmp_path: Path) -> None:
-    import pydicom
-
     written(patient, tmp_path)
     dicom = ["--dicom", "--injection-time", "2024-05-31T09:00"]
     assert main([*commands(model, tmp_path)["pet_24h.nii.gz.json"], *dicom]) == 0
@@ -120,6 +122,9 @@ def test_the_dicom_series_says_whom_the_model_learned_from(model: Path, patient:
         assert said.startswith("SYNTHETIC by a network (toy")
         assert "trained on 5 virtual patients alone" in said
         assert "never measured" in said
+    again = read_volume(tmp_path / "pet_24h_dicom", Quantity.ACTIVITY_CONCENTRATION).record
+    assert again.warnings[0].startswith("The series is synthetic and was never measured")
+    assert "trained on 5 virtual patients alone" in again.warnings[0]
 
 
 def test_warnings_of_the_early_scan_and_of_missing_regions_are_kept(model: Path, patient: SerialPet) -> None:

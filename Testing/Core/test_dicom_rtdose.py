@@ -137,6 +137,23 @@ def test_what_rt_dose_requires_is_there_and_pydicom_reads_it(tmp_path: Path) -> 
         assert keyword in dataset
 
 
+@pytest.mark.parametrize("count", [0, 2, 60])
+def test_the_header_holds_what_the_dose_warns_of(tmp_path: Path, count: int) -> None:
+    """Up to the 1024 characters that Derivation Description has; what is left out is cut between words."""
+    warnings = tuple(f"Warning {number} of a dose in 1e-3 g/cm³." for number in range(count))
+    dose = dose_volume()
+    dose = dose.with_array(dose.array_kji, record=Record("dose").with_warnings(*warnings))
+    write_rtdose(dose, tmp_path / "dose.dcm")
+    dataset = pydicom.dcmread(tmp_path / "dose.dcm")
+    said, found = " ".join(warnings), str(dataset.get("DerivationDescription", ""))
+    if count == 60:
+        assert 1000 < len(found) <= 1024
+        assert said.startswith(found.removesuffix("...") + " ")
+    else:
+        assert found == said
+        assert ("DerivationDescription" in dataset) == (count > 0)
+
+
 def test_the_sidecar_carries_the_record_and_says_that_the_patient_is_unknown(tmp_path: Path) -> None:
     write_rtdose(dose_volume(), tmp_path / "dose.dcm")
     sidecar = json.loads((tmp_path / "dose.dcm.json").read_text())

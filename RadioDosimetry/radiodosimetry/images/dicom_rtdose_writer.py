@@ -43,6 +43,8 @@ _LARGEST_PIXEL_BYTES = 2**32 - 2
 
 _TEXT_LENGTH = 64
 
+_LONG_TEXT_LENGTH = 1024
+
 _COPIED_KEYWORDS = (
     "PatientName",
     "PatientID",
@@ -109,6 +111,7 @@ def write_rtdose(
     -----
     The standard wants a reference to the plan of a dose (Dose Summation Type PLAN). Radiopharmaceutical therapy has
     none: the reference is a generated identifier, and Dose Comment says how the dose came to be. DICOM PS3.3 C.8.8.3.
+    Derivation Description holds what the dose's record warns of, since files part from their sidecars.
     """
     path = Path(path)
     if dose.quantity is not Quantity.ABSORBED_DOSE:
@@ -212,6 +215,8 @@ def _dataset(dose: QuantitativeVolume, attributes: Dataset, description: str, bi
     dataset.SeriesNumber = 1
     dataset.SeriesDescription = description[:_TEXT_LENGTH]
     dataset.InstanceNumber = 1
+    if dose.record.warnings:
+        dataset.DerivationDescription = _shortened(" ".join(dose.record.warnings))
     for prefix in ("InstanceCreation", "Content"):
         setattr(dataset, f"{prefix}Date", now.strftime("%Y%m%d"))
         setattr(dataset, f"{prefix}Time", now.strftime("%H%M%S"))
@@ -220,6 +225,13 @@ def _dataset(dose: QuantitativeVolume, attributes: Dataset, description: str, bi
     _set_grid(dataset, geometry)
     _set_dose(dataset, stored_kji, scaling, description)
     return dataset
+
+
+def _shortened(text: str) -> str:
+    """A text that fits into one of 1024 characters, cut between words; dots say that there is more."""
+    if len(text) <= _LONG_TEXT_LENGTH:
+        return text
+    return f"{text[: _LONG_TEXT_LENGTH - 3].rpartition(' ')[0]}..."
 
 
 def _set_grid(dataset: Dataset, geometry: VolumeGeometry) -> None:
