@@ -172,8 +172,8 @@ def residenceTimesOfOrgans(
     Returns
     -------
     tuple
-        Organ to residence time, and warnings. Uncertainties add up in quadrature, but for the part that all points of
-        a region share (calibration, recovery), which is taken as common to the regions of an organ too.
+        Organ to residence time, and warnings. Uncertainties add up in quadrature, but for the part that the points of a
+        region share (calibration, recovery, synthesis), which is taken as common to the regions of an organ too.
     """
     from radiodosimetry.organ_dose import ResidenceTime
     from radiodosimetry.workflows.theranostics import residence_times_of_fits
