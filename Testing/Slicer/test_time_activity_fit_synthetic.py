@@ -182,3 +182,18 @@ def test_a_series_loaded_from_dicom_says_itself_that_it_is_synthetic(
     curves = logic.measureCurves(torso.rows, torso.segmentation)
     assert f"The scan at {torso.hours[1]:g} h {UNKNOWN}" in warnings_of(curves)
     assert f"The scan at {torso.hours[0]:g} h {UNKNOWN}" not in warnings_of(curves)
+
+
+def test_fits_of_an_older_scene_keep_what_their_points_share(torso: SimpleNamespace, logic: Any) -> None:
+    """Older scenes have one number for all causes, and none of synthetic scans."""
+    import json
+
+    from RadioDosimetryLib.timeActivityKept import FITS_ATTRIBUTE, fitsFromTable
+
+    fits = logic.fitCurves(logic.measureCurves(torso.rows, torso.segmentation), model="mono")
+    older = json.loads(fits.GetAttribute(FITS_ATTRIBUTE))
+    for region in older["regions"].values():
+        del region["shared_relative_std"]
+        region["common_relative_std"] = 0.05
+    fits.SetAttribute(FITS_ATTRIBUTE, json.dumps(older))
+    assert fitsFromTable(fits)["liver"].common_relative_std == pytest.approx(0.05)
