@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_few_points_with_uptake_take_the_model_that_can_rise(count):
     times_h = np.array([1.0, 8.0, 60.0, 120.0])[:count]
     found = fit(times_h, uptake(times_h))
     assert found.model == "uptake-clearance"
-    assert any("rises to a peak and falls" in warning for warning in found.warnings)
+    assert any("tracer comes before it leaves" in warning for warning in found.warnings)
 
 
 def test_a_prescribed_model_at_few_points_is_said_to_be_prescribed():
@@ -88,6 +89,37 @@ def test_a_curve_that_has_not_begun_to_fall_gets_trapezoids():
     found = fit([1, 24, 48], [10e6, 20e6, 30e6])
     assert found.model == "trapezoid"
     assert any("has not begun to fall" in warning for warning in found.warnings)
+
+
+COPPER_DECAY = math.log(2) / (12.7 * HOUR)
+
+
+def tracer(hours, amounts_bq):
+    """A curve of Cu-64 by what would be there without physical decay."""
+    hours = np.asarray(hours, dtype=float)
+    return TimeActivityCurve("lesion", hours * HOUR, np.asarray(amounts_bq) * np.exp(-COPPER_DECAY * hours * HOUR))
+
+
+@pytest.mark.parametrize(("hours", "amounts_bq"), [([1, 24], [1e6, 3e6]), ([1, 24, 48], [1e6, 3e6, 4e6])])
+def test_uptake_that_decay_hides_is_no_clearance(hours, amounts_bq):
+    """Activity falls while the tracer still comes; a single exponential would lose half of what is there."""
+    curve = tracer(hours, amounts_bq)
+    assert (np.diff(curve.activity_bq) < 0).all()
+    found = fit_curve(curve, COPPER_DECAY)
+    assert found.model == "trapezoid"
+    tail_bq_s = curve.activity_bq[-1] / COPPER_DECAY
+    known_bq_s = np.trapezoid(curve.activity_bq, curve.times_s) + curve.activity_bq[0] * curve.times_s[0] / 2
+    assert found.tia_bq_s == pytest.approx(known_bq_s + tail_bq_s, rel=0.05)
+    mono_alone = fit_curve(curve, COPPER_DECAY, "mono")
+    assert mono_alone.tia_bq_s < 0.75 * found.tia_bq_s
+
+
+def test_uptake_before_clearance_is_seen_behind_decay_and_noise_of_a_tenth_is_none():
+    found = fit_curve(tracer([1, 24, 48], [1e6, 3e6, 1.5e6]), COPPER_DECAY)
+    assert found.model == "uptake-clearance"
+    assert fit_curve(tracer([1, 24, 48], [1e6, 1.08e6, 1.05e6]), COPPER_DECAY).model == "mono"
+    large = replace(tracer([1, 24, 48], [1e6, 1.4e6, 1.2e6]), std_bq=np.array([3e5, 9e4, 2e4]))
+    assert fit_curve(large, COPPER_DECAY).model == "mono"  # within two standard uncertainties
 
 
 def test_one_model_alone_is_no_choice():

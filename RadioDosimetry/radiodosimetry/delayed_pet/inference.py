@@ -146,24 +146,21 @@ def synthesize(
     step = PartialProgress(progress, 0.05, 1.0)
     maker = _ByTissues(given) if network.network == "ratio-3d" else _BySlices(given)
     warnings += maker.doubts
-    made = []
+    made: list[_Made] = []
     for number, time_s in enumerate(times):
         report_progress(step, number / len(times), f"synthesising {time_s / SECONDS_PER_HOUR:g} h")
-        made.append(maker.at(time_s, step))
+        bound_bq = _bound_bq(early, early_time_s, time_s, nuclide, administered_bq)
+        made.append(_bounded(*maker.at(time_s, step), bound_bq, early.geometry.voxel_volume_ml))
     warnings += _doubtful(made, labels)
     volumes, uncertainties, records = [], [], []
-    for time_s, (values, relative) in zip(times, made, strict=True):
-        bound_bq = _bound_bq(early, early_time_s, time_s, nuclide, administered_bq)
-        values, scaled = _bounded(values, bound_bq, early.geometry.voxel_volume_ml)
-        own = list(warnings)
-        if scaled < 1.0:
-            own.append(f"The volume was scaled by {scaled:.4f} to what decay leaves ({bound_bq / 1e6:.4g} MBq).")
-        record = _record(given, time_s, own, device)
+    for time_s, one in zip(times, made, strict=True):
+        record = _record(given, time_s, [*warnings, *one.warnings], device)
         time = None if early.time is None else early.time + timedelta(seconds=time_s - early_time_s)
-        array_kji, quantity = values.astype(np.float32), Quantity.ACTIVITY_CONCENTRATION
-        volume = replace(early, array_kji=array_kji, quantity=quantity, time=time, record=record)
+        volume = replace(
+            early, array_kji=one.array_kji, quantity=Quantity.ACTIVITY_CONCENTRATION, time=time, record=record
+        )
         volumes.append(volume)
-        uncertainties.append(None if relative is None else volume.with_array((values * relative).astype(np.float32)))
+        uncertainties.append(None if one.std_kji is None else volume.with_array(one.std_kji))
         records.append(record)
     report_progress(step, 1.0, "done")
     return DelayedPet(times, tuple(volumes), tuple(uncertainties), records[-1])
@@ -306,20 +303,21 @@ def _unknowns(given: _Given) -> list[str]:
     return found
 
 
-def _doubtful(
-    made: Sequence[tuple[NDArray[np.float64], NDArray[np.float64] | None]], labels: LabelMap | None
-) -> list[str]:
+def _doubtful(made: Sequence[_Made], labels: LabelMap | None) -> list[str]:
     """A sentence that names the given regions of which the model is unsure at any of the times."""
-    largest: dict[str, float] = {}
-    for values, relative in made:
-        if labels is None or relative is None:
+    if labels is None:
+        return []
+    flat, largest = labels.array_kji.ravel(), dict.fromkeys(labels.names, 0.0)
+    for one in made:
+        if one.std_kji is None:
             return []
-        for name in labels.names.values():
-            mask = labels.mask(name)
-            total = float(values[mask].sum())
-            share = float((values * relative)[mask].sum()) / total if total > 0 else 0.0
-            largest[name] = max(largest.get(name, 0.0), share)
-    unsure = [f"{name} ({100 * share:.0f} %)" for name, share in largest.items() if share > DOUBTFUL_STD]
+        activity, std = (np.bincount(flat, values.ravel(), max(largest) + 1) for values in (one.array_kji, one.std_kji))
+        largest = {
+            label: max(share, std[label] / activity[label] if activity[label] > 0 else 0.0)
+            for label, share in largest.items()
+        }
+    large = {labels.names[label]: share for label, share in largest.items() if share > DOUBTFUL_STD}
+    unsure = [f"{name} ({100 * share:.0f} %)" for name, share in large.items()]
     return [f"The model's standard uncertainty is large in {', '.join(unsure)}."] if unsure else []
 
 
@@ -338,13 +336,28 @@ def _bound_bq(
     return max(bound, administered_bq * decay_factor(nuclide, time_s))
 
 
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """A volume, its standard uncertainty, both [Bq/mL] in single precision, and what to say of it."""
+
+    array_kji: NDArray[np.float32]
+    std_kji: NDArray[np.float32] | None
+    warnings: tuple[str, ...]
+
+
 def _bounded(
-    values: NDArray[np.float64], bound_bq: float, voxel_ml: float
-) -> tuple[NDArray[np.float64], float]:
-    """Values scaled down where their total is above the bound, and the factor."""
+    values: NDArray[np.float64], relative: NDArray[np.float64] | None, bound_bq: float, voxel_ml: float
+) -> _Made:
+    """Values scaled down where their total is above the bound."""
     total = float(values.sum()) * voxel_ml
     factor = min(1.0, bound_bq / total) if total > 0 else 1.0
-    return values * factor, factor
+    values = values * factor
+    said = f"The volume was scaled by {factor:.4f} to what decay leaves ({bound_bq / 1e6:.4g} MBq)."
+    return _Made(
+        values.astype(np.float32),
+        None if relative is None else (values * relative).astype(np.float32),
+        (said,) if factor < 1.0 else (),
+    )
 
 
 def _record(given: _Given, time_s: float, warnings: Sequence[str], device: str) -> Record:

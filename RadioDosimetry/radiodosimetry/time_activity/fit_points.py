@@ -20,7 +20,8 @@ MOST_HALF_LIVES = 60.0
 """Physical half-lives after which not one of 1e18 nuclei is left: a later point has another nuclide or unit of time."""
 
 UPTAKE_SEEN = 0.1
-"""Share by which the first point must lie below the peak, where no uncertainties are stated, for uptake to be seen."""
+"""Share by which the first point must lie below the peak, both without physical decay, for uptake to be seen where no
+uncertainties are stated."""
 
 _ROUNDING = 0.01
 """Share of a stated uncertainty below which what its shared part leaves is rounding."""
@@ -71,11 +72,31 @@ class FitPoints:
 
     @property
     def shows_uptake(self) -> bool:
-        """Whether the first point lies below the peak by more than noise."""
-        rise = float(self.activity_bq[self.peak] - self.activity_bq[0])
+        """Whether more of the tracer is there at some later point than at the first, by more than noise.
+
+        Judged without physical decay, which no uptake can undo: of a nuclide with a short half-life an organ still
+        takes up the tracer while its activity falls, and no model of clearance alone goes through such points.
+        """
+        factor, peak = self._decay_correction, self._tracer_peak
+        rise = float(self.activity_bq[peak] * factor[peak] - self.activity_bq[0])
         if self.std_bq is None:
-            return rise > UPTAKE_SEEN * float(self.activity_bq[self.peak])
-        return rise > UPTAKE_SEEN_STD * math.hypot(self.std_bq[self.peak], self.std_bq[0])
+            return rise > UPTAKE_SEEN * float(self.activity_bq[peak] * factor[peak])
+        return rise > UPTAKE_SEEN_STD * math.hypot(self.std_bq[peak] * factor[peak], self.std_bq[0])
+
+    @property
+    def is_still_taken_up(self) -> bool:
+        """Whether uptake shows and most of the tracer is there at the last point."""
+        return self.shows_uptake and self._tracer_peak == self.count - 1
+
+    @property
+    def _decay_correction(self) -> NDArray[np.float64]:
+        """What takes physical decay since the first point away, shape (n,)."""
+        return np.exp(self.decay_constant_per_s * (self.times_s - self.times_s[0]))
+
+    @property
+    def _tracer_peak(self) -> int:
+        """Index of the most tracer."""
+        return int(np.argmax(self.activity_bq * self._decay_correction))
 
     @property
     def rises_at_the_end(self) -> bool:

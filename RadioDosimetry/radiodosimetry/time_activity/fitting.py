@@ -110,18 +110,24 @@ def _automatic(points: FitPoints, effective_half_life_s: float | None) -> CurveF
             raise InputError(_one_point_words(points.region, "auto", 2))
         return _from_one_point(points, "madsen", effective_half_life_s)
     if points.peak == points.count - 1:
-        fit = _trapezoid(points, "physical", None)
-        return _noting(fit, f"Model not selected by data: trapezoid with a physical tail, as the activity of "
-                            f"'{points.region}' has not begun to fall.")  # fmt: skip
+        return _with_physical_tail(points, f"the activity of '{points.region}' has not begun to fall")
     if points.count >= FEWEST_POINTS_TO_CHOOSE:
         return _chosen_by_data(points)
-    name = "uptake-clearance" if points.shows_uptake else "mono"
-    reason = "the activity rises to a peak and falls" if points.shows_uptake else "no uptake is seen"
+    if points.is_still_taken_up:
+        return _with_physical_tail(points, f"'{points.region}' still takes up tracer, seen without physical decay")
+    name, reason = "mono", "no uptake is seen"
+    if points.shows_uptake:
+        name, reason = "uptake-clearance", "tracer comes before it leaves, seen without physical decay"
     return _noting(
         fit_parametric(points, name),
         f"Model not selected by data: {points.count} points cannot tell models apart; "
         f"{name} was taken because {reason}.",
     )
+
+
+def _with_physical_tail(points: FitPoints, reason: str) -> CurveFit:
+    fit = _trapezoid(points, "physical", None)
+    return _noting(fit, f"Model not selected by data: trapezoid with a physical tail, as {reason}.")
 
 
 def _chosen_by_data(points: FitPoints) -> CurveFit:
