@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from radiodosimetry.learned_dose.evaluation import combine_models, evaluate_on_p
 from radiodosimetry.learned_dose.patient_maps import PatientMaps
 from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.prediction import predict_dose
+from radiodosimetry.learned_dose.starting_model import StartingModel
 from radiodosimetry.learned_dose.training import TrainedDose, train_on_patients
 from radiodosimetry.learned_dose.training_config import (
     DblurLoop,
@@ -36,6 +38,7 @@ from radiodosimetry.learned_dose.training_config import (
     UNetTrainingConfig,
 )
 from radiodosimetry.learning.model_files import read_card, save_model
+from radiodosimetry.learning.splits import Fold
 from radiodosimetry.workflows.dose import DoseOptions, compute_dose
 
 UNET = UNetTrainingConfig(
@@ -99,6 +102,38 @@ def test_the_same_seed_gives_the_same_weights(
 ) -> None:
     again = train_on_patients(patients[:2], patients[2:3], UNET, tmp_path / "run")
     assert all(bool((again.state[name] == value).all()) for name, value in trained.state.items())
+
+
+def test_a_training_goes_on_from_a_model_and_knows_whom_that_has_seen(
+    patients: list[DosePatient], trained: TrainedDose, tmp_path: Path
+) -> None:
+    division = Fold(tuple(patients[:2]), (), validation=tuple(patients[2:3]))
+    card = replace(trained.model.card, training={**trained.model.card.training, "split": division.as_dict()})
+    start = StartingModel.read(save_model(tmp_path / "first", trained.state, card), "residual-unet-3d")
+    start.require_unseen(division)
+    short = replace(UNET, training=replace(UNET.training, epochs=1, learning_rate=1e-6, schedule="constant"))
+    begun, anew = (
+        train_on_patients(patients[1:2], patients[2:3], short, tmp_path / name, start=one)
+        for name, one in (("begun", start), ("anew", None))
+    )
+    losses = [one.result.as_dict()["best"]["validation_loss"] for one in (begun, anew)]
+    assert losses[0] == pytest.approx(trained.result.as_dict()["best"]["validation_loss"], rel=0.02)
+    assert losses[0] < 0.8 * losses[1]
+    later = {**begun.model.card.training, "split": Fold((patients[1],), (), validation=(patients[2],)).as_dict()}
+    told = start.on_card(replace(begun.model.card, training=later)).training
+    assert told["started_from"]["sha256"] == start.card.sha256
+    assert told["started_from"]["loop"]["epochs"] == 10
+    assert told["split"]["training_sources"] == sorted(one.source for one in patients[:3])
+    assert told["patients"] == 3
+    with pytest.raises(InputError, match=f"has learned from {patients[1].id}, who would judge"):
+        start.require_unseen(Fold((patients[0],), (), validation=(patients[1],)))
+    with pytest.raises(InputError, match=f"has learned from {patients[2].id}, who would judge"):
+        start.require_unseen(Fold(tuple(patients[:2]), (patients[2],)))
+    other = replace(short, network=UNetArchitecture(("density", "activity"), levels=2))
+    with pytest.raises(InputError, match=r"another network than the configuration \(inputs\)"):
+        train_on_patients(patients[:1], patients[2:3], other, tmp_path / "other", start=start)
+    with pytest.raises(InputError, match="was begun with 'started_from'"):
+        train_on_patients(patients[1:2], patients[2:3], short, tmp_path / "begun", resume=True)
 
 
 def test_dose_scales_with_activity_and_is_zero_without(model: Path) -> None:

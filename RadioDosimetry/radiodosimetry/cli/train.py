@@ -35,6 +35,11 @@ def add_parser(subparsers: Subparsers) -> None:
         "--config", type=existing_file, metavar="TOML", help="settings; what it leaves out is as published"
     )
     parser.add_argument("--output", required=True, type=Path, metavar="RUN", help="folder of the run, made if absent")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="MODEL",
+        help="unet, dblurdosenet: begin with the weights of a model, a file or the name of one that comes with "
+        "RadioDosimetry; patients it learned from may not judge",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.add_argument(
         "--fold", type=fold_argument, metavar="K/N", help="hold out fold K of N, by source patient (default: nobody)"
@@ -81,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.data,
             arguments.config,
             arguments.output,
+            start=arguments.start_from,
             resume=arguments.resume,
             device=arguments.device,
             fold=arguments.fold,

@@ -31,6 +31,7 @@ from .patients import DosePatient, common_spacing_mm
 from .residual_unet import ResidualUNet3D
 from .samples import WITHOUT_INPUT, SliceSamples, UNetSamples, lesions_of
 from .shipped import KINDS
+from .starting_model import StartingModel
 from .training_config import DblurTrainingConfig, UNetTrainingConfig
 from .training_patients import further_patients
 
@@ -76,6 +77,7 @@ def train_dose_network(
     config: Path | None,
     output: Path,
     *,
+    start: Path | None = None,
     resume: bool = False,
     device: str = "cpu",
     fold: tuple[int, int] | None = None,
@@ -93,6 +95,8 @@ def train_dose_network(
         TOML of a `UNetTrainingConfig` or `DblurTrainingConfig`; None: the published settings.
     output
         Folder of the run; base doses are kept in `CACHE_NAME` beside it.
+    start
+        Model of the same network whose weights to begin with; None: initial ones of the seed.
     resume
         Whether to go on with the run in `output`.
     device
@@ -118,6 +122,9 @@ def train_dose_network(
         raise InputError(f"The network '{kind}' is unknown; expected one of {', '.join(KINDS)}.")
     settings = _settings(kind, config, device)
     division = fold_of(dataset.patients, fold, settings.split_seed, settings.validation_fraction)
+    model = None if start is None else StartingModel.read(start, KINDS[kind])
+    if model is not None:
+        model.require_unseen(division)
     folders = (*division.training, *division.validation, *division.held_out)
     cache = Path(output).parent / CACHE_NAME
     seen = stream_patients(
@@ -138,12 +145,13 @@ def train_dose_network(
         dataset, division.training, training, settings, cache=cache, progress=PartialProgress(progress, 0.07, 0.1)
     )
     trained = train_on_patients(
-        training, validation, settings, Path(output), resume=resume, identity=_identity(dataset, division),
-        progress=PartialProgress(progress, 0.1, 0.95),
+        training, validation, settings, Path(output), start=model, resume=resume,
+        identity=_identity(dataset, division), progress=PartialProgress(progress, 0.1, 0.95),
     )  # fmt: skip
     judged = held_out or validation
     card = with_metrics(trained.model, judged, "held out" if held_out else "validation", settings.training.device)
     card = replace(card, training={**card.training, "split": division.as_dict(), "data": _data(dataset)})
+    card = card if model is None else model.on_card(card)
     (Path(output) / ERROR_MAPS).write_bytes(error_maps_png(judged[0], *_doses(trained.model, judged[0], device)))
     return save_model(Path(output) / MODEL_NAME, trained.state, card)
 
@@ -154,6 +162,7 @@ def train_on_patients(
     config: Config,
     run: Path,
     *,
+    start: StartingModel | None = None,
     resume: bool = False,
     identity: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -168,6 +177,8 @@ def train_on_patients(
         Settings.
     run
         Folder of the run (`learning.training.train`).
+    start
+        Whose weights the network begins with.
     resume, progress
         As `train_dose_network`.
     identity
@@ -193,6 +204,8 @@ def train_on_patients(
             sources.append(
                 SliceSamples(patients, config.network, config.sampling, config.loss, training=patients is training)
             )
+    if start is not None:
+        start.begin(network)
     result = train(
         SupervisedLearner(network, _losses(config), config.training),
         sources[0],
@@ -205,6 +218,7 @@ def train_on_patients(
             "loss": vars(config.loss),
             "sampling": vars(config.sampling),
             **(identity or {}),
+            **({} if start is None else start.identity),
         },  # fmt: skip
         configuration=config_text(config),
         progress=progress,

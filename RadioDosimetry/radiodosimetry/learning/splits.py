@@ -62,6 +62,7 @@ class Fold(Generic[Patient]):
             "validation": [patient.id for patient in self.validation],
             "held_out": [patient.id for patient in self.held_out],
             "training_sources": sorted({patient.source for patient in (*self.training, *self.validation)}),
+            "validation_sources": sorted({patient.source for patient in self.validation}),
             "held_out_sources": sorted({patient.source for patient in self.held_out}),
         }
 

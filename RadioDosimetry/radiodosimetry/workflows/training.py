@@ -25,6 +25,7 @@ def train_model(
     config: Path | None,
     output: Path,
     *,
+    start: Path | str | None = None,
     resume: bool = False,
     device: str = "cpu",
     fold: tuple[int, int] | None = None,
@@ -42,6 +43,9 @@ def train_model(
         TOML; what it leaves out, or all if None, is as published.
     output
         Folder of the run: model and card, log, learning curve, checkpoint.
+    start
+        Model of dose to begin with, a file or the name of one that comes with RadioDosimetry: its patients may not
+        judge. None: begin with nothing learned.
     resume
         Go on from the checkpoint in `output`; on the CPU the model has the same bits as if the run had not stopped.
     device
@@ -74,15 +78,19 @@ def train_model(
     dataset = read_dataset(Path(data))
     try:
         if network == "delayed-pet":
+            if start is not None:
+                raise InputError("A training of delayed PET begins anew; it cannot start from a model.")
             from ..delayed_pet.training import train_delayed_pet
 
             return train_delayed_pet(
                 dataset, config, output, resume=resume, device=device, fold=fold, progress=progress
             )
         from ..learned_dose.training import train_dose_network
+        from .evaluation import model_file
 
+        begun = None if start is None else model_file(start)
         return train_dose_network(
-            network, dataset, config, output, resume=resume, device=device, fold=fold, progress=progress
+            network, dataset, config, output, start=begun, resume=resume, device=device, fold=fold, progress=progress
         )
     except ShareDoneError:
         return Path(output)
