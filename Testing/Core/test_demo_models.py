@@ -21,9 +21,11 @@ from radiodosimetry.delayed_pet.training import train_on_patients as train_delay
 from radiodosimetry.images.readers import read_volume
 from radiodosimetry.learned_dose import shipped
 from radiodosimetry.learned_dose.architectures import UNetArchitecture
+from radiodosimetry.learned_dose.declared import RECONSTRUCTED
+from radiodosimetry.learned_dose.shipped import MODELS_FOLDER
 from radiodosimetry.learned_dose.training import train_on_patients as train_dose
 from radiodosimetry.learned_dose.training_config import LossSettings, PatchSampling, UNetLoop, UNetTrainingConfig
-from radiodosimetry.learning.model_files import save_model
+from radiodosimetry.learning.model_files import read_card, save_model
 from radiodosimetry.workflows import demo_case, demo_delayed_pet
 from radiodosimetry.workflows.case_settings import read_case
 from radiodosimetry.workflows.demo import DemoResult, run_demo
@@ -76,6 +78,16 @@ def test_learned_dose_is_a_method_of_the_case_and_in_its_report(demo: DemoResult
 def test_a_model_for_another_nuclide_takes_no_part(models: Path) -> None:
     assert demo_case._methods("Lu-177") == ["multiple-vsv", "unet", "monte-carlo"]
     assert demo_case._methods("Y-90") == ["multiple-vsv", "monte-carlo"]
+
+
+def test_a_model_of_reconstructed_scans_takes_no_part_as_the_demonstrations_are_blurred(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shipped, "MODELS_FOLDER", MODELS_FOLDER)
+    declared = read_card(MODELS_FOLDER / "dblurdosenet.safetensors").declared
+    assert "Lu-177" in declared["nuclides"], declared
+    assert declared["activity"] == RECONSTRUCTED
+    assert demo_case._methods("Lu-177") == ["multiple-vsv", "unet", "monte-carlo"]
 
 
 def test_delayed_pet_is_compared_with_the_later_scans(demo: DemoResult) -> None:

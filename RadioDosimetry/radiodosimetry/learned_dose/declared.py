@@ -9,6 +9,9 @@ from ..images.geometry import VolumeGeometry
 from ..learning.model_files import ModelCard
 from .patient_maps import PatientMaps
 
+TRUE_ACTIVITY, RECONSTRUCTED = "time-integrated activity", "reconstructed SPECT"
+"""What a model declares that it takes: activity where it is, or as a reconstruction shows it."""
+
 DENSITY_MARGIN = 1.05
 """Densities up to this factor above the densest voxel of the training are not worth a warning."""
 

@@ -23,6 +23,7 @@ from . import dblur_dose, unet_dose
 from .bases import base_settings
 from .dataset_patients import BASES, stream_patients
 from .dblurdosenet import DblurDoseNet
+from .declared import RECONSTRUCTED, TRUE_ACTIVITY
 from .dose_model import DoseModel, DoseNetwork
 from .figures import error_maps_png
 from .losses import dose_loss
@@ -309,7 +310,7 @@ def _card(config: Config, patients: Sequence[DosePatient], result: TrainingResul
             "nuclides": sorted({patient.nuclide for patient in patients}),
             "spacing_mm": [[step * (1 - SPACING_TOLERANCE), step * (1 + SPACING_TOLERANCE)] for step in spacing],
             "density_g_per_cm3": [0.0, max(density)],
-            "activity": "reconstructed SPECT" if kind == dblur_dose.KIND else "time-integrated activity",
+            "activity": RECONSTRUCTED if kind == dblur_dose.KIND else TRUE_ACTIVITY,
         },
         {
             "seed": config.training.seed,

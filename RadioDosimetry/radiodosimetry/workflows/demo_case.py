@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..images.atomic import write_text_atomically
 from ..images.regions import LabelMap
 from ..learned_dose import shipped
+from ..learned_dose.declared import RECONSTRUCTED
 from ..learned_dose.shipped import LEARNED_METHODS
 from ..learning.model_files import read_card
 from ..progress import Progress
@@ -86,7 +87,10 @@ def _quoted(words: Sequence[str]) -> str:
 
 
 def _methods(nuclide: str) -> list[str]:
-    """Dose methods of the case: learned ones where a model for the nuclide and what runs it are there."""
+    """Dose methods of the case: learned ones where a model for the nuclide and what runs it are there.
+
+    Not those that undo a reconstruction: nothing reconstructed the demonstration's scans, they are blurred and noisy.
+    """
     can_learn = find_spec("torch") is not None and find_spec("monai") is not None
     learned = [method for method in LEARNED_METHODS if can_learn and _is_for(method, nuclide)]
     return ["multiple-vsv", *learned, "monte-carlo"]
@@ -95,9 +99,10 @@ def _methods(nuclide: str) -> list[str]:
 def _is_for(method: str, nuclide: str) -> bool:
     """Whether a model of a method comes with RadioDosimetry and was made for a nuclide."""
     try:
-        return nuclide in read_card(shipped.MODELS_FOLDER / f"{method}.safetensors").declared.get("nuclides", ())
+        declared = read_card(shipped.MODELS_FOLDER / f"{method}.safetensors").declared
     except InputError:
         return False
+    return nuclide in declared.get("nuclides", ()) and declared.get("activity") != RECONSTRUCTED
 
 
 _TEXT = """\
