@@ -202,6 +202,19 @@ def test_a_single_network_states_no_uncertainty(data: Path, tmp_path: Path, caps
     assert "The model is a single network, which states no uncertainty" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("network", "undoes_reconstruction"), [("unet", False), ("dblurdosenet", True)])
+def test_a_model_of_reconstructed_scans_warns_that_it_cannot_tell_what_it_is_given(
+    data: Path, tmp_path: Path, network: str, undoes_reconstruction: bool
+) -> None:
+    assert train(network, data, tmp_path) == 0
+    patient = data / "patient_0001"
+    words = ["--nuclide", NUCLIDE, "--ct", str(patient / "ct.nrrd"), "--tia", str(patient / "tia.nrrd")]
+    words += ["--method", network, "--model", str(tmp_path / network / "model.json"), "--output"]
+    assert main(["dose", *words, str(tmp_path / "dose.nrrd")]) == 0
+    warnings = json.loads((tmp_path / "dose.nrrd.json").read_text(encoding="utf-8"))["warnings"]
+    assert any("taken for a SPECT reconstructed as" in one for one in warnings) is undoes_reconstruction
+
+
 def test_a_dataset_without_doses_is_refused_by_name(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,16 @@ def grid_of_spacing(geometry: VolumeGeometry, spacing_mm: tuple[float, float, fl
     return VolumeGeometry((k, j, i), spacing_mm, (x, y, z), geometry.direction, geometry.frame_of_reference_uid)
 
 
+def image_warnings(card: ModelCard) -> tuple[str, ...]:
+    """A sentence where the model undoes a reconstruction, since no image says how it was reconstructed."""
+    if card.declared.get("activity") != RECONSTRUCTED:
+        return ()
+    return (
+        "The activity was taken for a SPECT reconstructed as those of the model's training, which nothing in an image "
+        "tells: of PET, of sharper and of blurrier images it makes a wrong dose; its card says how wrong.",
+    )
+
+
 def density_warnings(card: ModelCard, maps: PatientMaps) -> tuple[str, ...]:
     """A sentence if the patient holds matter denser than all the model has seen."""
     highest = float(card.declared.get("density_g_per_cm3", (0.0, np.inf))[1])

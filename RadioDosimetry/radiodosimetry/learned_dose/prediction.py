@@ -29,6 +29,7 @@ from .declared import (
     LARGE_CHANGE_PERCENT,
     density_warnings,
     grid_of_spacing,
+    image_warnings,
     is_declared_spacing,
     require_nuclide,
     trained_spacing_mm,
@@ -163,7 +164,7 @@ def learned_dose(
             f"The voxels of {_size(tia.geometry)} mm are not those the model was trained on "
             f"({_size(maps.geometry)} mm): its correction was computed on the latter and interpolated."
         )
-    warnings += density_warnings(loaded.card, maps)
+    warnings += [*image_warnings(loaded.card), *density_warnings(loaded.card, maps)]
     summary = _summarised(loaded, maps, base, media, same_size, regions, device, warnings, progress)
     record = _record(loaded, model, base, media, regions, summary, tuple(warnings), device)
     dose = tia.with_array(summary.dose_gy, Quantity.ABSORBED_DOSE, record)
