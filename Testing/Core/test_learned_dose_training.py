@@ -127,6 +127,11 @@ def test_a_training_goes_on_from_a_model_and_knows_whom_that_has_seen(
     assert told["patients"] == 3
     with pytest.raises(InputError, match=f"has learned from {patients[1].id}, who would judge"):
         start.require_unseen(Fold((patients[0],), (), validation=(patients[1],)))
+    swapped = {**begun.model.card.training, "split": Fold((patients[2],), (), validation=(patients[3],)).as_dict()}
+    chain = replace(start, card=start.on_card(replace(begun.model.card, training=swapped)))
+    with pytest.raises(InputError, match=f"has learned from {patients[2].id}, who would judge"):
+        chain.require_unseen(Fold((patients[0],), (), validation=(patients[2],)))  # validated first, trained then
+    chain.require_unseen(Fold((patients[0],), (), validation=(patients[3],)))
     with pytest.raises(InputError, match=f"has learned from {patients[2].id}, who would judge"):
         start.require_unseen(Fold(tuple(patients[:2]), (patients[2],)))
     other = replace(short, network=UNetArchitecture(("density", "activity"), levels=2))

@@ -58,9 +58,7 @@ class StartingModel:
         InputError
             A patient is held out whom the model was trained or validated with, or validates whom it was trained with.
         """
-        split = self.card.training.get("split") or {}
-        seen = set(split.get("training_sources") or self.card.training.get("sources") or ())
-        learned = seen - set(split.get("validation_sources") or ())
+        seen, learned = _seen(self.card), _learned(self.card)
         leaks = [one.id for one in division.held_out if one.source in seen]
         leaks += [one.id for one in division.validation if one.source in learned]
         if leaks:
@@ -94,11 +92,25 @@ class StartingModel:
     def on_card(self, card: ModelCard) -> ModelCard:
         """The card of what was made of it: how the model itself was trained, and its patients among those seen."""
         earlier, later = self.card.training, card.training
-        split, before = dict(later.get("split") or {}), earlier.get("split") or {}
-        for name in ("training_sources", "validation_sources"):
-            split[name] = sorted({*split.get(name, ()), *before.get(name, ())})
+        seen, learned = _seen(self.card) | _seen(card), _learned(self.card) | _learned(card)
+        split = {
+            **(later.get("split") or {}),
+            "training_sources": sorted(seen),
+            "validation_sources": sorted(seen - learned),
+        }
         sources = sorted({*later.get("sources", ()), *earlier.get("sources", ())})
         kept = ("seed", "loop", "loss", "sampling", "data", "started_from")
         start = {"sha256": self.card.sha256, **{name: earlier[name] for name in kept if name in earlier}}
         training = {**later, "split": split, "sources": sources, "patients": len(sources), "started_from": start}
         return replace(card, training=training)
+
+
+def _seen(card: ModelCard) -> set[str]:
+    """Sources of the patients that trained or validated a model."""
+    split = card.training.get("split") or {}
+    return set(split.get("training_sources") or card.training.get("sources") or ())
+
+
+def _learned(card: ModelCard) -> set[str]:
+    """Sources of those that trained it; all that it has seen where its card does not tell them apart."""
+    return _seen(card) - set((card.training.get("split") or {}).get("validation_sources") or ())
