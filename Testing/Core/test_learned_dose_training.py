@@ -51,7 +51,7 @@ UNET = UNetTrainingConfig(
 DBLUR = DblurTrainingConfig(
     DblurArchitecture(
         ("density", "local-share", "peak-2", "valley-2", "peak-1", "valley-1", "share-6mm"),
-        features=8, extracted=4, pointwise=32, head="log-ratio",
+        features=8, extracted=4, pointwise=32, extractor="2d", head="log-ratio",
     ),
     SliceSampling(validation_per_patient=8),
     DblurLoss("relative-mse", relative_floor=0.5, base_smoothing=2.0, density_weight=True, outside_weight=0.0),
