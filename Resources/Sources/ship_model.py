@@ -4,8 +4,9 @@
         --limit "What it must not be used for." [--limit …] --output RadioDosimetry/radiodosimetry/…/models/NAME
 
 `evaluation.json` is what `radiodosimetry evaluate` wrote for this very model on patients it had not learned from. Its
-tables go onto the card, those of single patients aside; the limits follow those that the training wrote. Weights are
-stored as 16-bit numbers.
+tables go onto the card, those of single patients aside; the limits follow those that the training wrote. The uncertainty
+that it was judged with (its own, or of `evaluate --validation`) is what the shipped model states. Weights are stored as
+16-bit numbers.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ LARGEST_MB = 10.0
 
 KEPT = {
     "delayed-pet": ("hours", "uncertainty", "ssim_definition"),
-    "residual-unet-3d": ("base", "kim_2022", "edges", "voxels", "gains_over_base"),
-    "dblurdosenet": ("base", "kim_2022", "li_2022", "lesions", "voxels", "gains_over_base"),
+    "residual-unet-3d": ("base", "kim_2022", "edges", "voxels", "gains_over_base", "coverage"),
+    "dblurdosenet": ("base", "kim_2022", "li_2022", "lesions", "voxels", "gains_over_base", "coverage"),
 }
 """Parts of an evaluation that a card holds, by kind."""
 
@@ -44,6 +45,8 @@ def main() -> None:
     test = {"patients": patients if isinstance(patients, int) else len(patients)}
     test |= {name: judged[name] for name in KEPT[card.kind] if name in judged}
     training = {name: value for name, value in card.training.items() if name != "test"}
+    if judged.get("coverage"):
+        training["calibration"] = judged["coverage"]["stated"]
     limits = tuple(dict.fromkeys((*card.limits, *arguments.limit)))
     path = save_model(arguments.output, state, replace(card, training={**training, "test": test}, limits=limits))
     size_mb = weights_path(path).stat().st_size / 1e6

@@ -192,14 +192,14 @@ def test_dose_by_a_network_refuses(
     assert not (tmp_path / "dose.nrrd").exists()
 
 
-def test_a_single_network_states_no_uncertainty(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_uncertainty_that_no_card_states_is_not_written(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("dblurdosenet", data, tmp_path) == 0
     patient = data / "patient_0001"
     words = ["--nuclide", NUCLIDE, "--ct", str(patient / "ct.nrrd"), "--tia", str(patient / "tia.nrrd")]
     words += ["--method", "dblurdosenet", "--model", str(tmp_path / "dblurdosenet" / "model.json")]
     words += ["--output", str(tmp_path / "d.nrrd"), "--uncertainty", str(tmp_path / "u.nrrd")]
     assert main(["dose", *words]) == 2
-    assert "The model is a single network, which states no uncertainty" in capsys.readouterr().err
+    assert "The card of the model states no uncertainty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("network", "undoes_reconstruction"), [("unet", False), ("dblurdosenet", True)])

@@ -26,6 +26,7 @@ from radiodosimetry.learned_dose.dataset_patients import BASES, stream_patients
 from radiodosimetry.learned_dose.dose_model import build_network, load_dose_model
 from radiodosimetry.learned_dose.evaluation import evaluate_dose_model
 from radiodosimetry.learned_dose.patients import DosePatient
+from radiodosimetry.learned_dose.stated_uncertainty import SPREAD_ALONE, ErrorModel, StatedUncertainty
 from radiodosimetry.learned_dose.variants import OTHER_SCANS, OTHER_VOXELS, PET_LIKE, SCAN, SHARP, activity_variants
 from radiodosimetry.learning.model_files import ModelCard, read_card, save_model
 from radiodosimetry.virtual_patients.dataset import Dataset, read_dataset
@@ -121,9 +122,11 @@ def test_scans_are_judged_with_everything_that_li_2022_compares(
     assert noise["liver", "density-scaled"] > 0
     assert {method for _, method in noise} == {"density-scaled", "network", "no_residual"}
 
-    coverage = found["coverage_of_spread"]
-    assert coverage["factor"] == coverage["calibration"]["factor"] != coverage["factor_that_these_patients_would_take"]
-    assert read_card(tmp_path / "both").training["calibration"]["factor"] == coverage["factor"]
+    coverage = found["coverage"]
+    card = read_card(tmp_path / "both")
+    assert coverage["regions"]["count"] == sum(row["regions"] for row in found["li_2022"] if row["method"] == "network")
+    assert 0 <= coverage["voxels"]["within_1_sigma"] <= coverage["voxels"]["within_2_sigma"] <= 1
+    assert coverage["stated"] == card.training.get("calibration", SPREAD_ALONE.as_dict())
     assert len(load_dose_model(tmp_path / "both").networks) == 2
     with (tmp_path / "out" / "table_shifts.csv").open(encoding="utf-8") as stream:
         assert {row["shift"] for row in csv.DictReader(stream)} == set(found["shifts"])
@@ -134,13 +137,17 @@ def test_a_combined_model_is_judged_like_its_members_and_knows_whom_it_learned_f
 ) -> None:
     seeds = [model(UNET, 1, "u1"), model(UNET, 2, "u2")]
     apart = evaluated(tmp_path / "apart", data, seeds)
-    together = combine_models(seeds, tmp_path / "both", {"factor": 2.5})
+    stated = StatedUncertainty(ErrorModel(change=0.5), ErrorModel(floor=100.0))
+    together = combine_models(seeds, tmp_path / "both", stated)
     joined = evaluated(tmp_path / "joined", data, [together])
     assert joined["patients"] == apart["patients"] == 1
     assert joined["kim_2022"] == apart["kim_2022"]
     assert joined["edges"] == apart["edges"]
-    assert apart["coverage_of_spread"]["factor"] is None
-    assert joined["coverage_of_spread"]["factor"] == 2.5
+    assert apart["coverage"]["stated"] == SPREAD_ALONE.as_dict()
+    assert apart["coverage"]["regions"] == joined["coverage"]["regions_by_the_spread_alone"]
+    assert joined["coverage"]["stated"] == stated.as_dict()
+    assert joined["coverage"]["voxels"]["within_1_sigma"] == 1
+    assert (tmp_path / "joined" / "calibration.png").read_bytes().startswith(b"\x89PNG")
     assert RESCALED not in joined["methods"]
     names = [row["method"] for row in joined["edges"] if row["stratum"] == "all"]
     assert names[-3:] == ["network", "network, seed 1", "network, seed 2"]
@@ -152,7 +159,7 @@ def test_a_network_of_true_activity_is_shown_scans_as_a_shift(
     found = evaluated(tmp_path / "out", data, [model(UNET, 1, "u1")], "--shifts")
     assert set(found["shifts"]) == {SHARP, PET_LIKE, SCAN, OTHER_VOXELS}
     assert found["ensemble_noise"] == []
-    assert found["coverage_of_spread"] is None
+    assert found["coverage"] is None
 
 
 def test_a_blur_of_the_activity_keeps_its_total_and_the_label(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

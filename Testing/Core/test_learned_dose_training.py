@@ -26,6 +26,7 @@ from radiodosimetry.learned_dose.patient_maps import PatientMaps
 from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.prediction import predict_dose
 from radiodosimetry.learned_dose.starting_model import StartingModel
+from radiodosimetry.learned_dose.stated_uncertainty import ErrorModel, StatedUncertainty
 from radiodosimetry.learned_dose.training import TrainedDose, train_on_patients
 from radiodosimetry.learned_dose.training_config import (
     DblurLoop,
@@ -37,7 +38,7 @@ from radiodosimetry.learned_dose.training_config import (
     UNetLoop,
     UNetTrainingConfig,
 )
-from radiodosimetry.learning.model_files import read_card, save_model
+from radiodosimetry.learning.model_files import load_model, read_card, save_model
 from radiodosimetry.learning.splits import Fold
 from radiodosimetry.workflows.dose import DoseOptions, compute_dose
 
@@ -223,16 +224,47 @@ def test_the_dose_workflow_takes_the_model_and_refuses_one_of_another_kind(model
         compute_dose(ct, tia, NUCLIDE, "unet", (), DoseOptions(model=model.with_name("absent.safetensors")))
 
 
-def test_an_ensemble_states_an_uncertainty(trained: TrainedDose, model: Path, tmp_path: Path) -> None:
+def test_an_ensemble_states_the_spread_of_its_members_or_what_calibration_made_of_it(trained: TrainedDose, model: Path, tmp_path: Path) -> None:
     other = {name: value * 1.02 if name == "last.weight" else value for name, value in trained.state.items()}
     second = save_model(tmp_path / "second", other, trained.model.card)
-    together = combine_models([model, second], tmp_path / "both", {"factor": 2.0, "coverage": 0.68})
     ct, tia, labels = toy_images(9)
+    plain = predict_dose(combine_models([model, second], tmp_path / "b"), ct, tia, NUCLIDE, regions=regions_of(labels))
+    stated = StatedUncertainty(ErrorModel(spread=2.0, count=9), ErrorModel(spread=3.0, count=9))
+    together = combine_models([model, second], tmp_path / "both", stated)
     found = predict_dose(together, ct, tia, NUCLIDE, regions=regions_of(labels))
     assert found.uncertainty is not None
     assert found.uncertainty.array_kji.max() > 0
     assert not found.uncertainty.array_kji[ct.array_kji < -950].any()
     assert set(found.region_uncertainty) == {"liver", "lungs", "vertebrae", "lesion_1"}
-    assert found.record.parameters["calibration_factor"] == 2.0
+    assert found.record.parameters["stated_uncertainty"] == stated.as_dict()
+    assert plain.uncertainty is not None
+    np.testing.assert_allclose(found.uncertainty.array_kji, 3 * plain.uncertainty.array_kji, rtol=1e-5)
+    for name, value in plain.region_uncertainty.items():
+        assert found.region_uncertainty[name] == pytest.approx(2 * value) != 0
+
+
+def test_a_single_network_states_what_its_card_says_and_nothing_without(model: Path, tmp_path: Path) -> None:
+    ct, tia, labels = toy_images(9)
+    regions = regions_of(labels)
+    without = predict_dose(model, ct, tia, NUCLIDE, regions=regions)
+    assert without.uncertainty is None
+    assert without.region_uncertainty == {}
+    card, state = load_model(model)
+    stated = StatedUncertainty(ErrorModel(floor=0.05), ErrorModel(change=0.5))
+    card = replace(card, training={**card.training, "calibration": stated.as_dict()}, sha256="")
+    found = predict_dose(save_model(tmp_path / "stated", state, card), ct, tia, NUCLIDE, regions=regions)
+    np.testing.assert_array_equal(found.dose.array_kji, without.dose.array_kji)
+    assert found.uncertainty is not None
+    dose, base = found.dose.array_kji, found.base.array_kji
+    expected = np.where(dose > 0, 0.5 * np.abs(dose - base), 0.0)
+    np.testing.assert_allclose(found.uncertainty.array_kji * dose, expected, rtol=1e-4, atol=1e-6 * dose.max())
+    assert found.region_uncertainty == dict.fromkeys(found.region_uncertainty, pytest.approx(0.05))
+    table = compute_dose(ct, tia, NUCLIDE, "unet", regions, DoseOptions(model=tmp_path / "stated.safetensors")).table
+    assert {row.region: row.mean_uncertainty_percent for row in table} == {
+        name: pytest.approx(100 * value) for name, value in found.region_uncertainty.items()
+    }
+
+
+def test_an_ensemble_needs_two_networks(model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least two single networks, found 1 model"):
         combine_models([model], tmp_path / "one")

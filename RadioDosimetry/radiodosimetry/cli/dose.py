@@ -119,7 +119,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--table", type=Path, metavar="CSV", help="dose statistics of each region")
     group.add_argument("--dvh", type=Path, metavar="CSV", help="dose-volume histograms")
     group.add_argument("--rtdose", type=Path, metavar="FILE", help="dose map as DICOM RT Dose")
-    group.add_argument("--uncertainty", type=Path, metavar="FILE", help="its relative uncertainty (not of kernels)")
+    group.add_argument("--uncertainty", type=Path, metavar="FILE", help="its relative uncertainty (monte-carlo and networks)")
 
 
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
@@ -272,7 +272,7 @@ def _compute(arguments: argparse.Namespace, nuclide: Radionuclide, progress: Pro
         ct, tia, nuclide, arguments.method, regions, options, radiobiology, PartialProgress(progress, 0.05, 0.95)
     )
     if arguments.uncertainty is not None and result.uncertainty is None:
-        raise InputError("The model is a single network, which states no uncertainty; leave --uncertainty out.")
+        raise InputError("The card of the model states no uncertainty; leave --uncertainty out.")
     return result.with_record(result.record.with_inputs(**inputs).with_warnings(*label_warnings))
 
 

@@ -71,7 +71,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--validation",
         type=existing_path,
         metavar="DIR",
-        help="data that the models were trained with: its validation patients calibrate the spread of an ensemble",
+        help="data that the models were trained with: its validation patients calibrate the uncertainty",
     )
     more.add_argument("--combine", type=Path, metavar="FILE", help="write the ensemble as one model")
     add_device(parser)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..learning.ensembles import calibrate_coverage
+from ..learning.ensembles import combine_members
 from ..learning.model_files import save_model
 from ..progress import PartialProgress, Progress
 from ..provenance import to_json
 from .dose_model import DoseModel, ensemble_state, load_dose_model
-from .measures import RegionMeasure, measure_regions
+from .measures import measure_regions
 from .patient_maps import PatientMaps
+from .stated_uncertainty import SPREAD_ALONE, Errors, StatedUncertainty, calibrated, patient_errors
 
 if TYPE_CHECKING:
     from ..virtual_patients.dataset import Dataset, PatientFolder
@@ -28,9 +29,6 @@ _LOG = logging.getLogger(__name__)
 
 NETWORK = "network"
 """Name of the first model, or of all that differ from it in their seed alone, in tables."""
-
-FEWEST_FOR_CALIBRATION = 8
-"""Regions that a coverage of an ensemble's spread is worth stating for."""
 
 LARGEST_FILE_BYTES = 10_000_000
 """Size that a model file should keep below, so that it can travel with the package."""
@@ -62,9 +60,11 @@ class Contender:
         return tuple(f"{self.name}, seed {number}" for number in range(1, self.count + 1)) if self.count > 1 else ()
 
     @property
-    def calibration_factor(self) -> float | None:
-        """What the spread is multiplied by to hold 68 % of the truths; None where no patients said so."""
-        return self.models[0].calibration_factor if len(self.models) == 1 else None
+    def stated_uncertainty(self) -> StatedUncertainty | None:
+        """What it states of its doses; None where no patients and no members speak for any."""
+        if len(self.models) == 1:
+            return self.models[0].stated_uncertainty
+        return SPREAD_ALONE
 
     def member_doses_gy(
         self, maps: PatientMaps, device: str = "cpu", progress: Progress | None = None
@@ -76,6 +76,32 @@ class Contender:
             for dose in model.member_doses(maps, device, part):
                 yield maps.dose_gy(dose)
             done += len(model.networks)
+
+    def judged(
+        self,
+        patient: DosePatient,
+        device: str = "cpu",
+        progress: Progress | None = None,
+        see: Callable[[str, NDArray[np.float32]], None] | None = None,
+    ) -> tuple[NDArray[np.float32], tuple[Errors, Errors]]:
+        """Mean dose of the networks [Gy], and the errors of its regions and voxels; `see` gets each member's dose."""
+        spreads: dict[str, list[float]] = {}
+
+        def members() -> Iterator[NDArray[np.float32]]:
+            doses = self.member_doses_gy(patient.maps, device, progress)
+            for name, dose in zip(self.member_names, doses, strict=True):
+                for one in measure_regions(patient, name, dose):
+                    spreads.setdefault(one.region, []).append(one.dose_gy)
+                if see is not None:
+                    see(name, dose)
+                yield dose
+
+        if self.count == 1:
+            (mean,) = self.member_doses_gy(patient.maps, device, progress)
+            return mean, patient_errors(patient, mean, None, {})
+        together = combine_members(members())
+        of_regions = {name: float(np.std(values, ddof=1)) for name, values in spreads.items()}
+        return together.mean, patient_errors(patient, together.mean, together.spread, of_regions)
 
 
 def contenders(paths: Sequence[Path]) -> tuple[Contender, ...]:
@@ -104,8 +130,8 @@ def contenders(paths: Sequence[Path]) -> tuple[Contender, ...]:
     return tuple(found)
 
 
-def combine_models(models: Sequence[Path], output: Path, coverage: Mapping[str, Any] | None = None) -> Path:
-    """One model file of several that differ in their seed; its spread becomes the dose's uncertainty.
+def combine_models(models: Sequence[Path], output: Path, calibration: StatedUncertainty | None = None) -> Path:
+    """One model file of several that differ in their seed.
 
     Parameters
     ----------
@@ -113,9 +139,9 @@ def combine_models(models: Sequence[Path], output: Path, coverage: Mapping[str, 
         Of one kind, architecture, preprocessing and nuclide.
     output
         Of the new model.
-    coverage
-        What `calibration_on` found on patients that the models were validated with: its factor is then applied to the
-        spread.
+    calibration
+        What `calibration_on` found on patients that the models were validated with; without it the model states the
+        spread of its members.
 
     Returns
     -------
@@ -146,8 +172,8 @@ def combine_models(models: Sequence[Path], output: Path, coverage: Mapping[str, 
     training: dict[str, Any] = {"members": [dict(one.card.training) for one in loaded], "sources": sources}
     if "split" in first.training:
         training["split"] = {"training_sources": sorted({name for one in loaded for name in _sources(one)})}
-    if coverage is not None:
-        training["calibration"] = dict(coverage)
+    if calibration is not None:
+        training["calibration"] = calibration.as_dict()
     card = replace(first, architecture={**first.architecture, "members": len(loaded)}, training=training, sha256="")
     return save_model(output, state, card)
 
@@ -178,38 +204,19 @@ def validation_folders(dataset: Dataset, models: Sequence[DoseModel]) -> tuple[P
 
 def calibration_on(
     patients: Iterable[DosePatient], contender: Contender, device: str = "cpu", progress: Progress | None = None
-) -> dict[str, Any] | None:
-    """How the spread of the networks' region means compares with the errors of their mean; None for too few regions.
+) -> StatedUncertainty | None:
+    """The uncertainty that a contender's errors speak for; None for too few regions.
 
     Parameters
     ----------
     patients
         That neither trained nor judge the networks.
     contender
-        With at least two networks.
+        One network or several.
     device, progress
         As elsewhere.
     """
-    errors: list[float] = []
-    spreads: list[float] = []
-    for patient in patients:
-        doses = contender.member_doses_gy(patient.maps, device, progress)
-        one, spread = errors_and_spreads([measure_regions(patient, NETWORK, dose) for dose in doses])
-        errors += one
-        spreads += spread
-    if len(errors) < FEWEST_FOR_CALIBRATION or min(spreads) <= 0:
-        return None
-    return calibrate_coverage(np.array(errors), np.array(spreads)).as_dict()
-
-
-def errors_and_spreads(members: Sequence[Sequence[RegionMeasure]]) -> tuple[list[float], list[float]]:
-    """Error of each region's mean dose by the mean of the networks, and their spread [Gy].
-
-    `members` holds the regions of one patient for each network, in one order.
-    """
-    means = np.array([[one.dose_gy for one in member] for member in members])
-    references = [one.reference_gy for one in members[0]]
-    return list(means.mean(axis=0) - references), list(means.std(axis=0, ddof=1))
+    return calibrated(contender.judged(patient, device, progress)[1] for patient in patients)
 
 
 def models_of(contender: Contender, paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -22,6 +22,7 @@ from .architectures import SLICES, DblurArchitecture, UNetArchitecture
 from .dblurdosenet import DblurDoseNet
 from .patient_maps import PatientMaps
 from .residual_unet import ResidualUNet3D
+from .stated_uncertainty import SPREAD_ALONE, StatedUncertainty
 
 DoseNetwork = ResidualUNet3D | DblurDoseNet
 
@@ -69,10 +70,12 @@ class DoseModel:
         return any(network.architecture.needs_photons for network in self.networks)
 
     @property
-    def calibration_factor(self) -> float | None:
-        """What the members' spread is multiplied by to hold 68 % of the truths; None if not calibrated."""
+    def stated_uncertainty(self) -> StatedUncertainty | None:
+        """What it states of its doses: as its card says, else the spread of its members; None for a single network."""
         calibration = self.card.training.get("calibration")
-        return float(calibration["factor"]) if calibration else None
+        if calibration:
+            return StatedUncertainty.from_dict(calibration)
+        return SPREAD_ALONE if len(self.networks) > 1 else None
 
     def member_doses(
         self,

@@ -51,7 +51,7 @@ class DoseEvaluation:
     patients, regions, edges
         Errors of each method for every patient, region and kind of edge.
     coverage
-        How the spread of the members of `NETWORK` compares with the errors of region means, None for a single network.
+        How the uncertainty that `NETWORK` states compares with its errors, None where it states none.
     model
         Name of the model.
     members
@@ -91,7 +91,7 @@ class DoseEvaluation:
             "edges_per_patient": [one.as_dict() for one in self.edges],
             "gains_over_base": tally.gains(self.base, NETWORK),
             "gains_of_others": {name: tally.gains(self.base, name) for name in networks if name != NETWORK},
-            "coverage_of_spread": None if self.coverage is None else dict(self.coverage),
+            "coverage": None if self.coverage is None else dict(self.coverage),
             "shifts": {name: dict(one) for name, one in self.shifts.items()},
             "ensemble_noise": list(self.noise),
             "monte_carlo_of_scan": None if self.monte_carlo is None else dict(self.monte_carlo),
@@ -144,7 +144,7 @@ def evaluate_dose_model(
     beside
         Name to further patients that stand beside the others as a shift, such as another anatomy.
     validation
-        The data that the models were trained with: patients that validated all of them calibrate the spread.
+        The data that the models were trained with: patients that validated all of them calibrate the uncertainty.
     combined
         Where the first ensemble is written as one model, with its calibration if there is one.
 
@@ -172,7 +172,7 @@ def evaluate_dose_model(
             require_nuclide(member.card, dataset.nuclide, member.name)
     judge = Judge(judged, Path(output) / "base-doses", device, options)
     calibration = None
-    if validation is not None and judged[0].count > 1:
+    if validation is not None:
         report_progress(progress, 0.0, "Calibration on patients of the validation")
         folders = validation_folders(validation, judged[0].models)
         patients = judge.stream(validation, folders, PartialProgress(progress, 0.0, 0.1))

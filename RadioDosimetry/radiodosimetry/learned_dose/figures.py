@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation.bland_altman import bland_altman
+from ..learning.ensembles import CENTRAL_68_PERCENT
 from .measures import RegionMeasure
 from .patients import DosePatient
+from .stated_uncertainty import Errors, StatedUncertainty, coverage
 
 
 def error_maps_png(patient: DosePatient, base_gy: NDArray[np.floating], dose_gy: NDArray[np.floating]) -> bytes:
@@ -115,6 +117,49 @@ def bland_altman_png(regions: Sequence[RegionMeasure], methods: Sequence[str]) -
     panels[0].set_ylabel("method − Monte Carlo [%]")
     if shown:
         panels[0].legend(fontsize=7)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
+    return stream.getvalue()
+
+
+def calibration_png(stated: StatedUncertainty, regions: Errors, voxels: Errors) -> bytes:
+    """Errors against the uncertainty stated for them, a panel for the means of regions and one for voxels, as PNG.
+
+    Points are single errors; the steps are the error that 68 % of a tenth of them stay below. Where the steps follow
+    the line of equality, the uncertainty is as large as it says, small and large ones alike.
+
+    Parameters
+    ----------
+    stated
+        What the model states.
+    regions, voxels
+        Errors that it was not calibrated on.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 2)
+    parts = (("means of regions", stated.regions, regions), ("voxels", stated.voxels, voxels))
+    for axes, (name, model, errors) in zip(panels, parts, strict=True):
+        dose = np.maximum(errors.dose_gy, np.finfo(float).tiny)
+        sigma = 100 * np.hypot(model.of(errors), errors.noise_gy) / dose
+        error = 100 * np.abs(errors.error_gy) / dose
+        order = np.argsort(sigma)
+        tenths = [part for part in np.array_split(order, 10) if part.size]
+        axes.plot(sigma, np.maximum(error, 1e-3), ".", markersize=2, color="0.7")
+        axes.plot(
+            [float(np.median(sigma[part])) for part in tenths],
+            [float(np.quantile(error[part], CENTRAL_68_PERCENT)) for part in tenths],
+            drawstyle="steps-mid", marker="o", markersize=4,
+        )  # fmt: skip
+        limits = [float(max(sigma.min(), 1e-2)), float(max(sigma.max(), 1e-1))]
+        axes.plot(limits, limits, color="black", linewidth=0.8)
+        axes.set(xscale="log", yscale="log", xlabel="stated standard uncertainty [%]")
+        share = coverage(model, errors)["within_1_sigma"]
+        axes.set_title(f"{name}: {100 * share:.0f} % of {errors.count} within it", fontsize=9)
+    panels[0].set_ylabel("error [%]")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=120)
     return stream.getvalue()

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..learning.ensembles import calibrate_coverage, coverage_of
 from ..progress import PartialProgress, Progress, report_progress
 from . import dblur_dose
 from .comparators import MONTE_CARLO, mean_doses_gy, method_dose, methods_beside, monte_carlo_of_scan
-from .contenders import FEWEST_FOR_CALIBRATION, NETWORK, Contender, errors_and_spreads
+from .contenders import NETWORK, Contender
 from .dataset_patients import BASES, stream_patients
 from .declared import is_declared_spacing
-from .figures import error_maps_png, profiles_png
+from .figures import calibration_png, error_maps_png, profiles_png
 from .measures import (
     EdgeMeasure,
     PatientMeasure,
@@ -31,6 +30,7 @@ from .measures import (
     measure_regions,
 )
 from .patients import BaseCache, DosePatient
+from .stated_uncertainty import SPREAD_ALONE, Errors, StatedUncertainty, coverage
 from .tables import Row, edge_table, kim_table, lesion_table, li_table, paired_gains, voxel_table
 from .variants import OTHER_VOXELS, activity_variants, on_other_voxels, realisations, scan_variants
 
@@ -124,7 +124,7 @@ class Judge:
     tally
         Errors on the patients as they are.
     coverage
-        How the spread of the first ensemble compares with its errors, None for a single network.
+        How the uncertainty that the first contender states compares with its errors, None where it states none.
     shifts
         Name of a shift to its tables and gains.
     noise
@@ -169,33 +169,33 @@ class Judge:
         self,
         patients: Iterable[DosePatient],
         count: int,
-        calibration: Mapping[str, Any] | None,
+        calibration: StatedUncertainty | None,
         progress: Progress | None,
     ) -> None:
-        """All methods on all patients, and how far the spread of the first ensemble can be believed."""
-        errors: list[float] = []
-        spreads: list[float] = []
+        """All methods on all patients, and how far the uncertainty that the first contender states can be believed.
+
+        `calibration` is that of patients of the validation; None takes what the contender's card says.
+        """
+        errors: list[tuple[Errors, Errors]] = []
         for number, patient in enumerate(patients):
             part = PartialProgress(progress, number / count, (number + 1) / count)
             report_progress(part, 0.0, f"{patient.id}, {number + 1} of {count}")
             self._require_trained_voxels(patient)
-            one, spread = self._patient(patient, part, pictures=number == 0)
-            errors += one
-            spreads += spread
-        if len(errors) >= FEWEST_FOR_CALIBRATION and min(spreads) > 0:
-            factor = float(calibration["factor"]) if calibration else self.judged[0].calibration_factor
-            found = np.array(errors), np.array(spreads)
+            errors.append(self._patient(patient, part, pictures=number == 0))
+        stated = calibration or self.judged[0].stated_uncertainty
+        if stated is not None and errors:
+            regions, voxels = (Errors.together(part) for part in zip(*errors, strict=True))
             self.coverage = {
-                "regions": len(errors),
-                "within_spread": coverage_of(*found),
-                "calibration": None if calibration is None else dict(calibration),
-                "factor": factor,
-                "within_calibrated_spread": None if factor is None else coverage_of(found[0], factor * found[1]),
-                "factor_that_these_patients_would_take": calibrate_coverage(*found).factor,
+                "stated": stated.as_dict(),
+                "regions": coverage(stated.regions, regions),
+                "voxels": coverage(stated.voxels, voxels),
             }
+            if self.judged[0].count > 1:
+                self.coverage["regions_by_the_spread_alone"] = coverage(SPREAD_ALONE.regions, regions)
+            self.pictures["calibration.png"] = calibration_png(stated, regions, voxels)
 
-    def _patient(self, patient: DosePatient, progress: Progress, pictures: bool) -> tuple[list[float], list[float]]:
-        """One patient by all methods; errors and spreads of the regions of an ensemble."""
+    def _patient(self, patient: DosePatient, progress: Progress, pictures: bool) -> tuple[Errors, Errors]:
+        """One patient by all methods; errors of the regions and voxels of the first contender."""
         strata = edge_strata(patient)
         base_gy = method_dose(patient, self.base, self.base)
         for method in self.beside:
@@ -203,34 +203,26 @@ class Judge:
                 self._monte_carlo(patient, strata, PartialProgress(progress, 0.0, 0.3))
             else:
                 self.tally.add(patient, method, method_dose(patient, method, self.base), strata)
-        errors: list[float] = []
-        spreads: list[float] = []
-        for one in self.judged:
-            mean, regions = self._contender(patient, one, strata, PartialProgress(progress, 0.3, 1.0))
-            if one is self.judged[0]:
-                if regions:
-                    errors, spreads = errors_and_spreads(regions)
-                if pictures:
-                    self.pictures["error_maps.png"] = error_maps_png(patient, base_gy, mean)
-                    self.pictures["profiles.png"] = profiles_png(patient, {self.base: base_gy, NETWORK: mean})
-        return errors, spreads
+        found = [self._contender(patient, one, strata, PartialProgress(progress, 0.3, 1.0)) for one in self.judged]
+        mean, errors = found[0]
+        if pictures:
+            self.pictures["error_maps.png"] = error_maps_png(patient, base_gy, mean)
+            self.pictures["profiles.png"] = profiles_png(patient, {self.base: base_gy, NETWORK: mean})
+        return errors
 
     def _contender(
         self, patient: DosePatient, one: Contender, strata: Mapping[str, Any], progress: Progress
-    ) -> tuple[NDArray[np.float32], list[list[RegionMeasure]]]:
-        """Mean dose of a contender, measured, and its members' regions."""
-        mean = np.zeros(patient.maps.geometry.shape_kji, dtype=np.float32)
-        regions = []
-        names = one.member_names or ("",)
-        for name, dose in zip(names, one.member_doses_gy(patient.maps, self.device, progress), strict=True):
-            mean += dose / np.float32(one.count)
-            if name:
-                self.tally.patients.append(measure_patient(patient, name, dose, with_gamma=False))
-                regions.append(measure_regions(patient, name, dose))
-                self.tally.regions += regions[-1]
-                self.tally.edges += measure_edges(patient, name, dose, strata)
+    ) -> tuple[NDArray[np.float32], tuple[Errors, Errors]]:
+        """Mean dose of a contender, measured as are its members', and its errors."""
+
+        def see(name: str, dose: NDArray[np.float32]) -> None:
+            self.tally.patients.append(measure_patient(patient, name, dose, with_gamma=False))
+            self.tally.regions += measure_regions(patient, name, dose)
+            self.tally.edges += measure_edges(patient, name, dose, strata)
+
+        mean, errors = one.judged(patient, self.device, progress, see)
         self.tally.add(patient, one.name, mean, strata)
-        return mean, regions
+        return mean, errors
 
     def _monte_carlo(self, patient: DosePatient, strata: Mapping[str, Any], progress: Progress) -> None:
         dose, noise = monte_carlo_of_scan(patient, self.options.monte_carlo_histories, self.cache, progress)

@@ -57,9 +57,9 @@ class LearnedDose:
     base
         Dose by the base method that the network corrects [Gy].
     uncertainty
-        Relative standard uncertainty of each voxel from the spread of the members, None for a single network.
+        Relative standard uncertainty of each voxel (`stated_uncertainty`), None where the model states none.
     region_uncertainty
-        Region to the relative standard uncertainty of its mean dose from the members' means.
+        Region to the relative standard uncertainty of its mean dose.
     record
         Also the dose's; `base_comparison` says for every region what the network changed.
     """
@@ -177,7 +177,7 @@ def learned_dose(
 
 @dataclass(frozen=True, eq=False)
 class _Summary:
-    """Mean and spread of the members on the given grid."""
+    """Mean of the members and its uncertainty on the given grid."""
 
     dose_gy: NDArray[np.float32]
     relative: NDArray[np.float32] | None
@@ -210,20 +210,20 @@ def _summarised(
         total += difference / np.float32(number)
         if squares is not None:
             squares += difference * (dose - total)
-    if squares is None:
+    stated = model.stated_uncertainty
+    if stated is None:
         return _Summary(total, None, {})
-    factor = model.calibration_factor or 1.0
-    spread = factor * np.sqrt(np.maximum(squares, 0.0) / (count - 1))
-    relative = np.divide(spread, total, out=np.zeros_like(total), where=total > 0)
-    return _Summary(total, np.asarray(relative, dtype=np.float32), _relative_spreads(means, factor))
-
-
-def _relative_spreads(means: Mapping[str, Sequence[float]], factor: float) -> dict[str, float]:
-    return {
-        name: factor * float(np.std(values, ddof=1) / np.mean(values))
-        for name, values in means.items()
-        if np.mean(values) > 0
-    }
+    spacing_mm = base.geometry.spacing_mm
+    spread = None if squares is None else np.sqrt(np.maximum(squares, 0.0) / (count - 1))
+    relative = stated.of_voxels(total, base.array_kji, spacing_mm, spread)
+    of_regions = {}
+    for region in regions:
+        mean = float(np.mean(means[region.name]))
+        if mean > 0:
+            before = _mean(base.array_kji, region.mask_kji, media)
+            own = float(np.std(means[region.name], ddof=1)) if count > 1 else 0.0
+            of_regions[region.name] = stated.of_region(mean, before, region.mask_kji, spacing_mm, own)
+    return _Summary(total, relative, of_regions)
 
 
 def _maps(
@@ -301,7 +301,7 @@ def _record(
         "method": model.kind,
         **model.card.as_parameters(model.name),
         "members": len(model.networks),
-        "calibration_factor": model.calibration_factor,
+        "stated_uncertainty": None if model.stated_uncertainty is None else model.stated_uncertainty.as_dict(),
         "declared": dict(model.card.declared),
         "base": dict(base.record.parameters),
         "base_comparison": comparison,

@@ -21,6 +21,7 @@ from ..learning.training import TrainingResult, train
 from ..progress import PartialProgress, Progress
 from . import dblur_dose, unet_dose
 from .bases import base_settings
+from .contenders import NETWORK, Contender, calibration_on
 from .dataset_patients import BASES, stream_patients
 from .dblurdosenet import DblurDoseNet
 from .declared import RECONSTRUCTED, TRUE_ACTIVITY
@@ -151,7 +152,9 @@ def train_dose_network(
     )  # fmt: skip
     judged = held_out or validation
     card = with_metrics(trained.model, judged, "held out" if held_out else "validation", settings.training.device)
-    card = replace(card, training={**card.training, "split": division.as_dict(), "data": _data(dataset)})
+    stated = calibration_on(validation, Contender(NETWORK, (trained.model,)), settings.training.device)
+    calibration = {} if stated is None else {"calibration": stated.as_dict()}
+    card = replace(card, training={**card.training, **calibration, "split": division.as_dict(), "data": _data(dataset)})
     card = card if model is None else model.on_card(card)
     (Path(output) / ERROR_MAPS).write_bytes(error_maps_png(judged[0], *_doses(trained.model, judged[0], device)))
     return save_model(Path(output) / MODEL_NAME, trained.state, card)

@@ -65,7 +65,7 @@ def evaluate_model(
     shift_data
         Folders of further data sets that stand beside, such as patients of another anatomy; named after the folders.
     validation
-        The data that the models were trained with, whose validation patients calibrate the spread of an ensemble.
+        The data that the models were trained with, whose validation patients calibrate the uncertainty.
     combined
         Where the ensemble is written as one model.
 
