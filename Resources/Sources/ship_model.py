@@ -4,8 +4,8 @@
         --limit "What it must not be used for." [--limit …] --output RadioDosimetry/radiodosimetry/…/models/NAME
 
 `evaluation.json` is what `radiodosimetry evaluate` wrote for this very model on patients it had not learned from. Its
-tables go onto the card, those of single patients aside; the limits follow those that the training wrote. The uncertainty
-that it was judged with (its own, or of `evaluate --validation`) is what the shipped model states. Weights are stored as
+tables go onto the card, those of single patients aside; the limits follow those that the training wrote. The shipped
+model states the uncertainty that it was judged with: its own, or that of `evaluate --validation`. Weights are stored as
 16-bit numbers.
 """
 

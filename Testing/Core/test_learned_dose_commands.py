@@ -192,7 +192,9 @@ def test_dose_by_a_network_refuses(
     assert not (tmp_path / "dose.nrrd").exists()
 
 
-def test_an_uncertainty_that_no_card_states_is_not_written(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_uncertainty_that_no_card_states_is_not_written(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train("dblurdosenet", data, tmp_path) == 0
     patient = data / "patient_0001"
     words = ["--nuclide", NUCLIDE, "--ct", str(patient / "ct.nrrd"), "--tia", str(patient / "tia.nrrd")]

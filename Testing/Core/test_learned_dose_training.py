@@ -224,7 +224,9 @@ def test_the_dose_workflow_takes_the_model_and_refuses_one_of_another_kind(model
         compute_dose(ct, tia, NUCLIDE, "unet", (), DoseOptions(model=model.with_name("absent.safetensors")))
 
 
-def test_an_ensemble_states_the_spread_of_its_members_or_what_calibration_made_of_it(trained: TrainedDose, model: Path, tmp_path: Path) -> None:
+def test_an_ensemble_states_the_spread_of_its_members_or_what_calibration_made_of_it(
+    trained: TrainedDose, model: Path, tmp_path: Path
+) -> None:
     other = {name: value * 1.02 if name == "last.weight" else value for name, value in trained.state.items()}
     second = save_model(tmp_path / "second", other, trained.model.card)
     ct, tia, labels = toy_images(9)

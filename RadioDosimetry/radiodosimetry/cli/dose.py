@@ -119,7 +119,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--table", type=Path, metavar="CSV", help="dose statistics of each region")
     group.add_argument("--dvh", type=Path, metavar="CSV", help="dose-volume histograms")
     group.add_argument("--rtdose", type=Path, metavar="FILE", help="dose map as DICOM RT Dose")
-    group.add_argument("--uncertainty", type=Path, metavar="FILE", help="its relative uncertainty (monte-carlo and networks)")
+    group.add_argument("--uncertainty", type=Path, metavar="FILE", help="its relative uncertainty (not of kernels)")
 
 
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
