@@ -297,7 +297,7 @@ def test_the_evaluation_says_how_good_the_model_is_and_keeps_training_patients_o
     model: Path, patients: list[SerialPet], unseen: list[SerialPet]
 ) -> None:
     network = load_network(model)
-    result, tables = evaluate_on_patients(network, unseen)
+    result, tables, pictures = evaluate_on_patients(network, unseen)
     numbers = result.as_dict()
     json.dumps(numbers)
     at = numbers["hours"]["24"]
@@ -308,6 +308,8 @@ def test_the_evaluation_says_how_good_the_model_is_and_keeps_training_patients_o
     assert set(tables) == {
         "images.csv", "organs.csv", "organ_doses.csv", "residence_times.csv", "time_activity.csv"
     }  # fmt: skip
+    assert set(pictures) == {"residence_times.png", "time_activity.png"}
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
     assert tables["organ_doses.csv"].splitlines()[0].startswith("target,acquired_mgy_per_mbq,generated_mgy_per_mbq")
     with pytest.raises(InputError, match="split leaks"):
         evaluate_on_patients(network, patients[:1])

@@ -41,6 +41,7 @@ from .dosimetry import (
     patient_dosimetry,
     residence_table_csv,
 )
+from .figures import residence_times_png, time_activity_png
 from .inference import DelayedPet, synthesize
 from .network_files import DelayedPetNetwork, load_network
 from .oracle_ratios import RegionForecast, oracle_volume, region_forecasts
@@ -139,7 +140,7 @@ def evaluate_delayed_pet(
         Patients that it has not learned from.
     output
         Existing folder for `evaluation.json`, `images.csv`, `organs.csv`, `organ_doses.csv` (the form of Kim 2025's
-        Table 2), `residence_times.csv` and `time_activity.csv` (the data of its Figures 4 and 3).
+        Table 2), `residence_times.csv` and `time_activity.csv` (the data of its Figures 4 and 3) and pictures of both.
     device
         "cpu" or "cuda".
     progress
@@ -152,17 +153,19 @@ def evaluate_delayed_pet(
     """
     network = load_network(model, device)
     patients = read_patients(dataset, with_truth=True, progress=PartialProgress(progress, 0.0, 0.1))
-    result, tables = evaluate_on_patients(network, patients, PartialProgress(progress, 0.1, 1.0))
+    result, tables, pictures = evaluate_on_patients(network, patients, PartialProgress(progress, 0.1, 1.0))
     with OutputTransaction() as transaction:
         for name, text in {**tables, "evaluation.json": to_json(result.as_dict())}.items():
             transaction.write_text(Path(output) / name, text)
+        for name, picture in pictures.items():
+            transaction.path_for(Path(output) / name).write_bytes(picture)
     return result
 
 
 def evaluate_on_patients(
     network: DelayedPetNetwork, patients: Sequence[SerialPet], progress: Progress | None = None
-) -> tuple[DelayedPetEvaluation, dict[str, str]]:
-    """As `evaluate_delayed_pet`, on patients in memory; the result and its tables by file name."""
+) -> tuple[DelayedPetEvaluation, dict[str, str], dict[str, bytes]]:
+    """As `evaluate_delayed_pet`, on patients in memory; the result, its tables and its pictures by file name."""
     _require_unseen(network, patients)
     hours = [float(hour) for hour in network.card.preprocessing["target_hours"]]
     early_s = float(network.card.preprocessing["early_hour"]) * SECONDS_PER_HOUR
@@ -200,7 +203,7 @@ def evaluate_on_patients(
             work.finish(patient, hour, early, acquired, methods, body, at_s, time_s)
         work.dosimetry(patient, at_s, early, late, informed or made)
     report_progress(progress, 0.95, "comparing distributions of slices")
-    return work.result(network, patients, hours), work.tables()
+    return work.result(network, patients, hours), work.tables(), work.pictures()
 
 
 class _Work:
@@ -431,6 +434,15 @@ class _Work:
             found["residence_times.csv"] = residence_table_csv(self.names, self.acquired, self.generated)
             found["time_activity.csv"] = curve_table_csv(self.names, self.acquired, self.generated)
         return found
+
+    def pictures(self) -> dict[str, bytes]:
+        """Figures by name, of patients with regions."""
+        if not self.acquired:
+            return {}
+        return {
+            "residence_times.png": residence_times_png(self.acquired, self.generated),
+            "time_activity.png": time_activity_png(self.acquired, self.generated),
+        }
 
 
 def _require_unseen(network: DelayedPetNetwork, patients: Sequence[SerialPet]) -> None:
