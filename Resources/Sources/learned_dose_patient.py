@@ -5,8 +5,9 @@
 
 The activity [Bq/mL] is taken for the truth, decaying in place. The U-Net is given it as it is; DblurDoseNet is given a
 simulated SPECT of it. Both are held against one Monte Carlo dose of the truth: `regions.csv` has the errors of the
-region means by base and network with the Monte Carlo's own uncertainty, `<method>.png` the dose and the errors in the
-coronal plane with the largest error of the base, `<method>_profiles.png` profiles through the hottest voxel.
+region means by base and network with the Monte Carlo's own uncertainty and the one that the model states,
+`<method>.png` the dose and the errors in the coronal plane with the largest error of the base, `<method>_profiles.png`
+profiles through the hottest voxel.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ from radiodosimetry.virtual_patients.dose_labels import DoseLabel, dose_label
 from radiodosimetry.virtual_patients.spect import SpectSettings, simulate_spect
 
 SEED = 15
-COLUMNS = ("method", "region", "volume_ml", "monte_carlo_gy", "std_percent", "base_error_percent", "error_percent")
+COLUMNS = (
+    "method", "region", "volume_ml", "monte_carlo_gy", "std_percent", "base_error_percent", "error_percent",
+    "stated_percent",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -109,6 +113,7 @@ def _rows(method: str, patient: DosePatient, truth: DoseLabel, learned: LearnedD
             "std_percent": f"{100 * truth.uncertainty_of_regions[name]:.3f}",
             "base_error_percent": f"{100 * (base[mask].mean() / true[mask].mean() - 1):.2f}",
             "error_percent": f"{100 * (dose[mask].mean() / true[mask].mean() - 1):.2f}",
+            "stated_percent": f"{100 * learned.region_uncertainty[name]:.2f}" if learned.region_uncertainty else "",
         }
         for name, mask in patient.regions.items()
         if name in truth.uncertainty_of_regions

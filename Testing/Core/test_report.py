@@ -157,6 +157,17 @@ def test_a_noisy_dose_map_that_is_shown_is_warned_of(done: CaseRun, tmp_path: Pa
     assert "20\N{NO-BREAK SPACE}000 histories" in text
 
 
+def test_a_learned_dose_is_shown_with_the_uncertainty_that_its_model_states(done: CaseRun, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="networks need PyTorch")
+    pytest.importorskip("monai", reason="networks need MONAI")
+    case = copy_of(done.results.parent, tmp_path / "torso")
+    change(case, 'methods = ["local", "multiple-vsv"]', 'methods = ["dblurdosenet"]')
+    text = run_case(case).report.read_text(encoding="utf-8")
+    assert "Absorbed dose of regions by DblurDoseNet" in text
+    assert "histograms and isodoses may be off by as much" in text
+    assert "broadened by noise" not in text
+
+
 def test_the_page_prints_in_a_browser_without_errors(done: CaseRun, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:

@@ -59,7 +59,7 @@ class RegionDose:
     d98_gy, d90_gy, d70_gy, d50_gy, d30_gy, d10_gy, d2_gy
         D_x, the least dose to the hottest x % of the volume [Gy].
     mean_uncertainty_percent
-        Statistical standard uncertainty (1 σ) of `mean_gy` in percent of it, None where the method has no statistics.
+        Standard uncertainty (1 σ) of `mean_gy` that the method states, in percent of it; None where it states none.
     eud_gy, bed_gy
         Equivalent uniform dose, and mean over the voxels (by mass) of their biologically effective dose [Gy]; None
         without radiobiology.

@@ -54,7 +54,7 @@ def read_budget(path: Path) -> dict[str, dict[str, float | None]]:
 
 
 def with_statistics(total_percent: float | None, statistics_percent: float | None) -> float | None:
-    """Total with the statistical uncertainty of the dose computation, independent of the rest [%]."""
+    """Total with the uncertainty that the dose computation states, independent of the rest [%]."""
     return None if total_percent is None else math.hypot(total_percent, statistics_percent or 0.0)
 
 

@@ -62,7 +62,7 @@ class CaseResults:
 
     @cached_property
     def uncertainty(self) -> QuantitativeVolume | None:
-        """Relative statistical uncertainty of the dose map that is shown; None where its method has none."""
+        """Relative uncertainty of the dose map that is shown; None where its method states none."""
         path = self.dose_folder / "uncertainty.nrrd"
         return read_volume(path) if path.exists() else None
 

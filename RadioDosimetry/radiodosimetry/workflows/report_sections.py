@@ -155,8 +155,8 @@ def _region_doses(found: CaseResults) -> ReportTable:
     if with_bed:
         columns += [Column("eud_gy", "EUD", "Gy"), Column("bed_gy", "BED", "Gy")]
     note = (
-        "Means by mass, D98 and D2 by volume. The uncertainty joins calibration, volume, recovery, fit and statistics "
-        "as far as they are known (see the budget); a dash: not known."
+        "Means by mass, D98 and D2 by volume. The uncertainty joins calibration, volume, recovery, fit and dose "
+        "computation as far as they are known (see the budget); a dash: not known."
     )
     caption = f"Absorbed dose of regions by {within_sentence(found.case.dose.shown_method)}"
     return table_from_records("region_doses", caption, columns, rows, note)
@@ -298,7 +298,7 @@ def _comparison(found: CaseResults) -> tuple[Picture, ReportTable]:
     tables = {method: {row["region"]: row for row in _dose_rows(found, method)} for method in case.dose.methods}
     order = [reference, *(method for method in case.dose.methods if method != reference)]
     columns = [_REGION, Column(f"{_key(reference)}_gy", method_title(reference), "Gy")]
-    of_norm = f"Statistics of {method_title(reference)} (1 σ)"
+    of_norm = f"Uncertainty of {method_title(reference)} (1 σ)"
     statistics = Column("statistics_percent", of_norm, "%", 2, least=LEAST_PERCENT)
     if any(row.get("mean_uncertainty_percent") is not None for row in tables[reference].values()):
         columns.append(statistics)
@@ -394,13 +394,14 @@ def _budget(found: CaseResults) -> ReportTable:
     synthetic = any(row["synthesis_percent"] for row in rows)
     causes = [cause for cause in BUDGET_CAUSES if cause != "synthesis" or synthetic]
     named = {f"{cause}_percent": titles.get(cause, "Choice of model") for cause in causes}
-    named |= {"statistics_percent": "Dose statistics", "total_percent": "Combined (1 σ)"}
+    named |= {"statistics_percent": "Dose computation", "total_percent": "Combined (1 σ)"}
     named["expanded_percent"] = "Expanded (k = 2)"
     columns = [_REGION, *(Column(name, title, "%", 2, least=LEAST_PERCENT) for name, title in named.items())]
     note = (
         "Relative standard uncertainties of a region's mean dose by cause, combined in quadrature. The volume counts "
         "in activity and mass, where it cancels inside uniform activity. Not in the budget: partial-volume effects "
-        "without recovery coefficients, registration, organ motion, and the model behind the dose method. A dash: "
+        "without recovery coefficients, registration, organ motion, and the model behind a dose method that states no "
+        "uncertainty or, Monte Carlo, that of its statistics alone. A dash: "
         "nothing was stated, or no choice was made."
     )
     return table_from_records("uncertainty_budget", "Uncertainty of the mean dose by cause", columns, rows, note)

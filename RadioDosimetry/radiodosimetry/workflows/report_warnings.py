@@ -10,6 +10,7 @@ import numpy as np
 
 from ..nuclides import Radionuclide
 from ..report.document import name_text
+from .case_settings import NOISY_METHOD
 from .fits import read_measured_curves
 from .report_results import CaseResults
 
@@ -26,9 +27,13 @@ NO_RECOVERY_WARNING = (
 """What the report says where small regions go uncorrected; their names follow."""
 
 NOISE_WARNING = 0.05
-"""Statistical uncertainty of single voxels from which histograms and isodoses are visibly broadened."""
+"""Uncertainty of single voxels from which histograms and isodoses are visibly broadened, or wrong."""
 
 NOISE_WORDS = "D98, D2, histograms and isodoses are broadened by noise; means of regions are not."
+"""What noise does to a dose by Monte Carlo."""
+
+ERROR_WORDS = "D98, D2, histograms and isodoses may be off by as much; means have an uncertainty of their own."
+"""What the errors of a network do to its dose."""
 
 SMALL_REGION_ML = 30.0
 """Volume below which the limited resolution of SPECT and PET takes a good part of a region's activity out of it."""
@@ -98,7 +103,7 @@ def _missed_points(found: CaseResults) -> list[tuple[str, str]]:
 
 
 def _noise(found: CaseResults) -> list[tuple[str, str]]:
-    """A dose map whose single voxels are uncertain."""
+    """A dose map whose single voxels are uncertain, by noise or by what a network does not know."""
     uncertainty = found.uncertainty
     if uncertainty is None:
         return []
@@ -106,5 +111,6 @@ def _noise(found: CaseResults) -> list[tuple[str, str]]:
     noise = float(np.median(uncertainty.array_kji[inside]))
     if not math.isfinite(noise) or noise <= NOISE_WARNING:
         return []
-    text = f"Voxels are uncertain by {100 * noise:.0f} % (median in the regions): {NOISE_WORDS}"
+    words = NOISE_WORDS if found.case.dose.shown_method == NOISY_METHOD else ERROR_WORDS
+    text = f"Voxels are uncertain by {100 * noise:.0f} % (median in the regions): {words}"
     return [(f"Dose, {found.case.dose.shown_method}", text)]
