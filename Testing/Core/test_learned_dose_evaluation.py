@@ -99,6 +99,7 @@ def test_scans_are_judged_with_everything_that_li_2022_compares(
     printed = capsys.readouterr()
     assert "left out: patient_0002, patient_0003" in printed.err
     assert "gains over the base" in printed.out
+    assert "stated standard uncertainties" in printed.out
 
     assert (tmp_path / "out" / "bland_altman.png").read_bytes().startswith(b"\x89PNG")
 

@@ -98,7 +98,7 @@ class DoseEvaluation:
         }
 
     def text(self) -> str:
-        """What a terminal shows: organ errors of base and networks, and what was gained."""
+        """What a terminal shows: organ errors of base and networks, what was gained, and the uncertainty stated."""
         numbers = self.as_dict()
         networks = [self.base, *(name for name in self.methods if name in self.members)]
         lines = [f"{self.model}: {numbers['patients']} patients, base {self.base}", "mean absolute error [%]:"]
@@ -109,6 +109,12 @@ class DoseEvaluation:
         lines.append("gains over the base, with 95 % intervals over patients:")
         for name, one in numbers["gains_over_base"].items():
             lines.append(f"  {name:58} {one['value']:8.4g} ({one['low']:.4g} to {one['high']:.4g})")
+        if self.coverage is not None:
+            lines.append("errors within one and two stated standard uncertainties (a normal distribution: 68 and 95 %):")
+            for name in ("regions", "voxels"):
+                one = self.coverage[name]
+                held = f"{100 * one['within_1_sigma']:.0f} and {100 * one['within_2_sigma']:.0f} %"
+                lines.append(f"  {name:9} {held} of {one['count']}")
         return "\n".join(lines) + "\n"
 
 
