@@ -110,7 +110,7 @@ class DoseEvaluation:
         for name, one in numbers["gains_over_base"].items():
             lines.append(f"  {name:58} {one['value']:8.4g} ({one['low']:.4g} to {one['high']:.4g})")
         if self.coverage is not None:
-            lines.append("errors within one and two stated standard uncertainties (a normal distribution: 68 and 95 %):")
+            lines.append("errors within one and two stated standard uncertainties (a normal law: 68 and 95 %):")
             for name in ("regions", "voxels"):
                 one = self.coverage[name]
                 held = f"{100 * one['within_1_sigma']:.0f} and {100 * one['within_2_sigma']:.0f} %"
