@@ -48,7 +48,7 @@ class DoseNodes:
     dose
         Volume of absorbed dose [Gy].
     uncertainty
-        Volume of the relative standard uncertainty; None for methods without statistics.
+        Volume of the relative standard uncertainty; None for methods that state none.
     table
         Region table; None without regions.
     histograms

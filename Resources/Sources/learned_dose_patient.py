@@ -113,7 +113,7 @@ def _rows(method: str, patient: DosePatient, truth: DoseLabel, learned: LearnedD
             "std_percent": f"{100 * truth.uncertainty_of_regions[name]:.3f}",
             "base_error_percent": f"{100 * (base[mask].mean() / true[mask].mean() - 1):.2f}",
             "error_percent": f"{100 * (dose[mask].mean() / true[mask].mean() - 1):.2f}",
-            "stated_percent": f"{100 * learned.region_uncertainty[name]:.2f}" if learned.region_uncertainty else "",
+            "stated_percent": f"{100 * learned.region_uncertainty.get(name, float('nan')):.2f}",
         }
         for name, mask in patient.regions.items()
         if name in truth.uncertainty_of_regions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from radiodosimetry.images.readers import read_volume
 from radiodosimetry.images.regions import write_label_map
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.images.writers import write_volume
-from radiodosimetry.learned_dose import dblur_dose, unet_dose
+from radiodosimetry.learned_dose import dblur_dose, stated_uncertainty, unet_dose
 from radiodosimetry.learned_dose.dataset_patients import stream_patients
 from radiodosimetry.learned_dose.patients import DosePatient
 from radiodosimetry.learned_dose.training_config import (
@@ -190,6 +191,29 @@ def test_dose_by_a_network_refuses(
     assert main(["dose", *given, *(word.format(tmp=tmp_path) for word in words)]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "dose.nrrd").exists()
+
+
+def test_a_training_ends_with_the_uncertainty_that_its_validation_patients_speak_for(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stated_uncertainty, "FEWEST_REGIONS", 4)  # toys have four each
+    monkeypatch.setitem(CONFIGS, "dblurdosenet", CONFIGS["dblurdosenet"].replace("0.4", "0.6"))
+    assert train("dblurdosenet", data, tmp_path) == 0
+    model = tmp_path / "dblurdosenet" / "model.safetensors"
+    stated = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))["training"]["calibration"]
+    assert (stated["regions"]["patients"], stated["regions"]["count"]) == (2, 8)
+    patient = data / "patient_0001"
+    words = ["--nuclide", NUCLIDE, "--ct", str(patient / "ct.nrrd"), "--tia", str(patient / "tia.nrrd")]
+    words += ["--labels", str(patient / "labels.nrrd"), "--table", str(tmp_path / "table.csv")]
+    words += ["--method", "dblurdosenet", "--model", str(model)]
+    words += ["--output", str(tmp_path / "d.nrrd"), "--uncertainty", str(tmp_path / "u.nrrd")]
+    assert main(["dose", *words]) == 0
+    uncertainty = read_volume(tmp_path / "u.nrrd")
+    assert uncertainty.quantity is Quantity.RELATIVE_UNCERTAINTY
+    assert uncertainty.array_kji.max() > 0.01
+    assert any("no other image" in warning for warning in uncertainty.record.warnings)
+    with (tmp_path / "table.csv").open(encoding="utf-8") as stream:
+        assert all(float(row["mean_uncertainty_percent"]) >= 0.2 for row in csv.DictReader(stream))
 
 
 def test_an_uncertainty_that_no_card_states_is_not_written(

@@ -125,9 +125,11 @@ def test_scans_are_judged_with_everything_that_li_2022_compares(
 
     coverage = found["coverage"]
     card = read_card(tmp_path / "both")
+    assert coverage["stated_by"] == "validation"
     assert coverage["regions"]["count"] == sum(row["regions"] for row in found["li_2022"] if row["method"] == "network")
     assert 0 <= coverage["voxels"]["within_1_sigma"] <= coverage["voxels"]["within_2_sigma"] <= 1
-    assert coverage["stated"] == card.training.get("calibration", SPREAD_ALONE.as_dict())
+    assert coverage["stated"] == card.training["calibration"]
+    assert coverage["stated"]["regions"]["patients"] == 2
     assert len(load_dose_model(tmp_path / "both").networks) == 2
     with (tmp_path / "out" / "table_shifts.csv").open(encoding="utf-8") as stream:
         assert {row["shift"] for row in csv.DictReader(stream)} == set(found["shifts"])
@@ -145,6 +147,7 @@ def test_a_combined_model_is_judged_like_its_members_and_knows_whom_it_learned_f
     assert joined["kim_2022"] == apart["kim_2022"]
     assert joined["edges"] == apart["edges"]
     assert apart["coverage"]["stated"] == SPREAD_ALONE.as_dict()
+    assert (apart["coverage"]["stated_by"], joined["coverage"]["stated_by"]) == ("spread of the members", "card")
     assert apart["coverage"]["regions"] == joined["coverage"]["regions_by_the_spread_alone"]
     assert joined["coverage"]["stated"] == stated.as_dict()
     assert joined["coverage"]["voxels"]["within_1_sigma"] == 1
@@ -161,6 +164,10 @@ def test_a_network_of_true_activity_is_shown_scans_as_a_shift(
     assert set(found["shifts"]) == {SHARP, PET_LIKE, SCAN, OTHER_VOXELS}
     assert found["ensemble_noise"] == []
     assert found["coverage"] is None
+    calibrated = evaluated(tmp_path / "calibrated", data, [model(UNET, 1, "u1")], "--validation", str(data.path))
+    assert calibrated["coverage"]["stated_by"] == "validation"
+    assert calibrated["coverage"]["stated"]["voxels"]["count"] > 0
+    assert "regions_by_the_spread_alone" not in calibrated["coverage"]
 
 
 def test_a_blur_of_the_activity_keeps_its_total_and_the_label(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ from toy_dose_patients import toy_patient
 
 from radiodosimetry.errors import InputError
 from radiodosimetry.learned_dose.stated_uncertainty import (
+    FEWEST_PATIENTS,
     FEWEST_REGIONS,
+    LEAST_FLOOR,
     ErrorModel,
     Errors,
     StatedUncertainty,
@@ -27,11 +29,11 @@ from radiodosimetry.learned_dose.stated_uncertainty import (
 
 
 def errors_of(rng: Generator, model: ErrorModel, count: int, noise: float = 0.0, spread: bool = True) -> Errors:
-    """Normal errors of the size that a model says, of doses over two decades."""
+    """Normal errors of the size that a model says, of doses over two decades; noise of unequal size."""
     dose = 10 ** rng.uniform(-1, 1, count)
     change, edge = dose * rng.exponential(0.2, count), dose * rng.exponential(0.1, count)
     spreads = dose * rng.exponential(0.02, count) if spread else np.zeros(count)
-    noises = noise * dose
+    noises = noise * dose * rng.uniform(0.3, 1.7, count)
     sigma = np.hypot(model.sigma_gy(dose, change, edge, spreads), noises)
     return Errors(sigma * rng.standard_normal(count), dose, change, edge, spreads, noises)
 
@@ -72,25 +74,38 @@ def test_a_known_law_of_errors_is_found_again_and_holds_fresh_errors(
     rng: Generator, law: ErrorModel, noise: float
 ) -> None:
     spread = law.spread > 0
-    found = fitted(errors_of(rng, law, 20_000, noise, spread))
+    found = fitted([errors_of(rng, law, 5000, noise, spread) for _ in range(4)])
     fresh = errors_of(rng, law, 20_000, noise, spread)
     np.testing.assert_allclose(np.median(found.of(fresh) / law.of(fresh)), 1.0, rtol=0.05)
     held = coverage(found, fresh)
     assert held["within_1_sigma"] == pytest.approx(0.6827, abs=0.015)
     assert held["within_2_sigma"] == pytest.approx(0.9545, abs=0.015)
-    assert found.count == 20_000
+    assert (found.count, found.patients) == (20_000, 4)
 
 
-def test_errors_that_the_truths_noise_explains_leave_nothing_to_state(rng: Generator) -> None:
-    found = fitted(errors_of(rng, ErrorModel(), 5000, noise=0.1))
-    fresh = errors_of(rng, ErrorModel(), 5000, noise=0.1)
-    assert coverage(found, fresh)["median_sigma_percent"] < 2.0
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.9, 1.0])
+@pytest.mark.parametrize("count", [30, 1000])
+def test_errors_that_the_truths_noise_explains_leave_little_to_state_and_never_nothing(
+    rng: Generator, share: float, count: int
+) -> None:
+    patients = [errors_of(rng, ErrorModel(), count, noise=0.1) for _ in range(4)]
+    for one in patients:
+        one.error_gy[:] *= share
+    found = fitted(patients)
+    assert found.floor >= LEAST_FLOOR
+    assert coverage(found, Errors.together(patients))["median_sigma_percent"] < (8.0 if count == 30 else 4.0)
+
+
+def test_a_patient_unlike_the_others_widens_the_interval(rng: Generator) -> None:
+    alike = [errors_of(rng, ErrorModel(floor=0.05), 200) for _ in range(3)]
+    other = errors_of(rng, ErrorModel(floor=0.5), 400)
+    assert fitted([*alike, other]).floor > 1.3 * fitted([*alike, alike[0]]).floor
 
 
 def test_doses_of_another_unit_have_the_same_relative_uncertainty(rng: Generator) -> None:
     errors = errors_of(rng, ErrorModel(0.02, 0.3, 0.5), 500, spread=False)
-    found = fitted(errors)
-    thousandfold = fitted(Errors(*(1000.0 * values for values in vars(errors).values())))
+    found = fitted([errors, errors])
+    thousandfold = fitted([Errors(*(1000.0 * values for values in vars(errors).values()))] * 2)
     assert vars(thousandfold) == pytest.approx(vars(found), rel=1e-3, abs=1e-6)
 
 
@@ -110,16 +125,24 @@ def test_errors_of_a_patient_are_those_of_its_regions_and_voxels() -> None:
     assert StatedUncertainty.from_dict(stated.as_dict()) == stated
 
 
-def test_too_few_regions_calibrate_nothing() -> None:
-    patient = toy_patient(1)
-    assert calibrated([patient_errors(patient, patient.label_gy, None, {})]) is None
+def test_too_few_patients_and_regions_and_bad_numbers_calibrate_nothing_and_the_log_says_why(
+    rng: Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    enough = errors_of(rng, ErrorModel(0.1), FEWEST_REGIONS)
+    for few in ([], [(enough, enough)] * (FEWEST_PATIENTS - 1), [(errors_of(rng, ErrorModel(0.1), 3), enough)] * 2):
+        assert calibrated(few) is None
+    assert caplog.text.count("it takes 20 regions of 2 patients") == 3
+    assert "found 6 of 2" in caplog.text
+    bad = errors_of(rng, ErrorModel(0.1), FEWEST_REGIONS)
+    bad.error_gy[3] = np.nan
+    assert calibrated([(enough, enough), (enough, bad)]) is None
+    assert "finite errors of doses above zero" in caplog.text
 
 
-def test_errors_that_are_not_finite_are_refused(rng: Generator) -> None:
-    errors = errors_of(rng, ErrorModel(0.1), 50)
-    errors.error_gy[3] = np.nan
-    with pytest.raises(InputError, match="finite errors"):
-        fitted(errors)
+@pytest.mark.parametrize("wrong", [-0.1, np.nan, np.inf])
+def test_numbers_that_make_no_uncertainty_are_refused(wrong: float) -> None:
+    with pytest.raises(InputError, match="finite numbers from zero on"):
+        ErrorModel(change=wrong)
 
 
 def test_voxels_without_dose_have_no_uncertainty() -> None:

@@ -66,6 +66,11 @@ class Contender:
             return self.models[0].stated_uncertainty
         return SPREAD_ALONE
 
+    @property
+    def stated_by(self) -> str:
+        """Where that uncertainty comes from: the model's card, or nothing but the spread of the members."""
+        return "spread of the members" if self.stated_uncertainty is SPREAD_ALONE else "card"
+
     def member_doses_gy(
         self, maps: PatientMaps, device: str = "cpu", progress: Progress | None = None
     ) -> Iterator[NDArray[np.float32]]:

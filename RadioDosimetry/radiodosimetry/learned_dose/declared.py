@@ -70,6 +70,16 @@ def image_warnings(card: ModelCard) -> tuple[str, ...]:
     )
 
 
+def uncertainty_warnings(card: ModelCard) -> tuple[str, ...]:
+    """A sentence on what the stated uncertainty of a model's doses does not hold."""
+    if card.declared.get("activity") == RECONSTRUCTED:
+        return ("The uncertainty is that of simulated SPECT like those of the model's training and of no other image.",)
+    return (
+        "The uncertainty is that of the dose of the activity as it was given: what blur, noise and calibration of the "
+        "scan do to the activity is not in it.",
+    )
+
+
 def density_warnings(card: ModelCard, maps: PatientMaps) -> tuple[str, ...]:
     """A sentence if the patient holds matter denser than all the model has seen."""
     highest = float(card.declared.get("density_g_per_cm3", (0.0, np.inf))[1])

@@ -183,9 +183,10 @@ class Judge:
             self._require_trained_voxels(patient)
             errors.append(self._patient(patient, part, pictures=number == 0))
         stated = calibration or self.judged[0].stated_uncertainty
-        if stated is not None and errors:
+        if stated is not None and errors and all(part.count for one in errors for part in one):
             regions, voxels = (Errors.together(part) for part in zip(*errors, strict=True))
             self.coverage = {
+                "stated_by": "validation" if calibration else self.judged[0].stated_by,
                 "stated": stated.as_dict(),
                 "regions": coverage(stated.regions, regions),
                 "voxels": coverage(stated.voxels, voxels),

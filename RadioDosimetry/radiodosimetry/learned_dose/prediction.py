@@ -33,6 +33,7 @@ from .declared import (
     is_declared_spacing,
     require_nuclide,
     trained_spacing_mm,
+    uncertainty_warnings,
 )
 from .patient_maps import PatientMaps, patient_maps
 from .patients import photon_part
@@ -162,9 +163,12 @@ def learned_dose(
         maps = _maps_on_trained_grid(loaded, ct, media, tia, source, PartialProgress(progress, 0.3, 0.5))
         warnings.append(
             f"The voxels of {_size(tia.geometry)} mm are not those the model was trained on "
-            f"({_size(maps.geometry)} mm): its correction was computed on the latter and interpolated."
+            f"({_size(maps.geometry)} mm): its correction was computed on the latter and interpolated, of which its "
+            "uncertainty knows nothing."
         )
     warnings += [*image_warnings(loaded.card), *density_warnings(loaded.card, maps)]
+    if loaded.stated_uncertainty is not None:
+        warnings += uncertainty_warnings(loaded.card)
     summary = _summarised(loaded, maps, base, media, same_size, regions, device, warnings, progress)
     record = _record(loaded, model, base, media, regions, summary, tuple(warnings), device)
     dose = tia.with_array(summary.dose_gy, Quantity.ABSORBED_DOSE, record)
@@ -215,6 +219,7 @@ def _summarised(
         return _Summary(total, None, {})
     spacing_mm = base.geometry.spacing_mm
     spread = None if squares is None else np.sqrt(np.maximum(squares, 0.0) / (count - 1))
+    matter = media.density_kji >= AIR_DENSITY_G_PER_CM3
     relative = stated.of_voxels(total, base.array_kji, spacing_mm, spread)
     of_regions = {}
     for region in regions:
@@ -222,7 +227,7 @@ def _summarised(
         if mean > 0:
             before = _mean(base.array_kji, region.mask_kji, media)
             own = float(np.std(means[region.name], ddof=1)) if count > 1 else 0.0
-            of_regions[region.name] = stated.of_region(mean, before, region.mask_kji, spacing_mm, own)
+            of_regions[region.name] = stated.of_region(mean, before, region.mask_kji & matter, spacing_mm, own)
     return _Summary(total, relative, of_regions)
 
 

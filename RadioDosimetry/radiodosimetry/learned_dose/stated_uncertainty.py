@@ -8,25 +8,29 @@ error in proportion to the slope there. With D the dose, B that of the base and 
 
 where `edge` is the slope |∇D| of a voxel and, for the mean of a region, D times its surface over its volume: a surface
 displaced by `shift` changes the volume, and what is in it, by that much. The four numbers are fitted to the errors with
-a Laplace likelihood, whose tails are more like those of the errors than a normal distribution's, and all are then
-scaled until the interval ± σ holds 68 % of them. Regions and voxels have numbers of their own: the noise of voxels
-is gone from a mean.
+a Laplace likelihood, whose tails are more like those of the errors than a normal distribution's. All are then scaled
+until ± σ holds 68 % of the errors of patients left out one after the other: each patient's errors are held against
+numbers fitted to the others', as in cross-conformal prediction. Regions and voxels have numbers of their own: the noise
+of voxels is gone from a mean. Few patients make few independent errors; 68 % is what is aimed at, not a guarantee.
 
 References
 ----------
 .. [1] Lei et al., J Am Stat Assoc 113 (2018) 1094, DOI 10.1080/01621459.2017.1307116: intervals from held-out errors
        over a scale that depends on the case.
+.. [2] Vovk, Ann Math Artif Intell 74 (2015) 9, DOI 10.1007/s10472-013-9368-4: cross-conformal predictors.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import ndimage, optimize
 
 from ..errors import InputError
 from ..learning.ensembles import CENTRAL_68_PERCENT
@@ -34,10 +38,15 @@ from ..learning.ensembles import CENTRAL_68_PERCENT
 if TYPE_CHECKING:
     from .patients import DosePatient
 
+_LOG = logging.getLogger(__name__)
+
 Values = NDArray[np.floating]
 
-FEWEST_REGIONS = 20
-"""Errors of regions from which four numbers can be had."""
+FEWEST_REGIONS, FEWEST_PATIENTS = 20, 2
+"""Errors of regions from which four numbers can be had, and patients of whom one can be left out."""
+
+LEAST_FLOOR = 0.002
+"""No dose is stated surer than the means of regions of the Monte Carlo that it is learned from, 0.2 %."""
 
 VOXELS_PER_PATIENT = 4000
 """Voxels of each patient that are looked at, drawn at random: neighbours err together and tell little more."""
@@ -94,8 +103,13 @@ class ErrorModel:
         Without unit.
     shift_mm
         Displacement of edges [mm].
-    count
-        Errors they were fitted to; 0 if they were not.
+    count, patients
+        Errors they were fitted to, and of how many patients; 0 if they were not.
+
+    Raises
+    ------
+    InputError
+        A number is negative or not finite.
     """
 
     floor: float = 0.0
@@ -103,6 +117,12 @@ class ErrorModel:
     shift_mm: float = 0.0
     spread: float = 0.0
     count: int = 0
+    patients: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = (self.floor, self.change, self.shift_mm, self.spread)
+        if not all(math.isfinite(one) and one >= 0 for one in numbers):
+            raise InputError(f"An uncertainty is made of finite numbers from zero on, found {numbers}.")
 
     def sigma_gy(self, dose_gy: Values, change_gy: Values, edge_gy_per_mm: Values, spread_gy: Values) -> Values:
         """Standard uncertainty [Gy] of doses; arguments as in `Errors`."""
@@ -185,11 +205,13 @@ def surface_over_volume_per_mm(mask_kji: NDArray[np.bool_], spacing_mm: Sequence
     """Surface of a region over its volume [1/mm] from its voxel faces; 0 for an empty region."""
     if not mask_kji.any():
         return 0.0
+    (box,) = ndimage.find_objects(mask_kji.astype(np.uint8))
+    region = mask_kji[box]
     faces = sum(
-        int(np.count_nonzero(np.diff(mask_kji, axis=axis, prepend=False, append=False))) / step
+        int(np.count_nonzero(np.diff(region, axis=axis, prepend=False, append=False))) / step
         for axis, step in enumerate(reversed(spacing_mm))
     )
-    return STEP_FACTOR * faces / int(np.count_nonzero(mask_kji))
+    return STEP_FACTOR * faces / int(np.count_nonzero(region))
 
 
 def patient_errors(
@@ -200,7 +222,7 @@ def patient_errors(
     Parameters
     ----------
     patient
-        With the truth and its noise; the noise of region means is not known and counts as error.
+        With the truth and its noise; that of region means is not taken off and counts as error.
     dose_gy, spread_gy
         Of the model, and of its members if there are several, (k, j, i).
     region_spreads_gy
@@ -231,30 +253,58 @@ def patient_errors(
 
 
 def calibrated(errors: Iterable[tuple[Errors, Errors]]) -> StatedUncertainty | None:
-    """The uncertainty that errors of regions and voxels speak for; None where there are too few regions.
+    """The uncertainty that errors speak for; None, with a line in the log, where they are too few or not finite.
 
     Parameters
     ----------
     errors
         `patient_errors` of patients that the model was neither trained nor is judged on.
     """
-    regions, voxels = (Errors.together(part) for part in zip(*errors, strict=True))
-    if regions.count < FEWEST_REGIONS:
+    parts = list(errors)
+    count = sum(regions.count for regions, _ in parts)
+    if len(parts) < FEWEST_PATIENTS or count < FEWEST_REGIONS:
+        _LOG.warning(
+            "No uncertainty was calibrated: it takes %d regions of %d patients, found %d of %d.",
+            FEWEST_REGIONS, FEWEST_PATIENTS, count, len(parts),
+        )  # fmt: skip
         return None
-    return StatedUncertainty(fitted(regions), fitted(voxels))
+    try:
+        return StatedUncertainty(fitted([one for one, _ in parts]), fitted([one for _, one in parts]))
+    except InputError as error:
+        _LOG.warning("No uncertainty was calibrated: %s", error)
+        return None
 
 
-def fitted(errors: Errors) -> ErrorModel:
-    """The four numbers that errors speak for, such that ± σ with the truth's noise holds 68 % of them.
+def fitted(patients: Sequence[Errors]) -> ErrorModel:
+    """The four numbers that errors of patients speak for, such that ± σ with the truth's noise holds 68 % of them.
+
+    Parameters
+    ----------
+    patients
+        Errors of each patient, two or more. The scale comes from every patient's errors over numbers that were fitted
+        to the other patients'.
 
     Raises
     ------
     InputError
-        Numbers are not finite, or no dose is above zero.
+        Numbers are not finite, or a patient has no dose above zero.
     """
+    for one in patients:
+        if not (one.dose_gy > 0).any() or not all(np.isfinite(values).all() for values in vars(one).values()):
+            raise InputError("An uncertainty is calibrated on finite errors of doses above zero, and found others.")
+    ratios = [
+        _ratios(_shape(Errors.together([*patients[:number], *patients[number + 1 :]])), left_out)
+        for number, left_out in enumerate(patients)
+    ]
+    every = np.sort(np.concatenate(ratios))
+    rank = min(math.ceil((every.size + 1) * CENTRAL_68_PERCENT), every.size)
+    model = _shape(Errors.together(patients)).scaled(float(every[rank - 1]))
+    return replace(model, floor=max(model.floor, LEAST_FLOOR), count=int(every.size), patients=len(patients))
+
+
+def _shape(errors: Errors) -> ErrorModel:
+    """The likeliest four numbers; their common size is not meant for 68 %."""
     used = errors.dose_gy > 0
-    if not used.any() or not all(np.isfinite(values).all() for values in vars(errors).values()):
-        raise InputError("An uncertainty is calibrated on finite errors of doses above zero, and found others.")
     dose = errors.dose_gy[used]
     error, noise = np.abs(errors.error_gy[used]) / dose, errors.noise_gy[used] / dose
     terms = [np.ones(dose.size), errors.change_gy[used] / dose, errors.edge_gy_per_mm[used] / dose]
@@ -262,34 +312,32 @@ def fitted(errors: Errors) -> ErrorModel:
         terms.append(errors.spread_gy[used] / dose)
     squares = np.square(np.array(terms))
 
-    def sigma(weights: Values) -> Values:
-        return np.asarray(np.sqrt(np.square(weights) @ squares + np.square(noise) + np.finfo(float).tiny))
-
     def unlikelihood(weights: Values) -> float:
-        scale = sigma(weights)
+        scale = np.sqrt(np.square(weights) @ squares + np.square(noise))
         return float(np.mean(np.log(scale) + np.sqrt(2.0) * error / scale))
 
+    bounds = [(LEAST_FLOOR, None), *([(0.0, None)] * (len(terms) - 1))]
     searches = [
-        optimize.minimize(unlikelihood, np.full(len(terms), start), method="L-BFGS-B", bounds=[(0, None)] * len(terms))
+        optimize.minimize(unlikelihood, np.full(len(terms), start), method="L-BFGS-B", bounds=bounds)
         for start in STARTS
     ]
     best = min(searches, key=lambda one: float(one.fun)).x
     floor, change, shift_mm, *spread = (float(one) for one in best)
-    shape = ErrorModel(floor, change, shift_mm, spread[0] if spread else 0.0, int(dose.size))
-    own = shape.of(errors)[used] / dose
-    return shape.scaled(_holding(error, own, noise))
+    return ErrorModel(floor, change, shift_mm, spread[0] if spread else 0.0)
 
 
-def _holding(error: Values, own: Values, noise: Values) -> float:
-    """Factor on σ with which, together with the noise, it holds 68 % of the errors; 0 if the noise alone does."""
-    beyond = np.sqrt(np.maximum(np.square(error) - np.square(noise), 0.0))
-    ratios = np.divide(beyond, own, out=np.where(beyond > 0, np.inf, 0.0), where=own > 0)
-    rank = min(int(np.ceil((error.size + 1) * CENTRAL_68_PERCENT)), error.size)
-    return float(np.sort(ratios)[rank - 1])
+def _ratios(model: ErrorModel, errors: Errors) -> Values:
+    """By how much σ must grow to reach each error, as far as the truth's noise does not explain it."""
+    used = errors.dose_gy > 0
+    beyond = np.sqrt(np.maximum(np.square(errors.error_gy) - np.square(errors.noise_gy), 0.0))
+    return np.asarray(beyond[used] / model.of(errors)[used])
 
 
 def coverage(model: ErrorModel, errors: Errors) -> dict[str, float]:
-    """Shares of errors within one and two σ, the truth's noise included, and the median of σ over the dose [%]."""
+    """Shares of errors within one and two σ, the truth's noise included, and the median of σ over the dose [%].
+
+    `errors` are one or more.
+    """
     sigma, error = model.of(errors), np.abs(errors.error_gy)
     total = np.hypot(sigma, errors.noise_gy)
     return {

@@ -102,8 +102,8 @@ def region_statistics(
     regions
         Regions on the same grid; they may overlap.
     uncertainty
-        Name of each region to the relative standard uncertainty (1 σ) of its mean dose, as `MonteCarloDose` has it;
-        regions that are absent get none.
+        Name of each region to the relative standard uncertainty (1 σ) of its mean dose, as Monte Carlo and networks
+        state it; regions that are absent get none.
     radiobiology
         Name of each region to its radiobiology; regions that are absent get no EUD and BED.
 

@@ -100,7 +100,7 @@ class DoseResult:
     dose
         Absorbed dose [Gy] on the grid of the activity.
     uncertainty
-        Relative standard uncertainty per voxel, None for methods without statistics.
+        Relative standard uncertainty per voxel, None for methods that state none.
     table
         Dose statistics of each region.
     regions

@@ -401,9 +401,10 @@ def _budget(found: CaseResults) -> ReportTable:
         "Relative standard uncertainties of a region's mean dose by cause, combined in quadrature. The volume counts "
         "in activity and mass, where it cancels inside uniform activity. Not in the budget: partial-volume effects "
         "without recovery coefficients, registration, organ motion, and the model behind a dose method that states no "
-        "uncertainty or, Monte Carlo, that of its statistics alone. A dash: "
-        "nothing was stated, or no choice was made."
+        "uncertainty or, Monte Carlo, that of its statistics alone. A dash: nothing was stated, or no choice was made."
     )
+    if found.case.dose.shown_method == "dblurdosenet":
+        note += " What DblurDoseNet states holds what it leaves of the scan's blur; beside recovery it counts twice."
     return table_from_records("uncertainty_budget", "Uncertainty of the mean dose by cause", columns, rows, note)
 
 
