@@ -269,7 +269,9 @@ def lung_and_liver(monkeypatch: pytest.MonkeyPatch) -> LungAndLiver:
     return tia, ct, {"liver": liver, "left_lung": hu < -500}
 
 
-def test_histories_go_where_lung_edges_lack_them(lung_and_liver: LungAndLiver) -> None:
+def test_histories_go_where_lung_edges_lack_them(
+    lung_and_liver: LungAndLiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tia, ct, masks = lung_and_liver
     activity = tia.array_kji
     edges = edge_mask(segment_media(ct, bands=None).density_kji, masks)
@@ -282,6 +284,9 @@ def test_histories_go_where_lung_edges_lack_them(lung_and_liver: LungAndLiver) -
         assert label.uncertainty_of_regions[name] <= dose_labels.TARGET_REGION_UNCERTAINTY
     elsewhere = float(np.sqrt(np.mean(label.uncertainty.array_kji[rest] ** 2)))
     assert 0.08 < elsewhere < 0.08 * dose_labels.REST_FACTOR
+    monkeypatch.setattr(dose_labels, "MOST_ROUNDS", 0)
+    at_once = dose_label(tia, ct, "Lu-177", masks, None, 3, voxel_uncertainty=0.08)
+    assert at_once.histories == alone.histories  # what the forecast met is not run again
     without = float(np.sqrt(np.mean(alone.uncertainty.array_kji[edges] ** 2)))
     assert without > 0.08
 

@@ -218,10 +218,14 @@ class _Work:
         del pilot
         found = self.run(strata, 1, PartialProgress(progress, 0.1, 0.7))
         for number in range(MOST_ROUNDS):
-            factors = needed_factors(*self._targets(found, rest, voxel_uncertainty, always, INDEPENDENT_EXPONENT))
+            targets = self._targets(found, rest, voxel_uncertainty, always, INDEPENDENT_EXPONENT)
+            missed = targets[0].sum(axis=1) > targets[1]
+            if not missed.any():
+                break
+            factors = needed_factors(*(one[missed] for one in targets))
             lacking = [part for part, factor in zip(found.parts, factors, strict=True) if factor > 1]
             room = MOST_HISTORIES - found.histories
-            if not lacking or room < len(lacking) * FEWEST_PER_STRATUM:
+            if room < len(lacking) * FEWEST_PER_STRATUM:
                 break
             more = [(factor - 1) * part.histories for part, factor in zip(found.parts, factors, strict=True)]
             wanted = np.array([count for count in more if count > 0])
