@@ -6,10 +6,7 @@ and where the patients are virtual the conditional mean of the generator, which 
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +38,7 @@ from .dosimetry import (
     patient_dosimetry,
     residence_table_csv,
 )
+from .evaluation_tables import OrganRow, organ_table_csv, table_csv
 from .figures import residence_times_png, time_activity_png
 from .inference import DelayedPet, synthesize
 from .network_files import DelayedPetNetwork, load_network
@@ -67,30 +65,6 @@ KIM_2025 = {
     "another definition of SSIM: not the same quantity as ours",
 }
 """What the paper reports, to stand beside ours."""
-
-
-@dataclass(frozen=True)
-class OrganRow:
-    """Activity of one organ of one patient at one time by one method.
-
-    Attributes
-    ----------
-    patient, method, region, hour
-        Whose.
-    acquired_percent_id, found_percent_id
-        Per cent of the administered activity in the acquired and in the method's volume; of the scan's activity where
-        the administered one is unknown.
-    error_percent
-        Of the activity [%].
-    """
-
-    patient: str
-    method: str
-    hour: float
-    region: str
-    acquired_percent_id: float
-    found_percent_id: float
-    error_percent: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,16 +393,8 @@ class _Work:
     def tables(self) -> dict[str, str]:
         """CSV files by name."""
         names = ("ssim", "psnr_db", "mae_bq_per_ml", "mae_percent", "slice_jump")
-        found = {"images.csv": _csv(["patient", "method", "hour", *names], self._image_rows)}
-        header = ["patient", "method", "hour", "region", "acquired_percent_id", "found_percent_id", "error_percent"]
-        found["organs.csv"] = _csv(
-            header,
-            [
-                [row.patient, row.method, f"{row.hour:g}", row.region]
-                + [f"{value:.6g}" for value in (row.acquired_percent_id, row.found_percent_id, row.error_percent)]
-                for row in self.organs
-            ],
-        )
+        found = {"images.csv": table_csv(["patient", "method", "hour", *names], self._image_rows)}
+        found["organs.csv"] = organ_table_csv(self.organs)
         if self.acquired:
             found["organ_doses.csv"] = dose_table_csv(dose_table(self.acquired, self.generated))
             found["residence_times.csv"] = residence_table_csv(self.names, self.acquired, self.generated)
@@ -494,15 +460,3 @@ def _differences(first: Mapping[str, list[float]], second: Mapping[str, list[flo
 
 def _mean_and_std(column: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(column)), float(np.std(column, ddof=1)) if len(column) > 1 else 0.0
-
-
-def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([["" if cell is None else _short(cell) for cell in row] for row in rows])
-    return stream.getvalue()
-
-
-def _short(cell: Any) -> Any:
-    return f"{cell:.6g}" if isinstance(cell, float) and math.isfinite(cell) else cell
