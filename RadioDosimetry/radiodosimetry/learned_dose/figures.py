@@ -125,8 +125,8 @@ def bland_altman_png(regions: Sequence[RegionMeasure], methods: Sequence[str]) -
 def calibration_png(stated: StatedUncertainty, regions: Errors, voxels: Errors) -> bytes:
     """Errors against the uncertainty stated for them, a panel for the means of regions and one for voxels, as PNG.
 
-    Points are single errors; the steps are the error that 68 % of a tenth of them stay below. Where the steps follow
-    the line of equality, the uncertainty is as large as it says, small and large ones alike.
+    Points are single errors, circles the error that 68 % of a tenth of them stay below. Where the circles follow the
+    line of equality, the uncertainty is as large as it says, small and large ones alike.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def calibration_png(stated: StatedUncertainty, regions: Errors, voxels: Errors) 
     parts = (("means of regions", stated.regions, regions), ("voxels", stated.voxels, voxels))
     for axes, (name, model, errors) in zip(panels, parts, strict=True):
         dose = np.maximum(errors.dose_gy, np.finfo(float).tiny)
-        sigma = 100 * np.hypot(model.of(errors), errors.noise_gy) / dose
+        sigma = np.maximum(100 * np.hypot(model.of(errors), errors.noise_gy) / dose, 1e-3)
         error = 100 * np.abs(errors.error_gy) / dose
         order = np.argsort(sigma)
         tenths = [part for part in np.array_split(order, 10) if part.size]
@@ -152,11 +152,11 @@ def calibration_png(stated: StatedUncertainty, regions: Errors, voxels: Errors) 
         axes.plot(
             [float(np.median(sigma[part])) for part in tenths],
             [float(np.quantile(error[part], CENTRAL_68_PERCENT)) for part in tenths],
-            drawstyle="steps-mid", marker="o", markersize=4,
+            marker="o", markersize=4,
         )  # fmt: skip
-        limits = [float(max(sigma.min(), 1e-2)), float(max(sigma.max(), 1e-1))]
-        axes.plot(limits, limits, color="black", linewidth=0.8)
-        axes.set(xscale="log", yscale="log", xlabel="stated standard uncertainty [%]")
+        decades = [float(10 ** np.floor(np.log10(sigma.min()))), float(10 ** np.ceil(np.log10(sigma.max())))]
+        axes.plot(decades, decades, color="black", linewidth=0.8)
+        axes.set(xscale="log", yscale="log", xlim=decades, xlabel="stated standard uncertainty [%]")
         share = coverage(model, errors)["within_1_sigma"]
         axes.set_title(f"{name}: {100 * share:.0f} % of {errors.count} within it", fontsize=9)
     panels[0].set_ylabel("error [%]")
