@@ -17,7 +17,7 @@ from ..learning.model_files import save_model
 from ..progress import PartialProgress, Progress
 from ..provenance import to_json
 from .dose_model import DoseModel, ensemble_state, load_dose_model
-from .measures import measure_regions
+from .measures import RegionMeasure, measure_regions
 from .patient_maps import PatientMaps
 from .stated_uncertainty import SPREAD_ALONE, Errors, StatedUncertainty, calibrated, patient_errors
 
@@ -87,18 +87,22 @@ class Contender:
         patient: DosePatient,
         device: str = "cpu",
         progress: Progress | None = None,
-        see: Callable[[str, NDArray[np.float32]], None] | None = None,
+        see: Callable[[str, NDArray[np.float32], list[RegionMeasure]], None] | None = None,
     ) -> tuple[NDArray[np.float32], tuple[Errors, Errors]]:
-        """Mean dose of the networks [Gy], and the errors of its regions and voxels; `see` gets each member's dose."""
+        """Mean dose of the networks [Gy] (k, j, i), and the errors of its regions and voxels.
+
+        `see` gets each member's name, dose and regions; a single network has no members.
+        """
         spreads: dict[str, list[float]] = {}
 
         def members() -> Iterator[NDArray[np.float32]]:
             doses = self.member_doses_gy(patient.maps, device, progress)
             for name, dose in zip(self.member_names, doses, strict=True):
-                for one in measure_regions(patient, name, dose):
+                regions = measure_regions(patient, name, dose)
+                for one in regions:
                     spreads.setdefault(one.region, []).append(one.dose_gy)
                 if see is not None:
-                    see(name, dose)
+                    see(name, dose, regions)
                 yield dose
 
         if self.count == 1:

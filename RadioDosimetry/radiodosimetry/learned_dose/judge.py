@@ -216,9 +216,9 @@ class Judge:
     ) -> tuple[NDArray[np.float32], tuple[Errors, Errors]]:
         """Mean dose of a contender, measured as are its members', and its errors."""
 
-        def see(name: str, dose: NDArray[np.float32]) -> None:
+        def see(name: str, dose: NDArray[np.float32], regions: list[RegionMeasure]) -> None:
             self.tally.patients.append(measure_patient(patient, name, dose, with_gamma=False))
-            self.tally.regions += measure_regions(patient, name, dose)
+            self.tally.regions += regions
             self.tally.edges += measure_edges(patient, name, dose, strata)
 
         mean, errors = one.judged(patient, self.device, progress, see)
