@@ -250,6 +250,8 @@ def test_levels_of_activity_do_not_bias_the_dose() -> None:
         tia.with_array(2 * array), ct, "Lu-177", {"hot": hot, "cool": cool}, 200_000, seed=1
     ).dose.array_kji
     np.testing.assert_allclose(doubled, 2 * label.dose.array_kji, rtol=1e-5)
+    faint = dose_label(tia.with_array(array * np.float32(1e-18)), ct, "Lu-177", {"cool": cool}, 200_000, seed=1)
+    np.testing.assert_allclose(faint.uncertainty.array_kji, label.uncertainty.array_kji, rtol=1e-4)
 
 
 @pytest.fixture

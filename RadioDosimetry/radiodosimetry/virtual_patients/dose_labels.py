@@ -273,7 +273,7 @@ class _Work:
             wanted.append((voxel_uncertainty * (REST_FACTOR if mask is rest else 1.0)) ** 2)
             powers.append(2 * exponent)
             if mask is not rest:
-                rows.append([part.energy_variance[name] / found.energy(name) ** 2 for part in found.parts])
+                rows.append([part.energy_variance_gy2_g2[name] / found.energy_gy_g(name) ** 2 for part in found.parts])
                 wanted.append(TARGET_REGION_UNCERTAINTY**2)
                 powers.append(2 * INDEPENDENT_EXPONENT)
         return np.array(rows).reshape(len(rows), len(found.parts)), np.array(wanted), np.array(powers)

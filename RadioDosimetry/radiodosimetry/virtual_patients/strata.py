@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -37,13 +38,25 @@ class Stratum:
 
 @dataclass(eq=False)
 class Part:
-    """What the runs of one stratum came to, each weighted by its histories."""
+    """What the runs of one stratum came to, each weighted by its histories.
+
+    Attributes
+    ----------
+    stratum
+        Which.
+    dose_gy, std_gy
+        Dose and its standard uncertainty [Gy], (k, j, i).
+    energy_gy_g, energy_variance_gy2_g2
+        Region to the energy that it gets, and the variance of that.
+    histories
+        Of all runs.
+    """
 
     stratum: Stratum
     dose_gy: NDArray[np.float32]
-    variance_gy2: NDArray[np.float32]
-    energy: dict[str, float] = field(default_factory=dict)
-    energy_variance: dict[str, float] = field(default_factory=dict)
+    std_gy: NDArray[np.float32]
+    energy_gy_g: dict[str, float] = field(default_factory=dict)
+    energy_variance_gy2_g2: dict[str, float] = field(default_factory=dict)
     histories: int = 0
 
     def add(self, run: MonteCarloDose, mass_g: NDArray[np.float64], masks: Mapping[str, Mask]) -> None:
@@ -54,11 +67,12 @@ class Part:
         for name, mask in masks.items():
             energy = float(np.sum(dose[mask] * mass_g[mask]))
             error = energy * run.region_uncertainty.get(name, 0.0)
-            self.energy[name] = before * self.energy.get(name, 0.0) + now * energy
-            self.energy_variance[name] = before**2 * self.energy_variance.get(name, 0.0) + (now * error) ** 2
-        variance = (dose * run.uncertainty.array_kji) ** 2
+            self.energy_gy_g[name] = before * self.energy_gy_g.get(name, 0.0) + now * energy
+            variance = before**2 * self.energy_variance_gy2_g2.get(name, 0.0) + (now * error) ** 2
+            self.energy_variance_gy2_g2[name] = variance
+        std = dose * run.uncertainty.array_kji
         self.dose_gy = (before * self.dose_gy + now * dose).astype(np.float32)
-        self.variance_gy2 = (before**2 * self.variance_gy2 + now**2 * variance).astype(np.float32)
+        self.std_gy = np.hypot(before * self.std_gy.astype(np.float64), now * std).astype(np.float32)
         self.histories = total
 
 
@@ -77,31 +91,36 @@ class StrataSum:
     @property
     def dose_gy(self) -> NDArray[np.float64]:
         """Dose of all strata."""
-        return np.sum([part.dose_gy for part in self.parts], axis=0, dtype=np.float64)
+        dose = np.zeros(self.parts[0].dose_gy.shape)
+        for part in self.parts:
+            dose += part.dose_gy
+        return dose
 
     def relative_variances(self, mask: Mask) -> list[float]:
         """What each stratum adds to the mean squared relative uncertainty of the voxels of a mask."""
         dose = np.sum([part.dose_gy[mask] for part in self.parts], axis=0, dtype=np.float64)
-        share = np.zeros(dose.shape)
-        np.divide(1.0 / mask.sum(), dose**2, out=share, where=dose > 0)
-        return [float(np.dot(part.variance_gy2[mask], share)) for part in self.parts]
+        inverse = np.zeros(dose.shape)
+        np.divide(1.0, dose, out=inverse, where=dose > 0)
+        return [float(np.mean(np.square(part.std_gy[mask] * inverse))) for part in self.parts]
 
     def relative(self) -> NDArray[np.float64]:
         """Relative standard uncertainty, 1 where there is no dose."""
         dose = self.dose_gy
-        variance = np.sum([part.variance_gy2 for part in self.parts], axis=0, dtype=np.float64)
+        std = np.zeros_like(dose)
+        for part in self.parts:
+            np.hypot(std, part.std_gy, out=std)
         relative = np.ones_like(dose)
-        np.divide(np.sqrt(variance), dose, out=relative, where=dose > 0)
+        np.divide(std, dose, out=relative, where=dose > 0)
         return relative
 
-    def energy(self, name: str) -> float:
+    def energy_gy_g(self, name: str) -> float:
         """Energy that a region gets [Gy g]."""
-        return sum(part.energy[name] for part in self.parts)
+        return sum(part.energy_gy_g[name] for part in self.parts)
 
     def of_regions(self) -> dict[str, float]:
         """Relative standard uncertainty of each region's mean dose; regions without dose are left out."""
         return {
-            name: float(np.sqrt(sum(part.energy_variance[name] for part in self.parts)) / self.energy(name))
-            for name in self.parts[0].energy
-            if self.energy(name) > 0
+            name: math.sqrt(sum(part.energy_variance_gy2_g2[name] for part in self.parts)) / self.energy_gy_g(name)
+            for name in self.parts[0].energy_gy_g
+            if self.energy_gy_g(name) > 0
         }
