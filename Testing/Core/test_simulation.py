@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,33 @@ def test_dose_is_that_of_the_true_activity(made: Path) -> None:
 def test_workers_change_no_byte(made: Path, tmp_path: Path) -> None:
     simulate_dataset(SMALL, tmp_path / "data", workers=2)
     assert hashes(tmp_path / "data") == hashes(made)
+
+
+def a_patient_at_once(settings: object, tracer: str, number: int, output: Path, cores: int) -> dict[str, int]:
+    return {"number": number}
+
+
+class StopsAfterTwoMinutes:
+    """Progress that gives up, so that workers that are not replaced fail a test and do not hang it."""
+
+    def __init__(self) -> None:
+        self.until = time.monotonic() + 120
+
+    def report(self, fraction: float, message: str) -> None:
+        pass
+
+    def cancelled(self) -> bool:
+        return time.monotonic() > self.until
+
+
+def test_many_patients_for_each_worker_are_all_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A pool whose workers retire after several tasks stands still once all have retired (python/cpython#115634).
+    monkeypatch.setattr(simulation, "_make_limited", a_patient_at_once)
+    numbers, made = list(range(1, 21)), []
+    simulation._run_in_processes(
+        SMALL, "", tmp_path, numbers, 2, lambda number, entry: made.append(entry["number"]), StopsAfterTwoMinutes()
+    )
+    assert sorted(made) == numbers
 
 
 def test_a_cancelled_run_leaves_whole_patients_and_goes_on_to_the_same_bytes(made: Path, tmp_path: Path) -> None:

@@ -176,7 +176,9 @@ def _run_in_processes(
     """Make patients in processes of their own; stopping ends them at once."""
     before = set(multiprocessing.active_children())
     cores = max(1, core_count() // workers)
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _quiet_worker, max_tasks_per_child=8)
+    # A process for each patient gives its memory back; with more tasks each, the pool may stand still for good once all
+    # its workers have retired (python/cpython#115634).
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _quiet_worker, max_tasks_per_child=1)
     try:
         waiting = {pool.submit(_make_limited, settings, tracer, number, output, cores): number for number in numbers}
         _collect(waiting, done, progress)
