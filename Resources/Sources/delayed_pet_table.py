@@ -6,7 +6,9 @@ DIR is a data set of virtual patients (`radiodosimetry simulate --kind pet`). Ro
 fold by fold; what is made is kept in the output folder, trainings that were stopped go on, so that the same command
 can be run again until it says that the table is complete. `table.csv` has the mean over folds and their standard
 deviation; `differences.csv` each row's paired difference to the population's kinetics over all patients with its 95 %
-bootstrap interval. The published network does not fit this budget: its rows say how much smaller it was trained.
+bootstrap interval; `ensemble.csv` what the mean of the published network and its variants is worth, and which share of
+the organs' errors their spread holds. The published network does not fit this budget: its rows say how much smaller it
+was trained.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +104,9 @@ def given_regions(**ratio: float | bool) -> Callable[[Fold[SerialPet], Path], Ma
     def taught(fold: Fold[SerialPet], folder: Path) -> Maker:
         tissues = tissues_of(fold.training)
         sums = [_sums(patient, settings, tissues) for patient in fold.training]
-        fitted = fit_lines(sums, len(tissues), settings.ratio.use_uptake, settings.ratio.smooth)
+        fitted = fit_lines(
+            sums, len(tissues), settings.ratio.use_uptake, settings.ratio.smooth, settings.ratio.fit_organs
+        )
         lines, coverage = dict.fromkeys((GIVEN, OWN), fitted), dict.fromkeys((GIVEN, OWN), 1.0)
 
         def make(patient: SerialPet) -> Volumes:
@@ -157,9 +162,10 @@ def ratio_settings(epochs: int = 10, **ratio: float | bool) -> DelayedPetSetting
     )  # fmt: skip
 
 
-def pix2pix_settings(hours: Sequence[float], features: int = 16, **images: object) -> DelayedPetSettings:
+def pix2pix_settings(
+    hours: Sequence[float], features: int = 16, neighbours: int = 0, **images: object
+) -> DelayedPetSettings:
     """The published network with fewer features and steps: batches of 8 slices, a rate tenfold the published one."""
-    neighbours = 2 if images.get("use_ct") else 0
     return DelayedPetSettings(
         validation_fraction=VALIDATION,
         images=ImageSettings(EARLY_H, tuple(hours), **images),  # type: ignore[arg-type]
@@ -223,6 +229,8 @@ def refitted(of: str, **ratio: float | bool) -> Callable[[Fold[SerialPet], Path]
 
 PUBLISHED = "pix2pix (16 features, 1 epoch, batch 8, rate 2e-4)"
 TISSUES = "tissues seen by the network"
+EARLY_MAXIMUM = "pix2pix by the early maximum"
+SLICE_NETWORKS = (PUBLISHED, "… both times in one", "… and CT", "… and 2.5-D", EARLY_MAXIMUM)
 ROWS = (
     Row("early scan decayed", decayed),
     Row(POPULATION, population),
@@ -230,12 +238,14 @@ ROWS = (
     Row("… and spill-over", given_regions(use_uptake=False, smooth=False)),
     Row("… and early uptake", given_regions(smooth=False)),
     Row("… and smoothing", given_regions()),
+    Row("… fitted to voxels alone", given_regions(fit_organs=False)),
     Row(TISSUES, network([ratio_settings()])),
     Row("… without spill-over", refitted(TISSUES, resolution_mm=0.0, tail_share=0.0)),
-    Row("… without early uptake", refitted(TISSUES, use_uptake=False)),
     Row(PUBLISHED, network([pix2pix_settings([hour]) for hour in HOURS])),
-    Row("… by the early maximum", network([pix2pix_settings([hour], normalisation="early-maximum") for hour in HOURS])),
-    Row("… 2.5-D, CT, both times in one", network([pix2pix_settings(HOURS, use_ct=True)])),
+    Row(SLICE_NETWORKS[1], network([pix2pix_settings(HOURS)])),
+    Row(SLICE_NETWORKS[2], network([pix2pix_settings(HOURS, use_ct=True)])),
+    Row(SLICE_NETWORKS[3], network([pix2pix_settings(HOURS, use_ct=True, neighbours=2)])),
+    Row(EARLY_MAXIMUM, network([pix2pix_settings([hour], normalisation="early-maximum") for hour in HOURS])),
 )
 
 
@@ -254,10 +264,14 @@ def _body_of(identity: int) -> tuple[NDArray[np.bool_], tuple[slice, slice, slic
 _PATIENTS: list[SerialPet] = []
 
 
-def judged(patient: SerialPet, volumes: Mapping[float, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
-    """Measures of a patient's volumes against the acquired scans, by hour."""
+Judged = dict[str, dict[str, Any]]
+"""By hour: a patient's measures, and "organs" with the activities made and acquired [Bq] of each."""
+
+
+def judged(patient: SerialPet, volumes: Mapping[float, NDArray[np.float64]]) -> Judged:
+    """Measures of a patient's volumes against the acquired scans."""
     body, box = _body_of(_PATIENTS.index(patient))
-    found = {}
+    found: Judged = {}
     for hour, volume in volumes.items():
         acquired = np.asarray(patient.scans[hour * HOUR_S].array_kji, dtype=np.float64)
         images = image_measures(acquired[box], volume[box], body)
@@ -266,13 +280,15 @@ def judged(patient: SerialPet, volumes: Mapping[float, NDArray[np.float64]]) -> 
         wanted, made = (region_activities(one, patient.labels) for one in (acquired, volume))
         least = LOWEST_SHARE * float(acquired.sum())
         organs = [name for name in patient.labels.names.values() if wanted.get(name, 0.0) > least]
-        share = 100.0 * patient.scans[hour * HOUR_S].geometry.voxel_volume_ml / patient.administered_bq
+        voxel_ml = patient.scans[hour * HOUR_S].geometry.voxel_volume_ml
+        share = 100.0 * voxel_ml / patient.administered_bq
         found[f"{hour:g}"] = {
             "organ_error_percent": 100.0 * float(np.mean([abs(made[name] / wanted[name] - 1) for name in organs])),
             "organ_percent_id_error": share * float(np.mean([abs(made[name] - wanted[name]) for name in organs])),
             "mae_percent": images.mae_percent,
             "ssim": images.ssim,
             "slice_jump": images.slice_jump,
+            "organs": {name: [voxel_ml * made[name], voxel_ml * wanted[name]] for name in organs},
         }
     return found
 
@@ -300,7 +316,7 @@ def make_row(row: Row, folds: Sequence[Fold[SerialPet]], output: Path, until: fl
 
 def write_tables(output: Path) -> None:
     """`table.csv` and `differences.csv` from what is there."""
-    per_fold: dict[str, list[dict[str, dict[str, dict[str, float]]]]] = {}
+    per_fold: dict[str, list[dict[str, Judged]]] = {}
     for row in ROWS:
         paths = sorted((output / row.name).glob("fold_*/judged.json"))
         if paths:
@@ -316,14 +332,34 @@ def write_tables(output: Path) -> None:
     _csv(output / "table.csv", ["method", "hour", "measure", "mean", "std_over_folds", "folds"], rows)
     header = ["method", "hour", "measure", "minus_population", "low_95", "high_95", "patients"]
     _csv(output / "differences.csv", header, differences)
+    if all(name in per_fold for name in SLICE_NETWORKS):
+        header = ["hour", "organ_error_percent", "within_spread_percent", "within_two_percent", "organs"]
+        _csv(output / "ensemble.csv", header, _ensemble([per_fold[name] for name in SLICE_NETWORKS]))
+
+
+def _ensemble(members: Sequence[Sequence[Mapping[str, Judged]]]) -> list[list[object]]:
+    """Organs of the mean volume, which hold the mean of the members' activities, and how the spread tells its error."""
+    patients = [{key: one for fold in folds for key, one in fold.items()} for folds in members]
+    rows: list[list[object]] = []
+    for hour in (f"{hour:g}" for hour in HOURS):
+        errors, spreads = [], []
+        for patient in sorted(set.intersection(*(set(one) for one in patients))):
+            organs = [one[patient][hour]["organs"] for one in patients]
+            for organ, (_, acquired) in organs[0].items():
+                made = [one[organ][0] / acquired for one in organs]
+                errors.append(abs(float(np.mean(made)) - 1.0))
+                spreads.append(float(np.std(made, ddof=1)))
+        within = [100.0 * float(np.mean(np.array(errors) <= reach * np.array(spreads))) for reach in (1.0, 2.0)]
+        rows.append([hour, f"{100 * np.mean(errors):.4g}", *(f"{share:.3g}" for share in within), len(errors)])
+    return rows
 
 
 def _difference(
     name: str,
     hour: str,
     measure: str,
-    folds: Sequence[Mapping[str, Mapping[str, Mapping[str, float]]]],
-    others: Sequence[Mapping[str, Mapping[str, Mapping[str, float]]]],
+    folds: Sequence[Mapping[str, Judged]],
+    others: Sequence[Mapping[str, Judged]],
 ) -> list[list[object]]:
     mine = {patient: one[hour][measure] for fold in folds for patient, one in fold.items()}
     theirs = {patient: one[hour][measure] for fold in others for patient, one in fold.items()}

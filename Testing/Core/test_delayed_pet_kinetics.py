@@ -163,6 +163,14 @@ def test_without_early_uptake_and_smoothing_the_lines_are_level(lines: tuple[tup
     assert plain.mixture.tolist() == [[1.0, 0.0, 0.0, 0.0]] * 2
 
 
+def test_lines_fitted_to_voxels_alone_forecast_organs_less_well(lines: tuple[tuple[str, ...], Lines]) -> None:
+    patients = [toy_patient(300 + seed) for seed in range(40)]
+    sums = [patient_sums(one, ratio_settings(), [], lines[0], 1.0, given=True) for one in patients]
+    voxels_alone = fit_lines(sums, len(lines[0]), fit_organs=False)
+    organs = [lines[0].index(name) for name in ("kidneys", "liver", "spleen")]
+    assert np.exp(voxels_alone.log_std[:, organs]).mean() > 1.05 * np.exp(lines[1].log_std[:, organs]).mean()
+
+
 def test_kinetics_come_back_from_a_card(lines: tuple[tuple[str, ...], Lines]) -> None:
     tissues, found = lines
     kinetics = TissueKinetics(tissues, 3e8, {"own": found, "given": found})

@@ -172,7 +172,11 @@ def _cut(inputs: RatioInputs, box: tuple[slice, slice, slice]) -> RatioInputs:
 
 
 def fit_lines(
-    patients: Sequence[PatientSums], tissue_count: int, use_uptake: bool = True, smooth: bool = True
+    patients: Sequence[PatientSums],
+    tissue_count: int,
+    use_uptake: bool = True,
+    smooth: bool = True,
+    fit_organs: bool = True,
 ) -> Lines:
     """Lines of all tissues for one origin of regions.
 
@@ -186,6 +190,8 @@ def fit_lines(
         Let clearance depend on early uptake; False gives every tissue its population's mean.
     smooth
         Let the early scan's noise be smoothed; False keeps the scan as it is.
+    fit_organs
+        Let the organs' activities decide beside the voxels; False leaves it to the voxels, and to the priors.
     """
     if not patients:
         raise InputError("The kinetics of tissues need training patients; found none.")
@@ -204,7 +210,7 @@ def fit_lines(
     for _ in range(STEPS):
         mixture = torch.softmax(logits, dim=1) if smooth else raw
         errors, voxels = batch.errors(level, slope, mixture)
-        organs = torch.sqrt(errors**2 + 1e-4).sum() / ORGAN_SCALE
+        organs = torch.sqrt(errors**2 + 1e-4).sum() / ORGAN_SCALE if fit_organs else 0.0
         priors = (slope**2).sum() / SLOPE_PRIOR_STD**2 + ((level - begun) ** 2).sum() / LEVEL_PRIOR_STD**2
         loss = organs + 0.5 * priors + len(patients) * targets * voxels / ORGAN_SCALE
         optimiser.zero_grad()

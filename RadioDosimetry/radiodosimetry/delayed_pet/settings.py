@@ -130,6 +130,8 @@ class RatioSettings:
         Let a tissue's clearance depend on its early uptake.
     smooth
         Let the noise of the early scan be smoothed.
+    fit_organs
+        Fit the kinetics to the organs' activities beside the voxels; False: to the voxels alone.
     tissue_model
         Model file whose tissue networks are taken as they are; kinetics alone are fitted, to another tracer's patients
         for example. "" trains networks.
@@ -151,6 +153,7 @@ class RatioSettings:
     tail_mm: float = 45.0
     use_uptake: bool = True
     smooth: bool = True
+    fit_organs: bool = True
     tissue_model: str = ""
 
     def __post_init__(self) -> None:

@@ -220,7 +220,7 @@ def with_kinetics(
             report_progress(progress, 0.4 * (turn + number / len(training)), f"summing over the organs of {patient.id}")
             scale = kinetics.activity_scale(patient.administered_bq)
             sums.append(patient_sums(patient, settings, members, tissues, scale, origin == GIVEN))
-        lines[origin] = fit_lines(sums, len(tissues), ratio.use_uptake, ratio.smooth)
+        lines[origin] = fit_lines(sums, len(tissues), ratio.use_uptake, ratio.smooth, ratio.fit_organs)
     kinetics = replace(kinetics, lines=lines)
     card = replace(card, training={**card.training, "kinetics": kinetics.as_dict()})
     save_model(model, state, card)
@@ -288,7 +288,7 @@ def _identity(settings: DelayedPetSettings) -> dict[str, Any]:
     """
     values = asdict(settings)
     del values["training"]
-    for name in ("resolution_mm", "tail_share", "tail_mm", "use_uptake", "smooth"):
+    for name in ("resolution_mm", "tail_share", "tail_mm", "use_uptake", "smooth", "fit_organs"):
         del values["ratio"][name]
     return values
 
