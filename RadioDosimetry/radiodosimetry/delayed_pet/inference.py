@@ -45,6 +45,23 @@ DOUBTFUL_STD = 0.25
 """Relative standard uncertainty above which a given region is named in a warning: the means over organs of unseen
 virtual patients err by about one half of it."""
 
+NO_CT_WARNING = (
+    "No CT was given: the model learned with one, and what it does without was not judged; give the CT of the session."
+)
+"""Where a model looks at the CT and can do without."""
+
+UNCALIBRATED_WARNING = (
+    "The model's uncertainty was never compared with patients it has not learned from: it may be too small."
+)
+"""Where too few validation patients were there to calibrate it."""
+
+LARGEST_SHARE_OF_GIVEN = (1.1, 1.5)
+"""Activity of the early scan over what decay leaves of the administered: above the first it is warned of, above the
+second refused. Calibrations of a scanner and of an activimeter differ by a few per cent."""
+
+SMALLEST_SHARE_OF_GIVEN = 0.02
+"""Below it the unit is doubted: a torso holds a good part of any tracer in the first hours."""
+
 SLICES_AT_ONCE = 8
 """Slices that the published network is given together; bounds the memory."""
 
@@ -118,7 +135,8 @@ def synthesize(
     UnitError
         The early scan is not quantitative.
     InputError
-        The use is outside of what the model's card declares; every reason is given.
+        The use is outside of what the model's card declares; every reason is given. Or the scan holds far more than
+        decay leaves of the administered activity.
     FileFormatError
         The model file cannot be used.
     GeometryMismatchError
@@ -137,11 +155,11 @@ def synthesize(
         raise InputError(f"The administered activity must be above zero, found {administered_bq:g} Bq.")
     report_progress(progress, 0.0, "preparing the early scan")
     given = _Given(network, early, early_time_s, nuclide, ct, labels, tracer, administered_bq)
-    warnings = [f"{SYNTHETIC_WARNING} {network.card.sentence(given.model)}", *_unknowns(given)]
+    warnings = [f"{SYNTHETIC_WARNING} {network.card.sentence(given.model)}", *_unknowns(given), *_doubtful_total(given)]
     warnings += early.record.warnings
     if labels is not None:
         warnings += labels.record.warnings
-    if float(np.min(early.array_kji)) < 0:
+    if float(np.min(early.array_kji)) < 0 and network.network == "ratio-3d":
         warnings.append("Negative voxels of the early scan were taken as zero.")
     step = PartialProgress(progress, 0.05, 1.0)
     maker = _ByTissues(given) if network.network == "ratio-3d" else _BySlices(given)
@@ -190,6 +208,10 @@ class _Given:
         return self.ct if self.network.card.preprocessing.get("use_ct") else None
 
 
+_CALIBRATIONS = {False: "calibration", True: "calibration_with_regions"}
+"""Names in the card of what the stated uncertainty is multiplied by, for regions that were given or not."""
+
+
 class _ByTissues:
     """Delayed activity [Bq/mL] and its relative standard uncertainty by tissues and their kinetics."""
 
@@ -225,8 +247,11 @@ class _ByTissues:
         from .forecast import tissue_named
 
         labels, found = self._given.labels, []
+        card, origins = self._given.network.card, {_CALIBRATIONS[given] for given in set(self._scan.given.tolist())}
+        if not origins <= set(card.training):
+            found.append(UNCALIBRATED_WARNING)
         if labels is None:
-            return []
+            return found
         unknown = [name for name in labels.names.values() if tissue_named(name, self._kinetics.tissues) is None]
         if unknown:
             found.append(
@@ -245,9 +270,10 @@ class _ByTissues:
         card = self._given.network.card
         weights = time_weights(time_s, card.preprocessing["target_hours"])
         scale = self._kinetics.activity_scale(self._given.administered_bq)
-        calibrations = {OWN: "calibration", GIVEN: "calibration_with_regions"}
-        coverage = {origin: float(card.training.get(name, {}).get("factor", 1.0))
-                    for origin, name in calibrations.items()}  # fmt: skip
+        coverage = {
+            origin: float(card.training.get(_CALIBRATIONS[origin == GIVEN], {}).get("factor", 1.0))
+            for origin in (OWN, GIVEN)
+        }
         delayed, relative = forecast(self._scan, self._kinetics.lines, scale, weights, coverage)
         report_progress(progress, 1.0, "the regions are forecast")
         values = restored(delayed, self._normalisation.constant_bq_per_ml(time_s)).astype(np.float64)
@@ -284,6 +310,9 @@ class _BySlices:
                 generated = torch.stack([member(part) for member in network.members]).mean(dim=0)
                 made.append(generated[:, 0].float().cpu().numpy())
         constant = self._normalisation.constant_bq_per_ml(time_s, self._given.early.array_kji)
+        if told is None and preprocessing["normalisation"] == "early-maximum":
+            # Its constant knows no time: what decays between the trained time and this one is added here.
+            constant *= decay_factor(self._given.nuclide, time_s - hours[0] * SECONDS_PER_HOUR)
         return self._resizing.backward(np.concatenate(made).astype(np.float64)) * constant, None
 
 
@@ -300,7 +329,35 @@ def _unknowns(given: _Given) -> list[str]:
         )
     if given.labels is None and network.kinetics is not None:
         found.append(NO_REGIONS_WARNING)
+    if given.ct is None and network.card.preprocessing.get("use_ct"):
+        found.append(NO_CT_WARNING)
     return found
+
+
+def _doubtful_total(given: _Given) -> list[str]:
+    """A sentence where the early scan holds more than it can, or hardly anything, of the administered activity.
+
+    Raises
+    ------
+    InputError
+        It holds so much that unit or activity must be wrong.
+    """
+    if given.administered_bq is None:
+        return []
+    left_bq = given.administered_bq * decay_factor(given.nuclide, given.early_time_s)
+    seen_bq = _total_bq(given.early)
+    said = (
+        f"The early scan holds {seen_bq / 1e6:.4g} MBq, decay leaves {left_bq / 1e6:.4g} MBq of the administered "
+        f"{given.administered_bq / 1e6:.4g} MBq"
+    )
+    doubtful, impossible = LARGEST_SHARE_OF_GIVEN
+    if seen_bq > impossible * left_bq:
+        raise InputError(f"{said}; check the unit of the scan and the administered activity.")
+    if seen_bq > doubtful * left_bq:
+        return [f"{said}: no volume was given more than decay leaves. Check the scan's calibration."]
+    if seen_bq < SMALLEST_SHARE_OF_GIVEN * left_bq:
+        return [f"{said}: check the unit of the scan, and whether it shows the body's larger part."]
+    return []
 
 
 def _doubtful(made: Sequence[_Made], labels: LabelMap | None) -> list[str]:
@@ -328,12 +385,14 @@ def _device_of(network: DelayedPetNetwork) -> torch.device:
 def _bound_bq(
     early: QuantitativeVolume, early_time_s: float, time_s: float, nuclide: str, administered_bq: float | None
 ) -> float:
-    """Largest total that decay allows at a time [Bq]."""
-    seen = float(np.maximum(early.array_kji, 0.0).sum(dtype=np.float64)) * early.geometry.voxel_volume_ml
-    bound = seen * decay_factor(nuclide, time_s - early_time_s)
-    if administered_bq is None:
-        return bound
-    return max(bound, administered_bq * decay_factor(nuclide, time_s))
+    """Largest total at a time [Bq]: what decay leaves of the administered activity, or else of the early scan."""
+    if administered_bq is not None:
+        return administered_bq * decay_factor(nuclide, time_s)
+    return _total_bq(early) * decay_factor(nuclide, time_s - early_time_s)
+
+
+def _total_bq(scan: QuantitativeVolume) -> float:
+    return float(np.maximum(scan.array_kji, 0.0).sum(dtype=np.float64)) * scan.geometry.voxel_volume_ml
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,8 +41,11 @@ class GanLearner:
         device = torch_device(training.device)
         channels = channel_count(settings.images, chosen)
         with seeded_torch(training.seed, NETWORK):
-            self.generator = Generator(channels, chosen.features, chosen.blocks).to(device)
-            self.discriminator = PatchDiscriminator(channels + 1, chosen.discriminator_features).to(device)
+            self.generator = Generator(channels, chosen.features, chosen.blocks)
+            self.discriminator = PatchDiscriminator(channels + 1, chosen.discriminator_features)
+        for network in self.networks.values():
+            # Channels side by side in memory: a step takes a quarter to a third less time on the CPU.
+            network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._settings = chosen
         self._optimisers = {
             name: torch.optim.Adam(network.parameters(), lr=training.learning_rate, betas=ADAM_BETAS)

@@ -138,7 +138,11 @@ class SliceSamples:
         delayed = self._delayed[number][hour][k][None]
         if self._augment:
             matrix = drawn_affine(rng, network.rotation_degrees, 1.0 / network.smallest_crop - 1.0)
-            both = warped(np.concatenate((early, delayed)), matrix)
+            outside = np.zeros((len(early) + 1, 1, 1), dtype=np.float32)
+            if ct is not None:
+                shown = 2 * network.neighbours + 1
+                outside[shown : 2 * shown] = AIR_HU / CT_SCALE_HU
+            both = warped(np.concatenate((early, delayed)) - outside, matrix) + outside
             early, delayed = both[:-1], both[-1:]
             if time_channel(images, hour) is not None:
                 early[-1] = time_channel(images, hour)

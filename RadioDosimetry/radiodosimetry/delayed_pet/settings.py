@@ -52,6 +52,10 @@ class ImageSettings:
                 f"The target times must lie after the early scan at a positive time, found {self.early_hour:g} h and "
                 f"{', '.join(f'{hour:g}' for hour in self.target_hours)} h."
             )
+        if any(later <= sooner for sooner, later in zip(self.target_hours, self.target_hours[1:], strict=False)):
+            raise InputError(
+                f"The target times must rise, found {', '.join(f'{hour:g}' for hour in self.target_hours)} h."
+            )
 
 
 @dataclass(frozen=True)
@@ -200,5 +204,10 @@ class DelayedPetSettings:
     def __post_init__(self) -> None:
         if self.network == "ratio-3d" and self.images.normalisation != "decay":
             raise InputError("The network 'ratio-3d' needs the normalisation 'decay', which takes decay out.")
+        if self.network == "ratio-3d" and not self.ratio.tissue_model and self.training.batch_size != 1:
+            raise InputError(
+                "The network 'ratio-3d' learns from one body at a time, as bodies differ in size; set batch_size = 1, "
+                f"found {self.training.batch_size}."
+            )
         if not 0 < self.validation_fraction < 1:
             raise InputError(f"'validation_fraction' must lie between 0 and 1, found {self.validation_fraction:g}.")

@@ -20,7 +20,7 @@ from ..learning.splits import Fold, fold_of
 from ..progress import PartialProgress, Progress, report_progress
 from ..units import SECONDS_PER_HOUR
 from .baselines import population_kinetics
-from .network_files import KIND, Declared, load_network
+from .network_files import KIND, Declared, DelayedPetNetwork
 from .organ_uncertainty import organ_log_errors
 from .pairs import PatientFiles, SerialPet, require_pairs, serial_pet_of
 from .samples import SliceSamples, channel_count
@@ -30,6 +30,9 @@ _LOG = logging.getLogger(__name__)
 
 MODEL_NAME = "model"
 """Of the model's files in the folder of a run."""
+
+CALIBRATION, CALIBRATION_WITH_REGIONS = "calibration", "calibration_with_regions"
+"""Names in a card of the factors on the stated uncertainty: of tissues that the networks see, and of given regions."""
 
 EARLY_TOLERANCE_H = 0.5
 """How far from the trained time an early scan may lie [h]: the tracer moves by some per cent in between."""
@@ -150,6 +153,7 @@ def train_on_patients(
         _LOG.warning("%s", doubt)
     if settings.network == "ratio-3d" and settings.ratio.tissue_model:
         card, state = load_model(Path(settings.ratio.tissue_model), KIND)
+        _require_fit_for_kinetics(card, settings, split, Path(output), resume)
         tissues = tuple(str(name) for name in card.architecture["tissue_names"])
         came = {"tissue_model": card.sha256, "tissue_sources": card.training.get("training_sources", [])}
         own = _card(settings, split, patients, manifest, doubts, came, tissues, card.architecture)
@@ -222,10 +226,16 @@ def with_kinetics(
             sums.append(patient_sums(patient, settings, members, tissues, scale, origin == GIVEN))
         lines[origin] = fit_lines(sums, len(tissues), ratio.use_uptake, ratio.smooth, ratio.fit_organs)
     kinetics = replace(kinetics, lines=lines)
-    card = replace(card, training={**card.training, "kinetics": kinetics.as_dict()})
-    save_model(model, state, card)
+    known = {name: value for name, value in card.training.items() if not name.startswith(CALIBRATION)}
+    card = replace(
+        card,
+        preprocessing={**card.preprocessing, "response": asdict(ratio.response)},
+        training={**known, "kinetics": kinetics.as_dict()},
+    )
     report_progress(progress, 0.8, "calibrating the uncertainty")
-    return _calibrated(model, validation, settings, card)
+    network = DelayedPetNetwork(card, Declared.from_dict(card.declared, str(model)), tuple(members), model, kinetics)
+    factors = _calibrated(network, validation, settings)
+    return save_model(model, state, replace(card, training={**card.training, **factors}))
 
 
 def read_patients(
@@ -380,15 +390,41 @@ def _extent_mm(scan: QuantitativeVolume) -> list[float]:
     return [n * edge for n, edge in zip(scan.geometry.shape_kji[::-1], scan.geometry.spacing_mm, strict=True)]
 
 
-def _calibrated(path: Path, validation: Sequence[SerialPet], settings: DelayedPetSettings, card: ModelCard) -> Path:
-    """The model with the factor on its uncertainty that holds 68 % of the organs of the validation patients."""
-    network = load_network(path)
+def _calibrated(
+    network: DelayedPetNetwork, validation: Sequence[SerialPet], settings: DelayedPetSettings
+) -> dict[str, Any]:
+    """For the card: the factors on the stated uncertainty that hold 68 % of the organs of the validation patients."""
     found: dict[str, Any] = {}
-    for name, with_regions in (("calibration", False), ("calibration_with_regions", True)):
+    for name, with_regions in ((CALIBRATION, False), (CALIBRATION_WITH_REGIONS, True)):
         errors, spreads = organ_log_errors(network, validation, settings.images, with_regions)
         try:
             found[name] = calibrate_coverage(errors, spreads).as_dict()
         except InputError as error:
             _LOG.warning("The uncertainty was not calibrated: %s", error)
-    _, state = load_model(path, KIND)
-    return save_model(path, state, replace(card, training={**card.training, **found}))
+    return found
+
+
+def _require_fit_for_kinetics(
+    card: ModelCard, settings: DelayedPetSettings, split: Fold[SerialPet], output: Path, resume: bool
+) -> None:
+    """Refuse kinetics on networks that see another grid or know who calibrates, and to replace a model unasked."""
+    path, wanted_mm = settings.ratio.tissue_model, settings.ratio.grid_mm
+    if card.architecture.get("network") != "ratio-3d":
+        raise InputError(f"The model {path} tells no tissues apart; give one of the network 'ratio-3d'.")
+    grid_mm = float(card.preprocessing["grid_mm"])
+    if grid_mm != wanted_mm:
+        raise InputError(
+            f"The networks of {path} see voxels of {grid_mm:g} mm, the configuration says {wanted_mm:g} mm; set "
+            f"grid_mm = {grid_mm:g}."
+        )
+    known = card.training.get("split", {})
+    taught = set(known.get("training_sources", ())) - set(known.get("validation_sources", ()))
+    seen = sorted(patient.id for patient in split.validation if patient.source in taught)
+    if seen:
+        raise InputError(
+            f"The networks of {path} have learned from {', '.join(seen)}, who would calibrate the uncertainty, which "
+            "would come out too small. Give patients that they have not seen, or the split of their training (seed, "
+            "fold, validation_fraction)."
+        )
+    if weights_path(output / MODEL_NAME).exists() and not resume:
+        raise InputError(f"The folder {output} holds a model already; add --resume to replace it, or give another.")
