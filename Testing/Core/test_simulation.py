@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +149,53 @@ def test_many_patients_for_each_worker_are_all_made(tmp_path: Path, monkeypatch:
         SMALL, "", tmp_path, numbers, 2, lambda number, entry: made.append(entry["number"]), StopsAfterTwoMinutes()
     )
     assert sorted(made) == numbers
+
+
+KILLED = """
+import os, time
+from pathlib import Path
+from radiodosimetry.virtual_patients import simulation
+
+def long_patient(settings, tracer, number, output, cores):
+    (output / f"{os.getpid()}.pid").touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    simulation._make_limited = long_patient
+    simulation._run_in_processes(None, "", Path("."), [1, 2], 2, lambda number, entry: None, None)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text(KILLED, encoding="utf-8")
+    run = subprocess.Popen([sys.executable, "run.py"], cwd=tmp_path)
+    workers: list[int] = []
+    try:
+        assert _within_a_minute(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+        workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+        run.kill()
+        run.wait()
+        assert _within_a_minute(lambda: not any(_runs(worker) for worker in workers))
+    finally:
+        run.kill()
+        for worker in filter(_runs, workers):
+            os.kill(worker, signal.SIGKILL)
+
+
+def _within_a_minute(holds: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 60
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.2)
+    return holds()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return not Path(f"/proc/{process}/stat").exists() or " Z " not in Path(f"/proc/{process}/stat").read_text()
 
 
 def test_a_cancelled_run_leaves_whole_patients_and_goes_on_to_the_same_bytes(made: Path, tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ import os
 import secrets
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -211,8 +213,16 @@ def _collect(
 
 
 def _quiet_worker() -> None:
-    """Leave Ctrl-C to the parent, which ends its workers."""
+    """Leave Ctrl-C to the parent, which ends its workers, and end with a parent that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def _make_limited(settings: SimulationSettings, tracer: str, number: int, output: Path, cores: int) -> dict[str, Any]:
