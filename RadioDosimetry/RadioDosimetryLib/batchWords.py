@@ -78,6 +78,7 @@ FILES: Mapping[str, Mapping[str, FileRole]] = {
         "--output": _FOLDER_OUT,
     },
     "simulate": {"--ct": _CT, "--labels": _REGIONS, "--label-names": _TABLE, "--output": _FOLDER_OUT},
+    "collect": {"--patients": _TABLE, "--output": _FOLDER_OUT},
     "train": {"--data": _FOLDER, "--config": _TEXT, "--start-from": _MODEL, "--output": _FOLDER_OUT},
     "evaluate": {
         "--model": _MODEL, "--data": _FOLDER, "--shift-data": _FOLDER, "--validation": _FOLDER, "--output": _FOLDER_OUT,

@@ -45,16 +45,18 @@ class ModelCard:
         Earliest and latest time of the early scan after injection [s].
     target_time_ranges_s
         Ranges of times it can synthesise [s]; a single time is a range of no length.
+    target_times_s
+        Times it was trained for [s]; () where they are the ends of the ranges.
     spacing_range_mm
         Smallest and largest voxel edge of the early scan [mm].
     gives_uncertainty
         Whether each synthesised volume comes with its standard uncertainty.
-    needs_ct
-        Whether it reads the CT too.
+    needs_ct, uses_ct
+        Whether it cannot do without the CT, and whether it looks at one.
     takes_regions
         Whether known regions of the patient change what it makes.
     largest_concentration_bq_per_ml
-        Largest voxel of the early scans it was trained on [Bq/mL]; None if it does not depend on it.
+        Largest voxel that an early scan may have [Bq/mL], a multiple of the training's; None if any will do.
     smallest_field_of_view_mm
         Least extent of the scan along its columns, rows and slices [mm]; None if any will do.
     limits
@@ -74,8 +76,10 @@ class ModelCard:
     early_time_range_s: tuple[float, float]
     target_time_ranges_s: tuple[tuple[float, float], ...]
     spacing_range_mm: tuple[float, float]
+    target_times_s: tuple[float, ...] = ()
     gives_uncertainty: bool = False
     needs_ct: bool = False
+    uses_ct: bool = False
     takes_regions: bool = False
     largest_concentration_bq_per_ml: float | None = None
     smallest_field_of_view_mm: tuple[float, float, float] | None = None
@@ -143,7 +147,7 @@ class ModelCard:
         if limit is not None and largest_bq_per_ml > limit:
             return (
                 f"The early scan reaches {largest_bq_per_ml / 1e3:.4g} kBq/mL, more than the {limit / 1e3:.4g} kBq/mL "
-                f"that '{self.name}' was trained on; check its unit."
+                f"that '{self.name}' accepts; check its unit."
             )
         return None
 
@@ -259,10 +263,12 @@ def cardText(card: ModelCard) -> str:
     ]
     if card.needs_ct:
         lines.append("Needs the CT of the early scan.")
+    elif card.uses_ct:
+        lines.append("CT: learned with it; what it does without was not judged")
     if card.takes_regions:
         lines.append("Regions: those given, else tissues that it finds itself")
     if card.largest_concentration_bq_per_ml is not None:
-        lines.append(f"Largest voxel in training: {card.largest_concentration_bq_per_ml / 1e3:g} kBq/mL")
+        lines.append(f"Largest voxel accepted: {card.largest_concentration_bq_per_ml / 1e3:.4g} kBq/mL")
     lines += [f"Limit: {limit}" for limit in card.limits]
     if card.reference:
         lines.append(f"Reference: {card.reference}")

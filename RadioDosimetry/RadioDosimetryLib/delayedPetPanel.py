@@ -174,12 +174,13 @@ class DelayedPetPanel(RunningPanel):
             self._parameters.nuclide = self._ui.nuclideComboBox.currentText
 
     def onModelTimes(self) -> None:
-        """Fill in the times of the chosen model: both ends of each range that lies after the early scan."""
+        """Fill in the times that the chosen model was trained for, as far as they lie after the early scan."""
         models, parameters = installedModels(), self._parameters
         if parameters is None or parameters.modelName not in models:
             return
-        ends = {end / 3600 for limits in models[parameters.modelName].card.target_time_ranges_s for end in limits}
-        later = sorted(hour for hour in ends if hour > parameters.earlyTimeH)
+        card = models[parameters.modelName].card
+        times_s = card.target_times_s or {end for limits in card.target_time_ranges_s for end in limits}
+        later = sorted(time_s / 3600 for time_s in times_s if time_s / 3600 > parameters.earlyTimeH)
         parameters.targetTimesH = ", ".join(f"{hour:g}" for hour in later)
 
     def onEarlyTime(self) -> None:

@@ -67,8 +67,8 @@ def test_an_uncertainty_without_calibration_is_warned_of(own: Path, patients: li
     patient = patients[0]
 
     def warnings(regions: bool) -> tuple[str, ...]:
-        labels = patient.labels if regions else None
-        return synthesize(own, patient.scans[HOUR_S], HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=labels).record.warnings
+        early, labels = patient.scans[HOUR_S], patient.labels if regions else None
+        return synthesize(own, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, labels=labels).record.warnings
 
     assert UNCALIBRATED_WARNING not in (*warnings(True), *warnings(False))
     card, state = load_model(own)

@@ -162,7 +162,7 @@ def test_a_tracer_stated_for_one_model_stays_when_another_is_chosen(panel: Simpl
     ("spacing_mm", "factor", "words"),
     [
         (8.0, 1.0, "expects voxel edges of 2 to 6 mm, found 8 × 8 × 8 mm; resample the scan."),
-        (4.0, 10.0, "reaches 350 kBq/mL, more than the 100 kBq/mL that 'Doubling model' was trained on; check"),
+        (4.0, 10.0, "reaches 350 kBq/mL, more than the 100 kBq/mL that 'Doubling model' accepts; check"),
         (4.0, 0.0, "holds no activity"),
         (2.5, 1.0, "covers 100 × 80 × 60 mm, 'Doubling model' needs at least 100 × 100 × 80 mm of the body."),
     ],

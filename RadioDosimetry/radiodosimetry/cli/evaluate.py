@@ -38,6 +38,12 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--data", required=True, type=existing_path, metavar="DIR", help="folder with manifest.json")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="for tables and figures")
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
+    parser.add_argument(
+        "--inception",
+        type=existing_path,
+        metavar="FILE",
+        help="delayed PET: Inception v3 as TorchScript, for the FID; another Fréchet distance is given without",
+    )
     more = parser.add_argument_group("models of dose")
     more.add_argument(
         "--shifts",
@@ -103,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             realisations=arguments.realisations,
             validation=arguments.validation,
             combined=arguments.combine,
+            inception=arguments.inception,
         )
     if arguments.json:
         print_json(result.as_dict())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +16,7 @@ from ..images.volume import QuantitativeVolume
 from ..units import SECONDS_PER_HOUR
 from .normalisation import decay_factor
 from .pairs import SerialPet
-
-EVERYTHING_ELSE = "everything_else"
-"""Name of the voxels without a label of their own."""
-
-REMAINDER = "remainder"
-"""Name of the body without its organs, where labels name it."""
+from .region_names import EVERYTHING_ELSE, REMAINDER, known_tissue, tissue_of
 
 FEWEST_PATIENTS = 3
 """Training patients below which a region's own kinetics are not trusted: those of the whole image are used."""
@@ -83,7 +77,8 @@ class PopulationKinetics:
         ratio = np.full(early.geometry.shape_kji, math.exp(rest.log_ratio))
         spread = np.full(early.geometry.shape_kji, rest.std)
         for label, name in labels.names.items():
-            known = table.get(population_region(name), rest)
+            tissue = known_tissue(name, table)
+            known = rest if tissue is None else table[tissue]
             mask = labels.array_kji == label
             ratio[mask], spread[mask] = math.exp(known.log_ratio), known.std
         return early_decayed(early, nuclide, early_time_s, time_s) * ratio, spread
@@ -153,15 +148,10 @@ def population_kinetics(
             after = region_activities(late.array_kji, patient.labels)
             for region, activity in before.items():
                 if activity > 0 and after[region] > 0:
-                    table.setdefault(population_region(region), []).append(math.log(after[region] / (activity * decay)))
+                    table.setdefault(tissue_of(region), []).append(math.log(after[region] / (activity * decay)))
     return PopulationKinetics(
         early_time_s, {time_s: _with_fallback(table) for time_s, table in found.items()}
     )
-
-
-def population_region(name: str) -> str:
-    """The name under which a population knows a region: all lesions are one."""
-    return "lesion" if re.fullmatch(r"(lesion|tumou?r)_?\d*", name) else name
 
 
 def region_activities(array_kji: NDArray[np.floating], labels: LabelMap) -> dict[str, float]:

@@ -6,7 +6,6 @@ organ doses by the S-values of a stylised adult.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +24,8 @@ from ..organ_dose.s_values import phantom_s_values
 from ..time_activity.fitting import fit_curve
 from ..time_activity.time_activity_curve import TimeActivityCurve
 from ..units import SECONDS_PER_HOUR
-from .baselines import EVERYTHING_ELSE, region_activities
+from .baselines import region_activities
+from .region_names import EVERYTHING_ELSE, is_lesion, tissue_of
 
 PHANTOM = "adult-male"
 """Whose S-values are used: those of Kim 2025's Table 2."""
@@ -49,8 +49,6 @@ SOURCE_OF_REGION: Mapping[str, str] = {
 }
 """Regions that a phantom knows by another name, or as parts of one source. Blood in the large vessels counts with that
 of the heart, the colon with the upper large intestine: the phantom has no closer source."""
-
-_LESION = re.compile(r"(lesion|tumou?r)_?\d*")
 
 
 @dataclass(frozen=True)
@@ -155,18 +153,14 @@ def source_of(region: str, table: SValueTable) -> str:
     """The source that a region is, or is part of."""
     if is_lesion(region):
         return region
-    name = SOURCE_OF_REGION.get(region, region)
+    name = tissue_of(region)
+    name = SOURCE_OF_REGION.get(name, name)
     if name == REMAINDER:
         return name
     try:
         return organ_named(name, table.sources, "source of the S-values")
     except InputError:
         return REMAINDER
-
-
-def is_lesion(region: str) -> bool:
-    """Whether a region is a lesion by its name."""
-    return _LESION.fullmatch(region) is not None
 
 
 @dataclass(frozen=True)

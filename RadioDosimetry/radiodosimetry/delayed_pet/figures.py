@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .dosimetry import PatientDosimetry, is_lesion
+from .dosimetry import PatientDosimetry
+from .region_names import is_lesion
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from ..images.geometry import VolumeGeometry
 from ..images.regions import LabelMap
-from ..virtual_patients.labelled_ct import region_of_label
-from .baselines import EVERYTHING_ELSE, REMAINDER, population_region
 from .ratio_inputs import RatioInputs, labels_on_grid
+from .region_names import EVERYTHING_ELSE, REMAINDER, known_tissue
 from .spill_over import Response, SpillOver, unmix
 from .tissue_kinetics import GIVEN, OWN, Lines, components
 from .tissue_network import TissueNetwork
@@ -23,15 +22,6 @@ Floats = NDArray[np.float32]
 LARGEST_GAP = 0.25
 """Share of the body that given regions may leave unnamed and still be taken for a whole patient, whose unnamed part is
 the remainder; beyond it the networks find the tissues there, as where lesions alone were drawn."""
-
-_ALIKE = {
-    "marrow-bearing": ("red_marrow",), "bone": ("cortical_bone",),
-    "kidneys": ("left_kidney",), "left_kidney": ("kidneys",), "right_kidney": ("kidneys",),
-    "lungs": ("left_lung",), "left_lung": ("lungs",), "right_lung": ("lungs",),
-    "remainder_of_body": (REMAINDER,), "total_body": (REMAINDER,), "whole_body": (REMAINDER,),
-}  # fmt: skip
-"""Tissues that stand for a region where the model has none of its name."""
-
 
 @dataclass(frozen=True, eq=False)
 class ScanRegions:
@@ -146,15 +136,8 @@ def given_places(
 
 def tissue_number(region: str, tissues: Sequence[str]) -> int:
     """Number of a region's tissue; regions that no tissue is made of count as the body's remainder."""
-    name = tissue_named(region, tissues) or REMAINDER
+    name = known_tissue(region, tissues) or REMAINDER
     return tissues.index(name) if name in tissues else 0
-
-
-def tissue_named(region: str, tissues: Sequence[str]) -> str | None:
-    """The tissue of a region as this project, TotalSegmentator or a person spells it; None where there is none."""
-    understood = region_of_label(region)
-    names = (population_region(region), understood, *_ALIKE.get(understood, ()))
-    return next((name for name in names if name in tissues), None)
 
 
 def forecast(

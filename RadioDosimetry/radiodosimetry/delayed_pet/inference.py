@@ -23,6 +23,7 @@ from ..units import SECONDS_PER_HOUR, Quantity
 from .network_files import DelayedPetNetwork, load_network
 from .normalisation import DecayNormalisation, decay_factor, normalisation_named, normalised, restored
 from .ratio_inputs import ratio_inputs
+from .region_names import known_tissue
 from .resizing import SliceResizing
 from .samples import slice_channels, slices_of, time_weights
 
@@ -244,15 +245,13 @@ class _ByTissues:
     @property
     def doubts(self) -> list[str]:
         """What of the given regions a reader must know."""
-        from .forecast import tissue_named
-
         labels, found = self._given.labels, []
         card, origins = self._given.network.card, {_CALIBRATIONS[given] for given in set(self._scan.given.tolist())}
         if not origins <= set(card.training):
             found.append(UNCALIBRATED_WARNING)
         if labels is None:
             return found
-        unknown = [name for name in labels.names.values() if tissue_named(name, self._kinetics.tissues) is None]
+        unknown = [name for name in labels.names.values() if known_tissue(name, self._kinetics.tissues) is None]
         if unknown:
             found.append(
                 f"The model knows no tissue of the name of {', '.join(unknown)}: taken as the remainder of the body."

@@ -19,11 +19,11 @@ from ..errors import InputError
 from ..images.regions import LabelMap
 from ..learning.samples import STATISTICS, generator_for
 from ..units import SECONDS_PER_HOUR
-from .baselines import population_region
 from .forecast import ScanRegions, scan_regions
 from .normalisation import DecayNormalisation, normalised
 from .pairs import SerialPet
 from .ratio_inputs import RatioInputs, bounding_box, ratio_inputs
+from .region_names import tissue_of
 from .settings import DelayedPetSettings
 from .tissue_kinetics import COMPONENTS, LARGEST_LOG_RATIO, OUTSIDE, Lines, believed_excess
 from .tissue_network import TissueNetwork
@@ -91,7 +91,7 @@ def tissues_of(patients: Sequence[SerialPet]) -> tuple[str, ...]:
     for patient in patients:
         if patient.labels is None:
             raise InputError(f"{patient.id} has no regions; the network 'ratio-3d' learns the activity of organs.")
-        names |= {population_region(name) for name in patient.labels.names.values()}
+        names |= {tissue_of(name) for name in patient.labels.names.values()}
     if not names:
         raise InputError("No training patient has a region; check the regions.")
     return (OUTSIDE, *sorted(names))
@@ -149,7 +149,7 @@ def _summed(
     wanted = np.add.reduceat(late, starts, axis=1)
     total = later.sum(axis=(1, 2, 3), dtype=np.float64)
     judged = (wanted > LOWEST_SHARE * total[:, None]).all(axis=0) & (contents[0].sum(axis=1) > 0)
-    numbers = [tissues.index(population_region(name)) if population_region(name) in tissues else -1 for name in names]
+    numbers = [tissues.index(tissue_of(name)) if tissue_of(name) in tissues else -1 for name in names]
     rng = generator_for(0, STATISTICS)
     some = np.sort(rng.choice(order.size, min(VOXELS_PER_PATIENT, order.size), replace=False))
     return PatientSums(

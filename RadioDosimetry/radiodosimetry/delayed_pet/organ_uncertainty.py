@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from ..images.volume import QuantitativeVolume
 from ..units import SECONDS_PER_HOUR
-from .baselines import EVERYTHING_ELSE, region_activities
+from .baselines import region_activities
 from .inference import DelayedPet, synthesize
 from .network_files import DelayedPetNetwork
 from .pairs import SerialPet
+from .region_names import EVERYTHING_ELSE
 from .settings import ImageSettings
 
 LOWEST_SHARE = 1e-3

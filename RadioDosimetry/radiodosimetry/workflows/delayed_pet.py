@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from ..delayed_pet.inference import DelayedPet, synthesize
 from ..delayed_pet.shipped import model_named
 from ..delayed_pet.suv import SUV_UNITS, activity_from_suv
@@ -24,6 +26,12 @@ from ..units import SECONDS_PER_HOUR, Quantity
 from .curves import UNCERTAINTY_FILE
 from .dose import read_regions
 from .output_folder import output_folder
+
+LARGEST_TIME_DIFFERENCE_S = 1800.0
+"""Between the time of the early scan as given and as its header has it [s]."""
+
+LARGEST_HALF_LIFE_DIFFERENCE = 0.05
+"""Relative, between the nuclide as given and as the header has it: scanners round, other nuclides differ by more."""
 
 
 @dataclass(frozen=True)
@@ -130,23 +138,57 @@ def read_early_scan(request: SynthesisRequest) -> QuantitativeVolume:
     UnitError
         It is not quantitative.
     InputError
-        It is in SUV and something is missing.
+        It is in SUV and something is missing, or its header names another nuclide or another time after injection.
     """
     if request.unit in SUV_UNITS:
         raw = read_volume(request.early, Quantity.DIMENSIONLESS)
         elapsed_s = request.early_time_h * SECONDS_PER_HOUR
         early = activity_from_suv(raw, request.weight_kg, request.administered_bq, elapsed_s, request.nuclide)
     else:
-        early = read_volume(request.early, Quantity.ACTIVITY_CONCENTRATION, request.unit)
+        early = _present_at_scan(read_volume(request.early, Quantity.ACTIVITY_CONCENTRATION, request.unit))
+    _require_header(early, request)
     if request.injection is None:
         return early
     given = request.injection + timedelta(hours=request.early_time_h)
-    if early.time is not None and abs((early.time - given).total_seconds()) > 1800:
+    if early.time is not None and abs((early.time - given).total_seconds()) > LARGEST_TIME_DIFFERENCE_S:
         raise InputError(
             f"The early scan holds at {early.time}, {request.early_time_h:g} h after the injection is {given}; correct "
             "the time of injection or the early time."
         )
     return early if early.time is not None else replace(early, time=given)
+
+
+def _present_at_scan(early: QuantitativeVolume) -> QuantitativeVolume:
+    """A series that its scanner decay-corrected to the injection, brought back to the scan; any other as it is."""
+    header = early.record.parameters
+    half_life_s, begun = header.get("half_life_s"), header.get("first_acquisition_time")
+    if header.get("decay_correction") != "ADMIN" or early.time is None or not half_life_s or not begun:
+        return early
+    scan = datetime.fromisoformat(begun)
+    factor = 2.0 ** (-(scan - early.time.replace(tzinfo=None)).total_seconds() / half_life_s)
+    record = early.record.with_parameters(decay_from_injection_to_scan=factor)
+    brought = early.with_array(np.asarray(early.array_kji, dtype=np.float64) * factor, early.quantity, record)
+    return replace(brought, time=scan)
+
+
+def _require_header(early: QuantitativeVolume, request: SynthesisRequest) -> None:
+    """Compare nuclide and time with what the scan's header says, where it says it."""
+    header, nuclide = early.record.parameters, Radionuclide(request.nuclide)
+    half_life_s, injected = header.get("half_life_s"), header.get("injection_time")
+    if half_life_s and abs(half_life_s / nuclide.half_life_s - 1.0) > LARGEST_HALF_LIFE_DIFFERENCE:
+        named = f"{header.get('radionuclide') or 'the tracer'} with a half-life of {half_life_s / 3600:.3g} h"
+        raise InputError(
+            f"The header of the early scan names {named}; {nuclide.name} has {nuclide.half_life_s / 3600:.3g} h. Give "
+            "the nuclide that was scanned."
+        )
+    if injected is None or early.time is None:
+        return
+    elapsed_h = (early.time.replace(tzinfo=None) - datetime.fromisoformat(injected)).total_seconds() / SECONDS_PER_HOUR
+    if abs(elapsed_h - request.early_time_h) * SECONDS_PER_HOUR > LARGEST_TIME_DIFFERENCE_S:
+        raise InputError(
+            f"By its header the early scan holds {elapsed_h:.3g} h after the injection, {request.early_time_h:g} h was "
+            "given; give the time of the header, or correct the header."
+        )
 
 
 def output_names(times_h: Sequence[float], with_uncertainty: bool = True) -> list[str]:

@@ -42,6 +42,7 @@ def evaluate_model(
     realisations: int = 0,
     validation: Path | None = None,
     combined: Path | None = None,
+    inception: Path | None = None,
 ) -> Evaluation:
     """Judge models on a data set as `radiodosimetry simulate` writes it.
 
@@ -68,6 +69,8 @@ def evaluate_model(
         The data that the models were trained with, whose validation patients calibrate the uncertainty.
     combined
         Where the ensemble is written as one model.
+    inception
+        Inception v3 as TorchScript, for the FID of delayed PET.
 
     Returns
     -------
@@ -93,7 +96,11 @@ def evaluate_model(
         with output_folder(Path(output)):
             from ..delayed_pet.evaluation import evaluate_delayed_pet
 
-            return evaluate_delayed_pet(models[0], dataset, output, device=device, progress=progress)
+            return evaluate_delayed_pet(
+                models[0], dataset, output, inception=inception, device=device, progress=progress
+            )
+    if inception is not None:
+        raise InputError("A FID is of images: give a model of delayed PET, or leave --inception out.")
     more: dict[str, Any] = {}
     if shifts or monte_carlo_histories or realisations:
         from ..learned_dose.judge import EvaluationOptions

@@ -1,0 +1,51 @@
+"""The early scan of a synthesis: what its header says is compared with what was typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dicom_samples import pet_slice
+
+from radiodosimetry.errors import InputError
+from radiodosimetry.nuclides import Radionuclide
+from radiodosimetry.workflows.delayed_pet import SynthesisRequest, read_early_scan
+
+HALF_LIFE_S = Radionuclide("Cu-64").half_life_s
+STORED = np.arange(20, dtype=np.uint16).reshape(4, 5)
+
+
+def request(folder: Path, hours: float = 1.0, nuclide: str = "Cu-64", **header: Any) -> SynthesisRequest:
+    """A series of three slices, scanned one hour after the injection unless the header says otherwise."""
+    folder.mkdir()
+    for number in range(3):
+        attributes = {"RadionuclideHalfLife": f"{HALF_LIFE_S:.1f}"} | header
+        pet_slice(number, STORED, 3.0 * number, **attributes).save_as(folder / f"{number}.dcm")
+    return SynthesisRequest("cu64_antibody", folder, hours, (24.0,), nuclide)
+
+
+def test_a_header_that_agrees_changes_nothing(tmp_path: Path) -> None:
+    scan = read_early_scan(request(tmp_path / "pet"))
+    assert np.asarray(scan.array_kji)[0] == pytest.approx(2.5 * STORED)
+
+
+def test_another_nuclide_in_the_header_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"half-life of 1.83 h; Cu-64 has 12.7 h. Give the nuclide that was scanned"):
+        read_early_scan(request(tmp_path / "pet", RadionuclideHalfLife="6586.2"))
+
+
+def test_another_time_in_the_header_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds 3 h after the injection, 1 h was given"):
+        read_early_scan(request(tmp_path / "pet", RadiopharmaceuticalStartTime="090000"))
+
+
+def test_a_series_corrected_to_the_injection_is_brought_back_to_the_scan(tmp_path: Path) -> None:
+    scan = read_early_scan(request(tmp_path / "pet", DecayCorrection="ADMIN"))
+    factor = 2.0 ** (-3600.0 / HALF_LIFE_S)
+    assert np.asarray(scan.array_kji)[0] == pytest.approx(2.5 * factor * STORED, rel=1e-5)
+    assert scan.record.parameters["decay_from_injection_to_scan"] == pytest.approx(factor, rel=1e-4)
+    assert scan.time is not None
+    assert scan.time.hour == 12
