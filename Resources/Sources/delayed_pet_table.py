@@ -17,6 +17,7 @@ import argparse
 import csv
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -216,6 +217,8 @@ def refitted(of: str, **ratio: float | bool) -> Callable[[Fold[SerialPet], Path]
 
     def taught(fold: Fold[SerialPet], folder: Path) -> Maker:
         source = folder.parents[1] / of / folder.name / "network_0"
+        if not (source / "complete").exists():
+            raise SystemExit(f"The row '{of}' comes before '{folder.parent.name}': make it first.")
         path = folder / f"{MODEL_NAME}.safetensors"
         if not (folder / "complete").exists():
             for suffix in (".safetensors", ".json"):
@@ -293,11 +296,28 @@ def judged(patient: SerialPet, volumes: Mapping[float, NDArray[np.float64]]) -> 
     return found
 
 
-def make_row(row: Row, folds: Sequence[Fold[SerialPet]], output: Path, until: float) -> bool:
+def made_for(folder: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether a fold is there, refusing one of other data.
+
+    Raises
+    ------
+    SystemExit
+        It was made from other patients.
+    """
+    path = folder / "judged.json"
+    if not path.exists():
+        return False
+    if json.loads(path.read_text(encoding="utf-8")).get("identity") != identity:
+        raise SystemExit(f"{path} is of other patients; give another output folder, or remove it.")
+    return True
+
+
+def make_row(row: Row, folds: Sequence[Fold[SerialPet]], output: Path, until: float, data: Mapping[str, Any]) -> bool:
     """Make what is missing of a row; False when time ran out."""
     for fold in folds:
         folder = output / row.name / f"fold_{fold.number}"
-        if (folder / "judged.json").exists():
+        identity = {**data, **fold.as_dict()}
+        if made_for(folder, identity):
             continue
         if time.monotonic() > until:
             return False
@@ -306,7 +326,7 @@ def make_row(row: Row, folds: Sequence[Fold[SerialPet]], output: Path, until: fl
         make = row.taught(fold, folder)
         taught_s = time.process_time() - begun
         result = {patient.id: judged(patient, make(patient)) for patient in fold.held_out}
-        text = json.dumps({"core_seconds": taught_s, "patients": result}, indent=1)
+        text = json.dumps({"identity": identity, "core_seconds": taught_s, "patients": result}, indent=1)
         (folder / "judged.partial").write_text(text, encoding="utf-8")
         (folder / "judged.partial").rename(folder / "judged.json")
         _LOG.info("%s, fold %d: taught in %.0f core seconds", row.name, fold.number, taught_s)
@@ -371,10 +391,12 @@ def _difference(
 
 
 def _csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # two runs may make different rows at once
+    with partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+    partial.rename(path)
 
 
 def main() -> None:
@@ -388,11 +410,14 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     until = time.monotonic() + 60.0 * arguments.minutes
-    _PATIENTS[:] = read_patients(read_dataset(arguments.data))[: arguments.patients]
+    dataset = read_dataset(arguments.data)
+    _PATIENTS[:] = read_patients(dataset)[: arguments.patients]
+    data = {name: dataset.manifest.get(name) for name in ("seed", "tracer", "nuclide")}
     _LOG.info("%d patients", len(_PATIENTS))
     folds = [fold_of(_PATIENTS, (number, FOLDS), SEED, VALIDATION) for number in range(1, FOLDS + 1)]
     chosen = [row for row in ROWS if not arguments.rows or row.name in arguments.rows]
-    complete = all(make_row(row, folds, arguments.output, until) for row in chosen)
+    complete = all(make_row(row, folds, arguments.output, until, data) for row in chosen)
+    write_tables(arguments.output)
     _LOG.info("The table is %s.", "complete" if complete else "not complete; run the same command again")
 
 

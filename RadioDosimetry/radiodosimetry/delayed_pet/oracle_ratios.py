@@ -1,9 +1,9 @@
 """The ceiling on virtual patients: later activity of each region as far as the generator lets an early scan tell it.
 
 The generator's conditional mean (`virtual_patients.oracle`) knows the true early activity, the true regions and the
-generator itself, which no network does. Its image is the true later activity with each region scaled to that mean, at
-the scanner's resolution and without noise; what the acquired scan has beyond that (noise, misregistration) nobody
-foretells.
+generator itself, which no network does. Its image is the true later activity with each region scaled to that mean,
+through the simulated scanner with noise of its own: a second acquisition, so to speak. Its organs are a ceiling; its voxels
+carry the noise of a late scan twice over the acquired one's, which a smoother image does not.
 """
 
 from __future__ import annotations
