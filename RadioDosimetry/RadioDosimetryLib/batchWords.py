@@ -82,7 +82,7 @@ FILES: Mapping[str, Mapping[str, FileRole]] = {
     "train": {"--data": _FOLDER, "--config": _TEXT, "--start-from": _MODEL, "--output": _FOLDER_OUT},
     "evaluate": {
         "--model": _MODEL, "--data": _FOLDER, "--shift-data": _FOLDER, "--validation": _FOLDER, "--output": _FOLDER_OUT,
-        "--combine": _MODEL_OUT,
+        "--combine": _MODEL_OUT, "--inception": _MODEL,
     },
 }  # fmt: skip
 """Files of each command, by option or by the name of the positional argument; a test compares them with the parsers."""

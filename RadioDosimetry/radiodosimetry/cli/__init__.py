@@ -36,6 +36,7 @@ COMMANDS = {
     "kernel": "dose kernel around a voxel for a nuclide or a mono-energetic particle",
     "synthesize": "later PET volumes from one early scan, by a trained model",
     "simulate": "virtual patients with true activity, simulated scans and Monte Carlo dose",
+    "collect": "your own serial PET, DICOM or image files, as a folder of patients to train on and judge by",
     "train": "train a network on a folder of patients",
     "evaluate": "judge a model on patients that it has not learned from",
 }

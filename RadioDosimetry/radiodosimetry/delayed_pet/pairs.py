@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..errors import InputError, UnitError
+from ..errors import FileFormatError, InputError, UnitError
 from ..images.geometry import describe_grid
 from ..images.regions import LabelMap
 from ..images.volume import QuantitativeVolume
@@ -64,6 +64,23 @@ class PatientIdentity:
             if mine and theirs and abs(mine - theirs) > LARGEST_SIZE_DIFFERENCE * max(mine, theirs):
                 found.append(f"different {word} ({mine:g} and {theirs:g} {unit})")
         return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is known, ready for JSON."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PatientIdentity:
+        """The identity that `as_dict` wrote.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A name is unknown, or a size is no number.
+        """
+        sizes = {name: float(values[name]) for name in ("weight_kg", "height_m") if values.get(name) is not None}
+        words = {name: str(value) for name, value in values.items() if name not in sizes and value is not None}
+        return cls(**words, **sizes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,6 +296,10 @@ class PatientFiles(Protocol):
     def scan_hours(self) -> Sequence[float]:
         """Times of the scans after injection [h]."""
 
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """What the manifest says of it, `identities` (hours to `PatientIdentity.as_dict`) where they are known."""
+
     def has(self, name: str) -> bool:
         """Whether it has a file of this name."""
 
@@ -331,5 +352,18 @@ def serial_pet_of(
         administered_bq=None if given is None else float(given),
         truth=truth,
         tracer=tracer,
+        identities=_identities_of(folder),
         kinetics=kinetics if "draws" in kinetics else None,
     )
+
+
+def _identities_of(folder: PatientFiles) -> dict[float, PatientIdentity]:
+    """Time [s] to what the manifest keeps of the header of that scan."""
+    try:
+        known = dict(folder.entry.get("identities") or {})
+        return {float(hours) * SECONDS_PER_HOUR: PatientIdentity.from_dict(values) for hours, values in known.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(
+            f"The identities of {folder.id} in the manifest cannot be understood ({error}); expected hours to "
+            f"{', '.join(PatientIdentity.__dataclass_fields__)}. Correct or remove them."
+        ) from error
