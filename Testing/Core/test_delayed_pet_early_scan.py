@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from dicom_samples import pet_slice
-
 from radiodosimetry.errors import InputError
 from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.workflows.delayed_pet import SynthesisRequest, read_early_scan
@@ -33,7 +32,7 @@ def test_a_header_that_agrees_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_another_nuclide_in_the_header_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"half-life of 1.83 h; Cu-64 has 12.7 h. Give the nuclide that was scanned"):
+    with pytest.raises(InputError, match=r"half-life of 6586\.2 s, Cu-64 has 45.* s\. Give the nuclide of the scans"):
         read_early_scan(request(tmp_path / "pet", RadionuclideHalfLife="6586.2"))
 
 

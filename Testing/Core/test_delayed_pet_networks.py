@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from delayed_pet_samples import pix2pix_settings, toy_patient
 
 torch = pytest.importorskip("torch")
 
@@ -18,6 +21,7 @@ from radiodosimetry.delayed_pet.losses import (  # noqa: E402
     tissue_overlap,
 )
 from radiodosimetry.delayed_pet.networks import Generator, PatchDiscriminator, parameter_count  # noqa: E402
+from radiodosimetry.delayed_pet.samples import SliceSamples  # noqa: E402
 from radiodosimetry.delayed_pet.tissue_network import TissueNetwork  # noqa: E402
 from radiodosimetry.delayed_pet.vgg import Vgg19Features, gram_matrix  # noqa: E402
 from radiodosimetry.errors import FileFormatError, RadioDosimetryError  # noqa: E402
@@ -156,3 +160,19 @@ def test_seeds_decide_the_weights() -> None:
             made.append(Generator(features=4, blocks=1).layers[1].weight.detach().numpy().copy())
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
+
+
+def test_what_a_turned_slice_shows_beyond_its_edge_is_air() -> None:
+    patient = toy_patient(1)
+    assert patient.ct is not None
+    air = replace(patient, ct=patient.ct.with_array(np.full(patient.ct.geometry.shape_kji, -1000.0, np.float32)))
+    settings = pix2pix_settings(neighbours=1, rotation_degrees=40.0)
+    settings = replace(settings, images=replace(settings.images, use_ct=True, target_hours=(24.0, 48.0)))
+    samples = SliceSamples([air], settings, augment=True)
+    rng = np.random.default_rng(1)
+    for index in range(0, len(samples), 5):
+        early = samples.sample(index, rng)["early"]
+        assert early.shape[0] == 7
+        assert early[3:6] == pytest.approx(-1.0, abs=1e-6)
+        assert early[:3].min() >= -1e-6
+        assert early[6] == pytest.approx(24 / 48 if index < len(samples) // 2 else 1.0)

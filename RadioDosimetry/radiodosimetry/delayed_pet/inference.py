@@ -311,7 +311,8 @@ class _BySlices:
         constant = self._normalisation.constant_bq_per_ml(time_s, self._given.early.array_kji)
         if told is None and preprocessing["normalisation"] == "early-maximum":
             # Its constant knows no time: what decays between the trained time and this one is added here.
-            constant *= decay_factor(self._given.nuclide, time_s - hours[0] * SECONDS_PER_HOUR)
+            trained, asked = (decay_factor(self._given.nuclide, at_s) for at_s in (hours[0] * SECONDS_PER_HOUR, time_s))
+            constant *= asked / trained
         return self._resizing.backward(np.concatenate(made).astype(np.float64)) * constant, None
 
 

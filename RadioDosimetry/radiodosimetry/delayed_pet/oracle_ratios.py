@@ -2,8 +2,8 @@
 
 The generator's conditional mean (`virtual_patients.oracle`) knows the true early activity, the true regions and the
 generator itself, which no network does. Its image is the true later activity with each region scaled to that mean,
-through the simulated scanner with noise of its own: a second acquisition, so to speak. Its organs are a ceiling; its voxels
-carry the noise of a late scan twice over the acquired one's, which a smoother image does not.
+through the simulated scanner with noise of its own: a second acquisition, so to speak. Its organs are a ceiling; its
+voxels differ from the acquired ones by the noise of two late scans, where a smoother image has that of one.
 """
 
 from __future__ import annotations

@@ -23,16 +23,13 @@ from ..images.writers import write_volume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..units import SECONDS_PER_HOUR, Quantity
+from .collection_headers import require_nuclide
 from .curves import UNCERTAINTY_FILE
 from .dose import read_regions
 from .output_folder import output_folder
 
 LARGEST_TIME_DIFFERENCE_S = 1800.0
 """Between the time of the early scan as given and as its header has it [s]."""
-
-LARGEST_HALF_LIFE_DIFFERENCE = 0.05
-"""Relative, between the nuclide as given and as the header has it: scanners round, other nuclides differ by more."""
-
 
 @dataclass(frozen=True)
 class SynthesisRequest:
@@ -165,7 +162,7 @@ def _present_at_scan(early: QuantitativeVolume) -> QuantitativeVolume:
     if header.get("decay_correction") != "ADMIN" or early.time is None or not half_life_s or not begun:
         return early
     scan = datetime.fromisoformat(begun)
-    factor = 2.0 ** (-(scan - early.time.replace(tzinfo=None)).total_seconds() / half_life_s)
+    factor = 2.0 ** (-_seconds_between(early.time, scan) / half_life_s)
     record = early.record.with_parameters(decay_from_injection_to_scan=factor)
     brought = early.with_array(np.asarray(early.array_kji, dtype=np.float64) * factor, early.quantity, record)
     return replace(brought, time=scan)
@@ -173,22 +170,23 @@ def _present_at_scan(early: QuantitativeVolume) -> QuantitativeVolume:
 
 def _require_header(early: QuantitativeVolume, request: SynthesisRequest) -> None:
     """Compare nuclide and time with what the scan's header says, where it says it."""
-    header, nuclide = early.record.parameters, Radionuclide(request.nuclide)
-    half_life_s, injected = header.get("half_life_s"), header.get("injection_time")
-    if half_life_s and abs(half_life_s / nuclide.half_life_s - 1.0) > LARGEST_HALF_LIFE_DIFFERENCE:
-        named = f"{header.get('radionuclide') or 'the tracer'} with a half-life of {half_life_s / 3600:.3g} h"
-        raise InputError(
-            f"The header of the early scan names {named}; {nuclide.name} has {nuclide.half_life_s / 3600:.3g} h. Give "
-            "the nuclide that was scanned."
-        )
+    require_nuclide(early.record, Radionuclide(request.nuclide))
+    injected = early.record.parameters.get("injection_time")
     if injected is None or early.time is None:
         return
-    elapsed_h = (early.time.replace(tzinfo=None) - datetime.fromisoformat(injected)).total_seconds() / SECONDS_PER_HOUR
+    elapsed_h = _seconds_between(datetime.fromisoformat(injected), early.time) / SECONDS_PER_HOUR
     if abs(elapsed_h - request.early_time_h) * SECONDS_PER_HOUR > LARGEST_TIME_DIFFERENCE_S:
         raise InputError(
             f"By its header the early scan holds {elapsed_h:.3g} h after the injection, {request.early_time_h:g} h was "
             "given; give the time of the header, or correct the header."
         )
+
+
+def _seconds_between(first: datetime, second: datetime) -> float:
+    """Both as local time of the scanner where one of them names no time zone."""
+    if first.tzinfo is None or second.tzinfo is None:
+        first, second = first.replace(tzinfo=None), second.replace(tzinfo=None)
+    return (second - first).total_seconds()
 
 
 def output_names(times_h: Sequence[float], with_uncertainty: bool = True) -> list[str]:
