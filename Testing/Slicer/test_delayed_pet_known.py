@@ -140,6 +140,28 @@ def test_another_tracer_is_refused_with_the_one_the_model_is_for(
     assert ui.applyButton.enabled, ui.applyButton.toolTip
 
 
+def test_times_filled_in_are_those_of_the_training_not_the_ends_of_their_tolerance(
+    panel: SimpleNamespace, early: Any
+) -> None:
+    from RadioDosimetryLib.delayedPet import registerModel, unregisterModel
+    from RadioDosimetryLib.delayedPetFiles import cardOfFile
+
+    from radiodosimetry.delayed_pet import models
+
+    shipped = cardOfFile(Path(models.__path__[0]) / "cu64_antibody.safetensors")
+    assert shipped.target_time_ranges_s == ((23 * 3600.0, 25 * 3600.0), (47 * 3600.0, 49 * 3600.0))
+    same = {"target_time_ranges_s": shipped.target_time_ranges_s, "target_times_s": shipped.target_times_s}
+    registerModel(Doubles("Tolerant model", **same))
+    try:
+        panel.widget.exit()
+        panel.widget.enter()
+        choose(panel.ui.modelComboBox, "Tolerant")
+        panel.ui.modelTimesButton.click()
+        assert panel.ui.targetTimesLineEdit.text == "24, 48"
+    finally:
+        unregisterModel("Tolerant model")
+
+
 def test_a_tracer_stated_for_one_model_stays_when_another_is_chosen(panel: SimpleNamespace, early: Any) -> None:
     from RadioDosimetryLib.delayedPet import registerModel, unregisterModel
 

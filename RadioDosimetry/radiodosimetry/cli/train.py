@@ -24,7 +24,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a network on a folder of patients",
-        description="Trains a network on a data set as `radiodosimetry simulate` writes it and ends in a model file "
+        description="Trains a network on a data set as `radiodosimetry simulate` or, for delayed PET, `radiodosimetry "
+        "collect` writes it and ends in a model file "
         "with its card. The folder of the run keeps the log, the learning curve and a checkpoint: a run that was "
         "killed goes on with --resume to the same result. Several processes: `torchrun --nproc-per-node N -m "
         "radiodosimetry train …`.",

@@ -9,8 +9,7 @@
                      scan_dose.nrrd, scan_dose_uncertainty.nrrd   of the true activity at one scan and physical decay
                      kinetics.json    what was drawn
 
-Each image has its sidecar. Whoever has patients of his own may write such a folder with `describe_patient` and
-`write_manifest`.
+Each image has its sidecar. Scans of real patients come in by `workflows.collection`.
 """
 
 from __future__ import annotations
@@ -360,7 +359,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         if not file.is_file():
             raise FileFormatError(
-                f"{path} is not a data set: it has no {MANIFEST}. Give the folder that 'radiodosimetry simulate' wrote."
+                f"{path} is not a data set: it has no {MANIFEST}. Give the folder that 'radiodosimetry simulate' or "
+                "'radiodosimetry collect' wrote."
             )
         if file.stat().st_size > LARGEST_MANIFEST_BYTES:
             raise FileFormatError(f"{file} is larger than any manifest; it is damaged or of another kind.")
