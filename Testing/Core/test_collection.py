@@ -136,6 +136,24 @@ def test_a_model_learns_from_collected_patients_and_its_card_calls_them_real(tmp
     assert set(card.training["training_sources"]) == {"P00", "P01", "P02", "P03"}
 
 
+def test_a_model_is_judged_on_collected_patients(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from radiodosimetry.delayed_pet.evaluation import MODEL, WITH_REGIONS, evaluate_delayed_pet
+    from radiodosimetry.delayed_pet.training import train_on_patients
+
+    model = train_on_patients([toy_patient(10 + seed) for seed in range(5)], ratio_settings(epochs=1), tmp_path / "run")
+    for number in range(2):
+        write_files(tmp_path, toy_patient(number), f"P0{number}")
+    write_table(tmp_path, *rows_of("P00"), *rows_of("P01"))
+    collect(tmp_path)
+    (tmp_path / "judged").mkdir()
+    at = evaluate_delayed_pet(model, read_dataset(tmp_path / "out"), tmp_path / "judged").as_dict()["hours"]["24"]
+    assert at[WITH_REGIONS]["organ_error_percent"]["mean"] > 0
+    assert "conditional mean (oracle)" not in at, "nobody knows the truth of real patients"
+    assert f"{MODEL} minus early scan decayed" in at
+    assert (tmp_path / "judged" / "residence_times.csv").exists()
+
+
 def test_ct_labels_and_later_scans_come_onto_the_grid_of_the_earliest(tmp_path: Path, patient: SerialPet) -> None:
     later = patient.scans[24 * HOUR_S]
     array = later.array_kji.repeat(2, 0).repeat(2, 1).repeat(2, 2)
