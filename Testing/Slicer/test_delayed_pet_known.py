@@ -143,10 +143,9 @@ def test_another_tracer_is_refused_with_the_one_the_model_is_for(
 def test_times_filled_in_are_those_of_the_training_not_the_ends_of_their_tolerance(
     panel: SimpleNamespace, early: Any
 ) -> None:
+    from radiodosimetry.delayed_pet import models
     from RadioDosimetryLib.delayedPet import registerModel, unregisterModel
     from RadioDosimetryLib.delayedPetFiles import cardOfFile
-
-    from radiodosimetry.delayed_pet import models
 
     shipped = cardOfFile(Path(models.__path__[0]) / "cu64_antibody.safetensors")
     assert shipped.target_time_ranges_s == ((23 * 3600.0, 25 * 3600.0), (47 * 3600.0, 49 * 3600.0))
