@@ -12,8 +12,9 @@ from delayed_pet_samples import HOUR_S, ratio_settings, toy_patient
 
 pytest.importorskip("torch")
 
-from radiodosimetry.delayed_pet.baselines import population_kinetics
-from radiodosimetry.delayed_pet.evaluation import DECAYED, MODEL, WITH_REGIONS, evaluate_on_patients
+from radiodosimetry.delayed_pet.baselines import early_decayed, population_kinetics
+from radiodosimetry.delayed_pet.dosimetry import PatientDosimetry, patient_dosimetry, residence_errors
+from radiodosimetry.delayed_pet.evaluation import DECAYED, MODEL, POPULATION, WITH_REGIONS, evaluate_on_patients
 from radiodosimetry.delayed_pet.evaluation_statistics import paired_differences, stated_coverage
 from radiodosimetry.delayed_pet.network_files import DelayedPetNetwork, load_network
 from radiodosimetry.delayed_pet.pairs import SerialPet
@@ -61,6 +62,29 @@ def test_coverage_is_of_the_interval_about_the_models_activity() -> None:
     assert stated_coverage(rows[:1]) == 1.0
     assert stated_coverage(rows[1:]) == 0.0
     assert stated_coverage([]) is None
+
+
+def test_every_method_comes_to_residence_times_and_doses(network: DelayedPetNetwork) -> None:
+    patients = [toy_patient(1001), toy_patient(1002)]
+    found = evaluate_on_patients(network, patients)[0].as_dict()["dosimetry"]
+    assert found["generated_by"] == WITH_REGIONS
+    assert set(found["methods"]) == {MODEL, DECAYED, POPULATION, WITH_REGIONS}
+
+    def by_the_early_scan_alone(patient: SerialPet) -> PatientDosimetry:
+        early, scans = patient.scans[HOUR_S], {}
+        for time_s in patient.scans:
+            scans[time_s] = early.with_array(early_decayed(early, "Cu-64", HOUR_S, time_s).astype(np.float32))
+        return patient_dosimetry(scans | {HOUR_S: early}, patient.labels, "Cu-64", 3e8)
+
+    at_1_h_alone = [by_the_early_scan_alone(one) for one in patients]
+    acquired = [patient_dosimetry(one.scans, one.labels, "Cu-64", 3e8) for one in patients]
+    decayed = found["methods"][DECAYED]
+    assert decayed["residence_time_relative_error"] == pytest.approx(residence_errors(acquired, at_1_h_alone), rel=1e-5)
+    liver = np.mean([
+        abs(b.doses_gy_per_bq["liver"] / a.doses_gy_per_bq["liver"] - 1)
+        for a, b in zip(acquired, at_1_h_alone, strict=True)
+    ])  # fmt: skip
+    assert decayed["mean_patient_dose_relative_error"]["liver"] == pytest.approx(liver, rel=1e-5)
 
 
 def test_pairs_that_do_not_fit_are_not_judged_in_silence(network: DelayedPetNetwork) -> None:

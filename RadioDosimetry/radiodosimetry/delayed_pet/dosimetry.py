@@ -51,6 +51,10 @@ SOURCE_OF_REGION: Mapping[str, str] = {
 of the heart, the colon with the upper large intestine: the phantom has no closer source."""
 
 
+LESIONS = "lesions"
+"""What stands for the lesions of all patients."""
+
+
 @dataclass(frozen=True)
 class PatientDosimetry:
     """Residence times and organ doses of one patient from one series of scans.
@@ -221,6 +225,17 @@ def dose_table_csv(rows: Sequence[DoseRow]) -> str:
         errors = f"{row.relative_error:.3e},{row.mean_patient_error:.3e},{row.patient_error_std:.3e}"
         lines.append(f"{row.target},{doses},{errors}")
     return "\n".join(lines) + "\n"
+
+
+def residence_errors(acquired: Sequence[PatientDosimetry], generated: Sequence[PatientDosimetry]) -> dict[str, float]:
+    """Source to the mean over patients of |generated / acquired − 1| of its residence time; all lesions together."""
+    errors: dict[str, list[float]] = {}
+    for first, second in zip(acquired, generated, strict=True):
+        for source, hours in first.residence_times_h.items():
+            if source in second.residence_times_h and hours > 0:
+                name = LESIONS if is_lesion(source) else source
+                errors.setdefault(name, []).append(abs(second.residence_times_h[source] / hours - 1.0))
+    return {name: float(np.mean(column)) for name, column in errors.items()}
 
 
 def residence_table_csv(

@@ -36,18 +36,19 @@ from .dosimetry import (
     dose_table,
     dose_table_csv,
     patient_dosimetry,
+    residence_errors,
     residence_table_csv,
 )
 from .evaluation_statistics import mean_and_std, paired_differences, stated_coverage
 from .evaluation_tables import OrganRow, organ_table_csv, table_csv
 from .figures import residence_times_png, time_activity_png
-from .inference import DelayedPet, synthesize
+from .inference import synthesize
 from .network_files import DelayedPetNetwork, load_network
 from .oracle_ratios import RegionForecast, oracle_volume, region_forecasts
 from .organ_uncertainty import LOWEST_SHARE, organ_errors_of
 from .pairs import SerialPet, require_pairs
 from .ratio_inputs import body_on_pet
-from .region_names import EVERYTHING_ELSE, is_lesion
+from .region_names import EVERYTHING_ELSE
 from .training import SerialPetDataset, read_patients
 
 _LOG = logging.getLogger(__name__)
@@ -174,6 +175,7 @@ def evaluate_on_patients(
                 labels=patient.labels, administered_bq=patient.administered_bq,
             )  # fmt: skip
         body = _body(patient, early)
+        series: dict[str, dict[float, QuantitativeVolume]] = {}
         for index, hour in enumerate(hours):
             time_s, acquired = late[hour]
             methods = {
@@ -188,7 +190,9 @@ def evaluate_on_patients(
                 work.informed += organ_errors_of(informed, index, acquired, patient)
             work.uncertainty += organ_errors_of(made, index, acquired, patient)
             work.finish(patient, hour, early, acquired, methods, body, at_s, time_s)
-        work.dosimetry(patient, at_s, early, late, informed or made)
+            for name, array in methods.items():
+                series.setdefault(name, {})[time_s] = early.with_array(array.astype(np.float32))
+        work.dosimetry(patient, {at_s: early}, dict(late.values()), series)
     report_progress(progress, 0.95, "comparing distributions of slices")
     result = work.result(network, patients, hours, extractor or (None, None))
     result.summary["doubtful_pairs"] = doubts
@@ -203,9 +207,8 @@ class _Work:
         self.organs: list[OrganRow] = []
         self.uncertainty: list[tuple[str, float, float]] = []
         self.informed: list[tuple[str, float, float]] = []
-        self.names: list[str] = []
-        self.acquired: list[PatientDosimetry] = []
-        self.generated: list[PatientDosimetry] = []
+        self.acquired: dict[str, PatientDosimetry] = {}
+        self.generated: dict[str, dict[str, PatientDosimetry]] = {}
         self._slices: dict[tuple[str, float], list[NDArray[np.float64]]] = {}
         self._image_rows: list[list[Any]] = []
         self._true: dict[tuple[str, float], dict[str, float]] = {}
@@ -305,23 +308,27 @@ class _Work:
     def dosimetry(
         self,
         patient: SerialPet,
-        at_s: float,
-        early: QuantitativeVolume,
-        late: Mapping[float, tuple[float, QuantitativeVolume]],
-        made: DelayedPet,
+        early: Mapping[float, QuantitativeVolume],
+        late: Mapping[float, QuantitativeVolume],
+        series: Mapping[str, Mapping[float, QuantitativeVolume]],
     ) -> None:
-        """Doses by the acquired series and by the early scan with synthetic ones."""
+        """Doses by the acquired scans, and by the early scan with the later ones of every method."""
         if patient.labels is None or patient.administered_bq is None:
             return
-        acquired = {at_s: early, **dict(late.values())}
-        generated = {at_s: early, **dict(zip(made.times_s, made.volumes, strict=True))}
-        both = [
-            patient_dosimetry(scans, patient.labels, patient.nuclide, patient.administered_bq)
-            for scans in (acquired, generated)
-        ]
-        self.names.append(patient.id)
-        self.acquired.append(both[0])
-        self.generated.append(both[1])
+        known = patient.labels, patient.nuclide, patient.administered_bq
+        self.acquired[patient.id] = patient_dosimetry({**early, **late}, *known)
+        for method, scans in series.items():
+            self.generated.setdefault(method, {})[patient.id] = patient_dosimetry({**early, **scans}, *known)
+
+    @property
+    def shown(self) -> str:
+        """The method whose curves and doses are shown: the model at its best."""
+        return WITH_REGIONS if WITH_REGIONS in self.generated else MODEL
+
+    def both(self, method: str) -> tuple[list[PatientDosimetry], list[PatientDosimetry]]:
+        """The patients of a method by acquired scans and by its own."""
+        generated = self.generated[method]
+        return [self.acquired[patient] for patient in generated], list(generated.values())
 
     def result(
         self,
@@ -401,19 +408,21 @@ class _Work:
     def _dosimetry_summary(self) -> dict[str, Any] | None:
         if not self.acquired:
             return None
-        doses = dose_table(self.acquired, self.generated)
-        errors: dict[str, list[float]] = {}
-        for first, second in zip(self.acquired, self.generated, strict=True):
-            for source, hours in first.residence_times_h.items():
-                if source in second.residence_times_h and hours > 0:
-                    name = "lesions" if is_lesion(source) else source
-                    errors.setdefault(name, []).append(abs(second.residence_times_h[source] / hours - 1.0))
         return {
             "patients": len(self.acquired),
-            "generated_by": WITH_REGIONS if self.informed else MODEL,
-            "organ_dose_relative_error": {row.target: row.relative_error for row in doses},
-            "mean_patient_dose_relative_error": {row.target: row.mean_patient_error for row in doses},
-            "residence_time_relative_error": {name: float(np.mean(column)) for name, column in errors.items()},
+            "generated_by": self.shown,
+            "organ_dose_relative_error": {
+                row.target: row.relative_error for row in dose_table(*self.both(self.shown))
+            },
+            "methods": {
+                method: {
+                    "mean_patient_dose_relative_error": {
+                        row.target: row.mean_patient_error for row in dose_table(*self.both(method))
+                    },
+                    "residence_time_relative_error": residence_errors(*self.both(method)),
+                }
+                for method in self.generated
+            },
         }
 
     def tables(self) -> dict[str, str]:
@@ -422,9 +431,10 @@ class _Work:
         found = {"images.csv": table_csv(["patient", "method", "hour", *names], self._image_rows)}
         found["organs.csv"] = organ_table_csv(self.organs)
         if self.acquired:
-            found["organ_doses.csv"] = dose_table_csv(dose_table(self.acquired, self.generated))
-            found["residence_times.csv"] = residence_table_csv(self.names, self.acquired, self.generated)
-            found["time_activity.csv"] = curve_table_csv(self.names, self.acquired, self.generated)
+            shown, patients = self.both(self.shown), list(self.generated[self.shown])
+            found["organ_doses.csv"] = dose_table_csv(dose_table(*shown))
+            found["residence_times.csv"] = residence_table_csv(patients, *shown)
+            found["time_activity.csv"] = curve_table_csv(patients, *shown)
         return found
 
     def pictures(self) -> dict[str, bytes]:
@@ -432,8 +442,8 @@ class _Work:
         if not self.acquired:
             return {}
         return {
-            "residence_times.png": residence_times_png(self.acquired, self.generated),
-            "time_activity.png": time_activity_png(self.acquired, self.generated),
+            "residence_times.png": residence_times_png(*self.both(self.shown)),
+            "time_activity.png": time_activity_png(*self.both(self.shown)),
         }
 
 

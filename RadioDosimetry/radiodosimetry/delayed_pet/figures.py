@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .dosimetry import PatientDosimetry
+from .dosimetry import LESIONS, PatientDosimetry
 from .region_names import is_lesion
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-LESIONS = "lesions"
-"""Panel of the lesions of all patients."""
 
 FIRST_PANELS = (LESIONS, "liver", "kidneys", "spleen", "red_marrow", "lungs")
 """Sources that are shown before others."""
@@ -76,6 +73,7 @@ def residence_times_png(acquired: Sequence[PatientDosimetry], generated: Sequenc
             axes.plot(limits, limits, color="black", linewidth=0.8)
             if 0 < 10 * limits[0] < limits[1]:
                 axes.set(xscale="log", yscale="log")
+                _few_ticks(axes)
             error = 100 * float(np.mean(np.abs(y / x - 1))) if (x > 0).all() else float("nan")
             axes.set_title(f"{source.replace('_', ' ')}: off by {error:.0f} % on average", fontsize=9)
     figure.supylabel("residence time by one acquired and generated scans [h]")
@@ -96,6 +94,19 @@ def _panels(patients: Sequence[PatientDosimetry]) -> tuple[Figure, list[tuple[Ax
     for empty in axes[len(shown) :]:
         empty.set_axis_off()
     return figure, list(zip(axes, shown, strict=False))
+
+
+def _few_ticks(axes: Axes) -> None:
+    """Ticks at 1, 2 and 5 within few decades, and at decades alone within many, so that no two words meet."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = axis.get_view_interval()
+        few = high < 100 * low
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+        axis.set_minor_formatter(NullFormatter())
+        if few:
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _source(name: str) -> str:
