@@ -264,7 +264,7 @@ def cardText(card: ModelCard) -> str:
     if card.needs_ct:
         lines.append("Needs the CT of the early scan.")
     elif card.uses_ct:
-        lines.append("CT: learned with it; what it does without was not judged")
+        lines.append("CT: learned with one, errs more without")
     if card.takes_regions:
         lines.append("Regions: those given, else tissues that it finds itself")
     if card.largest_concentration_bq_per_ml is not None:

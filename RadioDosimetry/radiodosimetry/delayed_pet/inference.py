@@ -46,9 +46,7 @@ DOUBTFUL_STD = 0.25
 """Relative standard uncertainty above which a given region is named in a warning: the means over organs of unseen
 virtual patients err by about one half of it."""
 
-NO_CT_WARNING = (
-    "No CT was given: the model learned with one, and what it does without was not judged; give the CT of the session."
-)
+NO_CT_WARNING = "No CT was given: the model learned with one and errs more without; give the CT of the session."
 """Where a model looks at the CT and can do without."""
 
 UNCALIBRATED_WARNING = (
