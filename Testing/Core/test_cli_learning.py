@@ -174,12 +174,23 @@ def test_a_model_is_judged_on_patients_it_has_not_seen(calls, data, capsys, kind
     made = model(data, kind)
     words = ["evaluate", "--model", str(made), "--data", str(data), "--output", str(data / "out"), "--json"]
     assert main(words) == 0
-    assert calls == [(where, {"device": "cpu", "progress": calls[0][1]["progress"]})]
+    own = {"inception": None} if where == "pet" else {}
+    assert calls == [(where, {"device": "cpu", "progress": calls[0][1]["progress"], **own})]
     printed = capsys.readouterr()
     assert json.loads(printed.out)["patients"] == ["patient_3", "patient_4"]
     assert "has learned from 2 of 4 patients; left out: patient_1, patient_2" in printed.err
     assert main([word for word in words if word != "--json"]) == 0
     assert "mae.liver: 0.5\nr: 0.123457\n" in capsys.readouterr().out
+
+
+def test_the_file_of_inception_goes_to_delayed_pet_alone(calls, data, capsys) -> None:
+    weights = data / "inception.pt"
+    weights.touch()
+    for kind, status in (("delayed-pet", 0), ("dblurdosenet", 2)):
+        words = ["evaluate", "--model", str(model(data, kind)), "--data", str(data), "--inception", str(weights)]
+        assert main([*words, "--output", str(data / kind)]) == status
+    assert [options["inception"] for _, options in calls] == [weights]
+    assert "A FID is of images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ..images.volume import QuantitativeVolume
 from ..units import SECONDS_PER_HOUR, Quantity
 
 LARGEST_SIZE_DIFFERENCE = 0.2
-"""Relative difference in weight or body volume beyond which two scans are not of one patient."""
+"""Relative difference in weight or height beyond which two scans are not of one patient."""
 
 LARGEST_SHIFT_MM = 15.0
 """Displacement of the delayed scan against the early one beyond which a pair is reported: about two voxels of a
