@@ -17,6 +17,8 @@ from radiodosimetry.delayed_pet.pairs import SerialPet
 from radiodosimetry.delayed_pet.settings import DelayedPetSettings
 from radiodosimetry.delayed_pet.training import train_on_patients, with_kinetics
 from radiodosimetry.errors import InputError
+from radiodosimetry.images.geometry import VolumeGeometry
+from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.learning.model_files import load_model, read_card, save_model
 from radiodosimetry.learning.splits import fold_of
 
@@ -144,3 +146,18 @@ def test_activities_that_cannot_be_are_refused_or_doubted(model: Path, patients:
         synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, administered_bq=300.0)
     made = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct, administered_bq=3e12)
     assert any("whether it shows the body's larger part" in text for text in made.record.warnings)
+
+
+def test_a_ct_that_ends_within_the_scan_is_warned_of(model: Path, patients: list[SerialPet]) -> None:
+    patient = patients[0]
+    assert patient.ct is not None
+    geometry = patient.ct.geometry
+    half = geometry.shape_kji[0] // 2
+    shorter = VolumeGeometry((half, *geometry.shape_kji[1:]), geometry.spacing_mm, geometry.origin_mm)
+    ended = QuantitativeVolume(patient.ct.array_kji[:half], shorter, patient.ct.quantity)
+    early = patient.scans[HOUR_S]
+    share = 100 * (1 - np.maximum(early.array_kji[:half], 0).sum() / np.maximum(early.array_kji, 0).sum())
+    made = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", ended)
+    assert any(f"{share:.0f} % of the activity lies beyond it" in text for text in made.record.warnings)
+    whole = synthesize(model, early, HOUR_S, TIMES_S, "Cu-64", patient.ct)
+    assert not any("CT ends" in text for text in whole.record.warnings)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..images.geometry import require_same_frame, require_same_grid
 from ..images.regions import LabelMap
+from ..images.resampling import voxels_inside
 from ..images.volume import QuantitativeVolume
 from ..learning.model_files import weights_path
 from ..nuclides import Radionuclide
@@ -60,6 +61,9 @@ second refused. Calibrations of a scanner and of an activimeter differ by a few 
 
 SMALLEST_SHARE_OF_GIVEN = 0.02
 """Below it the unit is doubted: a torso holds a good part of any tracer in the first hours."""
+
+LARGEST_SHARE_BEYOND_CT = 0.02
+"""Of the early scan's activity, above which a warning says that the CT ends: beyond it the model sees air."""
 
 SLICES_AT_ONCE = 8
 """Slices that the published network is given together; bounds the memory."""
@@ -329,6 +333,14 @@ def _unknowns(given: _Given) -> list[str]:
         found.append(NO_REGIONS_WARNING)
     if given.ct is None and network.card.preprocessing.get("use_ct"):
         found.append(NO_CT_WARNING)
+    if given.used_ct is not None:
+        inside = voxels_inside(given.used_ct.geometry, given.early.geometry)
+        beyond = 1.0 - float(np.maximum(given.early.array_kji[inside], 0.0).sum(dtype=np.float64)) / _sum(given.early)
+        if beyond > LARGEST_SHARE_BEYOND_CT:
+            found.append(
+                f"The CT ends within the early scan: {100 * beyond:.0f} % of the activity lies beyond it, where the "
+                "model sees air; give a CT of the whole scan."
+            )
     return found
 
 
@@ -390,7 +402,11 @@ def _bound_bq(
 
 
 def _total_bq(scan: QuantitativeVolume) -> float:
-    return float(np.maximum(scan.array_kji, 0.0).sum(dtype=np.float64)) * scan.geometry.voxel_volume_ml
+    return _sum(scan) * scan.geometry.voxel_volume_ml
+
+
+def _sum(scan: QuantitativeVolume) -> float:
+    return float(np.maximum(scan.array_kji, 0.0).sum(dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)
