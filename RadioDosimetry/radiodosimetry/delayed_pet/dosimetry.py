@@ -50,7 +50,6 @@ SOURCE_OF_REGION: Mapping[str, str] = {
 """Regions that a phantom knows by another name, or as parts of one source. Blood in the large vessels counts with that
 of the heart, the colon with the upper large intestine: the phantom has no closer source."""
 
-
 LESIONS = "lesions"
 """What stands for the lesions of all patients."""
 

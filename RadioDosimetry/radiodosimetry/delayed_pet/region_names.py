@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from ..virtual_patients.labelled_ct import region_of_label
+from ..virtual_patients.patient import REMAINDER
 
 EVERYTHING_ELSE = "everything_else"
 """Name of the voxels without a label of their own."""
-
-REMAINDER = "remainder"
-"""Name of the body without its organs, where labels name it."""
 
 LESION = "lesion"
 """All lesions are one tissue."""

@@ -23,7 +23,7 @@ from ..images.writers import write_volume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..units import SECONDS_PER_HOUR, Quantity
-from .collection_headers import require_nuclide
+from .collection_headers import injection_of, require_nuclide
 from .curves import UNCERTAINTY_FILE
 from .dose import read_regions
 from .output_folder import output_folder
@@ -171,10 +171,10 @@ def _present_at_scan(early: QuantitativeVolume) -> QuantitativeVolume:
 def _require_header(early: QuantitativeVolume, request: SynthesisRequest) -> None:
     """Compare nuclide and time with what the scan's header says, where it says it."""
     require_nuclide(early.record, Radionuclide(request.nuclide))
-    injected = early.record.parameters.get("injection_time")
+    injected = injection_of(early.record)
     if injected is None or early.time is None:
         return
-    elapsed_h = _seconds_between(datetime.fromisoformat(injected), early.time) / SECONDS_PER_HOUR
+    elapsed_h = _seconds_between(injected, early.time) / SECONDS_PER_HOUR
     if abs(elapsed_h - request.early_time_h) * SECONDS_PER_HOUR > LARGEST_TIME_DIFFERENCE_S:
         raise InputError(
             f"By its header the early scan holds {elapsed_h:.3g} h after the injection, {request.early_time_h:g} h was "
