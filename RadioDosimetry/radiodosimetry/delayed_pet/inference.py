@@ -211,10 +211,6 @@ class _Given:
         return self.ct if self.network.card.preprocessing.get("use_ct") else None
 
 
-_CALIBRATIONS = {False: "calibration", True: "calibration_with_regions"}
-"""Names in the card of what the stated uncertainty is multiplied by, for regions that were given or not."""
-
-
 class _ByTissues:
     """Delayed activity [Bq/mL] and its relative standard uncertainty by tissues and their kinetics."""
 
@@ -247,9 +243,11 @@ class _ByTissues:
     @property
     def doubts(self) -> list[str]:
         """What of the given regions a reader must know."""
+        from .tissue_kinetics import CALIBRATIONS, GIVEN, OWN
+
         labels, found = self._given.labels, []
-        card, origins = self._given.network.card, {_CALIBRATIONS[given] for given in set(self._scan.given.tolist())}
-        if not origins <= set(card.training):
+        origins = {GIVEN if given else OWN for given in self._scan.given}
+        if any(CALIBRATIONS[origin] not in self._given.network.card.training for origin in origins):
             found.append(UNCALIBRATED_WARNING)
         if labels is None:
             return found
@@ -266,14 +264,13 @@ class _ByTissues:
     def at(self, time_s: float, progress: Progress | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Volume and relative uncertainty at a time."""
         from .forecast import forecast
-        from .tissue_kinetics import GIVEN, OWN
+        from .tissue_kinetics import CALIBRATIONS
 
         card = self._given.network.card
         weights = time_weights(time_s, card.preprocessing["target_hours"])
         scale = self._kinetics.activity_scale(self._given.administered_bq)
         coverage = {
-            origin: float(card.training.get(_CALIBRATIONS[origin == GIVEN], {}).get("factor", 1.0))
-            for origin in (OWN, GIVEN)
+            origin: float(card.training.get(name, {}).get("factor", 1.0)) for origin, name in CALIBRATIONS.items()
         }
         delayed, relative = forecast(self._scan, self._kinetics.lines, scale, weights, coverage)
         report_progress(progress, 1.0, "the regions are forecast")

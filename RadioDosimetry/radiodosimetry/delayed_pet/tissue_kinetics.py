@@ -23,6 +23,9 @@ OUTSIDE = "outside"
 OWN, GIVEN = "own", "given"
 """Where the regions come from: the network's own tissues, or the patient's regions as they were given."""
 
+CALIBRATIONS = {OWN: "calibration", GIVEN: "calibration_with_regions"}
+"""Names in a card of the factors on the stated uncertainty."""
+
 LARGEST_EXCESS = 1.5
 """Beyond this distance from the tissue's centre (logarithm) a line goes on level: nothing like it was trained on."""
 

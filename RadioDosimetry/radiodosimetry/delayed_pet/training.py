@@ -31,9 +31,6 @@ _LOG = logging.getLogger(__name__)
 MODEL_NAME = "model"
 """Of the model's files in the folder of a run."""
 
-CALIBRATION, CALIBRATION_WITH_REGIONS = "calibration", "calibration_with_regions"
-"""Names in a card of the factors on the stated uncertainty: of tissues that the networks see, and of given regions."""
-
 EARLY_TOLERANCE_H = 0.5
 """How far from the trained time an early scan may lie [h]: the tracer moves by some per cent in between."""
 
@@ -210,7 +207,7 @@ def with_kinetics(
     """
     from .kinetics_fit import fit_lines, patient_sums, reference_activity_bq
     from .network_files import members_of
-    from .tissue_kinetics import GIVEN, OWN, TissueKinetics
+    from .tissue_kinetics import CALIBRATIONS, GIVEN, OWN, TissueKinetics
 
     card, state = load_model(model, KIND)
     tissues = tuple(str(name) for name in card.architecture["tissue_names"])
@@ -226,7 +223,7 @@ def with_kinetics(
             sums.append(patient_sums(patient, settings, members, tissues, scale, origin == GIVEN))
         lines[origin] = fit_lines(sums, len(tissues), ratio.use_uptake, ratio.smooth, ratio.fit_organs)
     kinetics = replace(kinetics, lines=lines)
-    known = {name: value for name, value in card.training.items() if not name.startswith(CALIBRATION)}
+    known = {name: value for name, value in card.training.items() if name not in CALIBRATIONS.values()}
     card = replace(
         card,
         preprocessing={**card.preprocessing, "response": asdict(ratio.response)},
@@ -394,9 +391,11 @@ def _calibrated(
     network: DelayedPetNetwork, validation: Sequence[SerialPet], settings: DelayedPetSettings
 ) -> dict[str, Any]:
     """For the card: the factors on the stated uncertainty that hold 68 % of the organs of the validation patients."""
+    from .tissue_kinetics import CALIBRATIONS, GIVEN
+
     found: dict[str, Any] = {}
-    for name, with_regions in ((CALIBRATION, False), (CALIBRATION_WITH_REGIONS, True)):
-        errors, spreads = organ_log_errors(network, validation, settings.images, with_regions)
+    for origin, name in CALIBRATIONS.items():
+        errors, spreads = organ_log_errors(network, validation, settings.images, origin == GIVEN)
         try:
             found[name] = calibrate_coverage(errors, spreads).as_dict()
         except InputError as error:
