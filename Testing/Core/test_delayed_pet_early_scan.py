@@ -37,14 +37,19 @@ def test_another_nuclide_in_the_header_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_time_in_the_header_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds 3 h after the injection, 1 h was given"):
+    with pytest.raises(InputError, match=r"acquired 3 h after the injection, 1 h was given"):
         read_early_scan(request(tmp_path / "pet", RadiopharmaceuticalStartTime="090000"))
 
 
-def test_a_series_corrected_to_the_injection_is_brought_back_to_the_scan(tmp_path: Path) -> None:
-    scan = read_early_scan(request(tmp_path / "pet", DecayCorrection="ADMIN"))
-    factor = 2.0 ** (-3600.0 / HALF_LIFE_S)
-    assert np.asarray(scan.array_kji)[0] == pytest.approx(2.5 * factor * STORED, rel=1e-5)
-    assert scan.record.parameters["decay_from_injection_to_scan"] == pytest.approx(factor, rel=1e-4)
+def test_a_series_corrected_to_the_injection_is_decayed_to_the_early_time(tmp_path: Path) -> None:
+    scan = read_early_scan(request(tmp_path / "pet", 1.25, DecayCorrection="ADMIN"))
+    factor = 2.0 ** (-1.25 * 3600.0 / HALF_LIFE_S)
+    assert np.asarray(scan.array_kji)[0] == pytest.approx(2.5 * factor * STORED, rel=1e-6)
+    assert scan.record.parameters["decay_factor_applied"] == pytest.approx(factor, rel=1e-6)
     assert scan.time is not None
-    assert scan.time.hour == 12
+    assert (scan.time.hour, scan.time.minute) == (12, 15)
+
+
+def test_the_time_of_a_series_corrected_to_the_injection_is_that_of_its_frames(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"acquired 1 h after the injection, 3 h was given"):
+        read_early_scan(request(tmp_path / "pet", 3.0, DecayCorrection="ADMIN"))

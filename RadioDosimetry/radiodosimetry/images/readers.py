@@ -82,7 +82,7 @@ def read_volume(
     path = Path(path)
     options = {name: value for name, value in dicom_options.items() if value is not None}
     report_progress(progress, 0.0, f"Reading {path.name}")
-    if _is_dicom(path):
+    if read_as_dicom(path):
         volume = _read_dicom(path, quantity, unit, options)
     else:
         if options:
@@ -90,6 +90,26 @@ def read_volume(
         volume = _read_file(path, quantity, unit)
     report_progress(progress, 1.0, f"Read {path.name}")
     return volume
+
+
+def read_as_dicom(path: Path) -> bool:
+    """Whether a path is read as DICOM: a folder, or a file that is DICOM by its name or its first bytes.
+
+    Raises
+    ------
+    FileFormatError
+        It cannot be opened.
+    """
+    try:
+        if path.is_dir():
+            return True
+        suffix = full_suffix(path)
+        if suffix in IMAGE_IO_OF_SUFFIX or not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return suffix in _DICOM_SUFFIXES or stream.read(_DICOM_PREAMBLE_BYTES + 4)[-4:] == b"DICM"
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{path} cannot be opened: {error}.") from error
 
 
 def read_array(path: Path) -> tuple[NDArray[Any], VolumeGeometry]:
@@ -205,19 +225,6 @@ def _meaning_of(path: Path, sidecar: Sidecar | None, quantity: Quantity | None, 
             )
         unit = quantity.unit
     return Sidecar(quantity, unit)
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        if path.is_dir():
-            return True
-        suffix = full_suffix(path)
-        if suffix in IMAGE_IO_OF_SUFFIX or not path.is_file():
-            return False
-        with path.open("rb") as stream:
-            return suffix in _DICOM_SUFFIXES or stream.read(_DICOM_PREAMBLE_BYTES + 4)[-4:] == b"DICM"
-    except (OSError, ValueError) as error:
-        raise FileFormatError(f"{path} cannot be opened: {error}.") from error
 
 
 def _read_dicom(path: Path, quantity: Quantity | None, unit: str | None, options: dict[str, Any]) -> QuantitativeVolume:

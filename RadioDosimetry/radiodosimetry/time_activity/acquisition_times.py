@@ -18,6 +18,7 @@ from ..images.dicom_header import dicom_errors
 from ..images.dicom_series import frames_of, stack_frames
 from ..images.regions import Region
 from ..images.volume import QuantitativeVolume
+from ..provenance import Record
 from ..units import SECONDS_PER_HOUR
 from .region_scans import RegionScan
 
@@ -155,6 +156,15 @@ def region_scan(
     return RegionScan(time_s, moved, tuple(regions), slice_times_s, uncertainty)
 
 
+def injection_of(record: Record) -> datetime | None:
+    """When the header of a scan says that the tracer was given; None where it does not, or not as a moment."""
+    known = record.parameters.get("injection_time")
+    try:
+        return datetime.fromisoformat(str(known)) if known else None
+    except ValueError:
+        return None
+
+
 def slice_middles_of(path: Path, series_uid: str | None = None) -> tuple[datetime, ...]:
     """Middle of the frame of every slice of a DICOM PET series, in the order of the volume's slices.
 
@@ -212,11 +222,7 @@ def _administration(volume: QuantitativeVolume, timing: ImageTiming) -> datetime
                 "none; give the local time of the scanner, without a zone."
             )
         return timing.administration
-    text = volume.record.parameters.get("injection_time")
-    try:
-        return datetime.fromisoformat(str(text)) if text else None
-    except ValueError:
-        return None
+    return injection_of(volume.record)
 
 
 def _header_time(

@@ -28,7 +28,7 @@ from ..delayed_pet.pairs import PatientIdentity, check_pair, require_quantitativ
 from ..errors import GeometryMismatchError, InputError, OutputError, RadioDosimetryError
 from ..images.atomic import write_text_atomically
 from ..images.geometry import VolumeGeometry
-from ..images.readers import read_volume
+from ..images.readers import read_as_dicom, read_volume
 from ..images.regions import LabelMap, label_map_of, read_label_map, write_label_map
 from ..images.registered import Registration
 from ..images.registration import register_rigid
@@ -38,23 +38,11 @@ from ..images.writers import write_volume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import to_json
-from ..time_activity.acquisition_times import ImageTiming, region_scan, slice_middles_of
+from ..time_activity.acquisition_times import ImageTiming, injection_of, region_scan, slice_middles_of
 from ..units import SECONDS_PER_HOUR, Quantity
 from ..virtual_patients.dataset import Dataset, describe_patient, read_dataset, scan_name, write_manifest
 from ..virtual_patients.tracers import TRACERS
-from .collection_headers import (
-    EMISSION,
-    administered_activity_of,
-    at_its_time,
-    common_injection,
-    identity_of,
-    injection_of,
-    is_dicom,
-    require_nuclide,
-    require_one_patient,
-    shared_patients,
-    without_names,
-)
+from .collection_headers import at_its_time, common_injection, require_one_patient, shared_patients
 from .collection_table import (
     PatientRows,
     ScanRow,
@@ -65,6 +53,7 @@ from .collection_table import (
 )
 from .dose import read_regions
 from .output_folder import output_folder
+from .scan_headers import EMISSION, administered_activity_of, identity_of, require_nuclide, without_names
 
 ACTIVITY_DIFFERENCE_WARNING = 0.1
 """Relative difference of administered activities, table against header, above which a patient has a warning."""
@@ -248,7 +237,7 @@ def _read_scans(patient: PatientRows, nuclide: Radionuclide, problems: list[str]
 
 def _slice_middles(row: ScanRow, volume: QuantitativeVolume) -> Any:
     """The slices' own times, where the scan's time comes from the header of a PET series."""
-    if row.hours is not None or "decay_correction" not in volume.record.parameters or not is_dicom(row.path):
+    if row.hours is not None or "decay_correction" not in volume.record.parameters or not read_as_dicom(row.path):
         return None
     return slice_middles_of(row.path) or None
 
@@ -300,7 +289,7 @@ def _labels_of(patient: PatientRows, geometry: VolumeGeometry) -> LabelMap:
     path = patient.labels
     if path is None:
         raise InputError(f"{patient.id} has no labels.")
-    if is_dicom(path):
+    if read_as_dicom(path):
         regions, record = read_regions(path, patient.label_names, geometry)
         labels = label_map_of(regions, geometry, record)
     else:

@@ -1,74 +1,24 @@
-"""What the headers of serial scans say of patient, injection and nuclide, and whether it agrees."""
+"""Whether the headers of serial scans agree on patient and injection."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from ..delayed_pet.pairs import PatientIdentity
 from ..errors import InputError
-from ..images.atomic import full_suffix
-from ..images.dicom_files import choose_series, find_series
-from ..images.dicom_header import dicom_errors, is_positive, number, text
-from ..images.dicom_pet import LARGEST_USUAL_INJECTION_BQ, SMALLEST_USUAL_INJECTION_BQ
-from ..images.file_checks import IMAGE_IO_OF_SUFFIX
-from ..images.volume import QuantitativeVolume
-from ..nuclides import Radionuclide
-from ..nuclides.names import possible_names, symbol_and_mass
 from ..provenance import Record
 from .collection_table import PatientRows
 
-EMISSION = ("PT", "NM")
-"""Modalities of the scans."""
-
-HALF_LIFE_TOLERANCE = 0.05
-"""Relative difference of half-lives beyond which a header means another nuclide: scanners round, and keep old data."""
-
 INJECTION_TOLERANCE_S = 600.0
 """Ten minutes between the injections of two headers: more is another injection or another clock."""
-
-LARGEST_HEIGHT_M = 3.0
-"""Beyond this a Patient's Size was written in centimetres."""
 
 _OF_THE_FILE = ("decay_correction", "decay_reference_time", "decay_reference_rule", "decay_factor_applied")
 """Parameters that say how the activity stands in the file it was read from."""
 
 _DAY_S = 86400.0
-_CODE_MEANING = re.compile(r"\^(\d{1,3})(m?)\^")
-"""How DICOM's code meanings write nuclides: "^64^Copper"."""
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a scan is read as DICOM."""
-    return path.is_dir() or full_suffix(path) not in IMAGE_IO_OF_SUFFIX
-
-
-def identity_of(path: Path, modalities: Sequence[str] = EMISSION) -> PatientIdentity | None:
-    """What the header of a DICOM series says of the patient; None for other files.
-
-    Raises
-    ------
-    InputError
-        There is no such series, or its header cannot be read.
-    """
-    if not is_dicom(path):
-        return None
-    with dicom_errors(path):
-        header = choose_series(path, find_series(path), tuple(modalities), None).datasets[0]
-        weight_kg, height_m = (
-            value if is_positive(value) else None
-            for value in (number(header, "PatientWeight"), number(header, "PatientSize"))
-        )
-        if height_m is not None and height_m > LARGEST_HEIGHT_M:
-            height_m /= 100.0
-        return PatientIdentity(
-            text(header, "PatientID"), text(header, "PatientSex"), weight_kg, height_m,
-            text(header, "FrameOfReferenceUID"),
-        )  # fmt: skip
 
 
 def require_one_patient(
@@ -114,47 +64,6 @@ def shared_patients(patients: Sequence[PatientRows], found: Sequence[Sequence[Pa
     return problems
 
 
-def require_nuclide(record: Record, nuclide: Radionuclide) -> None:
-    """Refuse a scan whose header means another nuclide.
-
-    Raises
-    ------
-    InputError
-        Half-life or name contradict the nuclide.
-    """
-    half_life_s, said = record.parameters.get("half_life_s"), record.parameters.get("radionuclide")
-    if half_life_s and abs(half_life_s / nuclide.half_life_s - 1) > HALF_LIFE_TOLERANCE:
-        raise InputError(
-            f"The header gives a half-life of {half_life_s:.6g} s, {nuclide.name} has "
-            f"{nuclide.half_life_s:.6g} s. Give the nuclide of the scans, or correct the header."
-        )
-    if said and not _may_mean(str(said), nuclide.name):
-        raise InputError(
-            f"The header names the nuclide '{said}', expected {nuclide.name}. Give the nuclide of the scans, "
-            "or correct the header."
-        )
-
-
-def _may_mean(said: str, nuclide: str) -> bool:
-    """Whether a header's words for a nuclide, or for the drug, leave room for this one."""
-    readings = possible_names(said)
-    if readings:
-        return nuclide in readings
-    coded = _CODE_MEANING.search(said)
-    if coded is None:
-        return True  # the name of a drug
-    return int(coded[1]) == symbol_and_mass(nuclide)[1] and bool(coded[2]) == nuclide.endswith("m")
-
-
-def injection_of(record: Record) -> datetime | None:
-    """When the header of a scan says that the tracer was given."""
-    known = record.parameters.get("injection_time")
-    try:
-        return datetime.fromisoformat(str(known)) if known else None
-    except ValueError:
-        return None
-
-
 def common_injection(first: datetime | None, own: datetime | None, hours_given: bool) -> datetime | None:
     """The injection that a later scan counts from: that of the first scan.
 
@@ -178,13 +87,6 @@ def common_injection(first: datetime | None, own: datetime | None, hours_given: 
     return first
 
 
-def administered_activity_of(volume: QuantitativeVolume) -> float | None:
-    """Injected activity [Bq] of the header, None where it is unknown or cannot be meant."""
-    known = volume.record.parameters.get("injected_activity_bq")
-    usual = known and SMALLEST_USUAL_INJECTION_BQ <= float(known) <= LARGEST_USUAL_INJECTION_BQ
-    return float(known) if known and usual else None
-
-
 def at_its_time(record: Record, injection: datetime | None) -> Record:
     """The record of a scan that holds at its own time: how it stood in its file is kept aside under `as_read`.
 
@@ -195,22 +97,3 @@ def at_its_time(record: Record, injection: datetime | None) -> Record:
     if injection is not None:
         parameters["injection_time"] = injection.isoformat()
     return replace(record, parameters={**parameters, "as_read": aside})
-
-
-def without_names(record: Record, name: str) -> Record:
-    """The record with its inputs known by hash and UID alone: names of files and folders often are those of patients.
-
-    Parameters
-    ----------
-    record
-        Of what was read.
-    name
-        What stands in the place of a file's name.
-    """
-    return replace(record, inputs=_renamed(dict(record.inputs), name))
-
-
-def _renamed(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: name if key == "path" else _renamed(item, name) for key, item in value.items()}
-    return [_renamed(item, name) for item in value] if isinstance(value, list | tuple) else value

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-
 from ..delayed_pet.inference import DelayedPet, synthesize
 from ..delayed_pet.shipped import model_named
 from ..delayed_pet.suv import SUV_UNITS, activity_from_suv
@@ -22,11 +20,12 @@ from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
+from ..time_activity.acquisition_times import ImageTiming, injection_of, region_scan
 from ..units import SECONDS_PER_HOUR, Quantity
-from .collection_headers import injection_of, require_nuclide
 from .curves import UNCERTAINTY_FILE
 from .dose import read_regions
 from .output_folder import output_folder
+from .scan_headers import require_nuclide
 
 LARGEST_TIME_DIFFERENCE_S = 1800.0
 """Between the time of the early scan as given and as its header has it [s]."""
@@ -142,7 +141,7 @@ def read_early_scan(request: SynthesisRequest) -> QuantitativeVolume:
         elapsed_s = request.early_time_h * SECONDS_PER_HOUR
         early = activity_from_suv(raw, request.weight_kg, request.administered_bq, elapsed_s, request.nuclide)
     else:
-        early = _present_at_scan(read_volume(request.early, Quantity.ACTIVITY_CONCENTRATION, request.unit))
+        early = _present_at_scan(read_volume(request.early, Quantity.ACTIVITY_CONCENTRATION, request.unit), request)
     _require_header(early, request)
     if request.injection is None:
         return early
@@ -155,31 +154,37 @@ def read_early_scan(request: SynthesisRequest) -> QuantitativeVolume:
     return early if early.time is not None else replace(early, time=given)
 
 
-def _present_at_scan(early: QuantitativeVolume) -> QuantitativeVolume:
-    """A series that its scanner decay-corrected to the injection, brought back to the scan; any other as it is."""
-    header = early.record.parameters
-    half_life_s, begun = header.get("half_life_s"), header.get("first_acquisition_time")
-    if header.get("decay_correction") != "ADMIN" or early.time is None or not half_life_s or not begun:
+def _present_at_scan(early: QuantitativeVolume, request: SynthesisRequest) -> QuantitativeVolume:
+    """A series that its scanner decay-corrected to the injection, decayed to the early time; any other as it is."""
+    if early.record.parameters.get("decay_correction") != "ADMIN":
         return early
-    scan = datetime.fromisoformat(begun)
-    factor = 2.0 ** (-_seconds_between(early.time, scan) / half_life_s)
-    record = early.record.with_parameters(decay_from_injection_to_scan=factor)
-    brought = early.with_array(np.asarray(early.array_kji, dtype=np.float64) * factor, early.quantity, record)
-    return replace(brought, time=scan)
+    timing = ImageTiming(request.early_time_h * SECONDS_PER_HOUR)
+    decay_constant_per_s = Radionuclide(request.nuclide).decay_constant_per_s
+    present = region_scan(early, (), decay_constant_per_s, timing, "the early scan").volume
+    injected = early.time  # which is what the activity of such a series is counted at
+    return present if injected is None else replace(present, time=injected + timedelta(hours=request.early_time_h))
 
 
 def _require_header(early: QuantitativeVolume, request: SynthesisRequest) -> None:
     """Compare nuclide and time with what the scan's header says, where it says it."""
     require_nuclide(early.record, Radionuclide(request.nuclide))
-    injected = injection_of(early.record)
-    if injected is None or early.time is None:
+    injected, scanned = injection_of(early.record), _scanned_at(early)
+    if injected is None or scanned is None:
         return
-    elapsed_h = _seconds_between(injected, early.time) / SECONDS_PER_HOUR
+    elapsed_h = _seconds_between(injected, scanned) / SECONDS_PER_HOUR
     if abs(elapsed_h - request.early_time_h) * SECONDS_PER_HOUR > LARGEST_TIME_DIFFERENCE_S:
         raise InputError(
-            f"By its header the early scan holds {elapsed_h:.3g} h after the injection, {request.early_time_h:g} h was "
-            "given; give the time of the header, or correct the header."
+            f"By its header the early scan was acquired {elapsed_h:.3g} h after the injection, "
+            f"{request.early_time_h:g} h was given; give the time of the header, or correct the header."
         )
+
+
+def _scanned_at(early: QuantitativeVolume) -> datetime | None:
+    """When the scan was, by its header: not always what its activity is counted at."""
+    if early.record.parameters.get("decay_correction") != "ADMIN":
+        return early.time
+    begun = early.record.parameters.get("first_acquisition_time")
+    return datetime.fromisoformat(begun) if begun else None
 
 
 def _seconds_between(first: datetime, second: datetime) -> float:
