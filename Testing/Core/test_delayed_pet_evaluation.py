@@ -91,8 +91,10 @@ def test_pairs_that_do_not_fit_are_not_judged_in_silence(network: DelayedPetNetw
     patient = toy_patient(1001)
     late = patient.scans[24 * HOUR_S]
     elsewhere = replace(late, array_kji=np.roll(np.asarray(late.array_kji), 4, axis=1))
-    shifted = replace(patient, scans={**patient.scans, 24 * HOUR_S: elsewhere})
-    doubts = evaluate_on_patients(network, [shifted])[0].as_dict()["doubtful_pairs"]
+    shifted = replace(patient, scans={**patient.scans, 24 * HOUR_S: elsewhere}, labels=_with_pancreas(patient))
+    result = evaluate_on_patients(network, [shifted])[0].as_dict()
+    assert result["regions_unknown_to_population"] == {"toy_1001": ["Pancreas"]}
+    doubts = result["doubtful_pairs"]
     assert doubts
     assert all(text.startswith("toy_1001, 1 h and 24 h: the ") for text in doubts)
     geometry = late.geometry
@@ -139,3 +141,13 @@ def test_the_population_knows_organs_by_the_same_names_as_the_model(patients: li
     found, _ = population.forecast(early, renamed, "Cu-64", HOUR_S, 24 * HOUR_S)
     assert np.array_equal(found, wanted)
     assert known_tissue("Pancreas", ("liver",)) is None
+    assert population.unknown_regions(renamed) == []
+    assert population.unknown_regions(_with_pancreas(patient)) == ["Pancreas"]
+
+
+def _with_pancreas(patient: SerialPet) -> LabelMap:
+    """Its regions, the liver under a name that no population knows."""
+    labels = patient.labels
+    assert labels is not None
+    names = {label: {"liver": "Pancreas"}.get(name, name) for label, name in labels.names.items()}
+    return LabelMap(labels.array_kji, labels.geometry, names)

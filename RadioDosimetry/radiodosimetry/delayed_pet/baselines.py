@@ -83,6 +83,11 @@ class PopulationKinetics:
             ratio[mask], spread[mask] = math.exp(known.log_ratio), known.std
         return early_decayed(early, nuclide, early_time_s, time_s) * ratio, spread
 
+    def unknown_regions(self, labels: LabelMap) -> list[str]:
+        """Regions that are forecast as the remainder because the population knows none of their name."""
+        tables = self.kinetics.values()
+        return [name for name in labels.names.values() if not all(known_tissue(name, table) for table in tables)]
+
     def as_rows(self) -> list[dict[str, Any]]:
         """For model cards: a row per time and region."""
         return [

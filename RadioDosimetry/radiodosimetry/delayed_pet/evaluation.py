@@ -159,6 +159,7 @@ def evaluate_on_patients(
         _LOG.warning("%s", doubt)
     rows = network.card.training.get("population_kinetics")
     population = PopulationKinetics.from_rows(rows) if rows else None
+    unknown = {} if population is None else _unknown_regions(population, patients)
     work = _Work()
     for number, patient in enumerate(patients):
         report_progress(progress, number / len(patients), f"judging {patient.id}")
@@ -195,8 +196,17 @@ def evaluate_on_patients(
         work.dosimetry(patient, {at_s: early}, dict(late.values()), series)
     report_progress(progress, 0.95, "comparing distributions of slices")
     result = work.result(network, patients, hours, extractor or (None, None))
-    result.summary["doubtful_pairs"] = doubts
+    result.summary.update(doubtful_pairs=doubts, regions_unknown_to_population=unknown)
     return result, work.tables(), work.pictures()
+
+
+def _unknown_regions(population: PopulationKinetics, patients: Sequence[SerialPet]) -> dict[str, list[str]]:
+    """Patient to the regions that the population's kinetics take for the remainder, warned of."""
+    found = {patient.id: population.unknown_regions(patient.labels) for patient in patients if patient.labels}
+    for patient_id, names in found.items():
+        if names:
+            _LOG.warning("%s: population kinetics take %s for the remainder.", patient_id, ", ".join(names))
+    return {patient_id: names for patient_id, names in found.items() if names}
 
 
 class _Work:
