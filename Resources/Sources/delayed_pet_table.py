@@ -21,7 +21,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from radiodosimetry.delayed_pet.baselines import early_decayed, population_kinet
 from radiodosimetry.delayed_pet.forecast import forecast, scan_regions
 from radiodosimetry.delayed_pet.inference import synthesize
 from radiodosimetry.delayed_pet.kinetics_fit import LOWEST_SHARE, PatientSums, fit_lines, patient_sums, tissues_of
-from radiodosimetry.delayed_pet.network_files import load_network
+from radiodosimetry.delayed_pet.network_files import DelayedPetNetwork, load_network
 from radiodosimetry.delayed_pet.normalisation import DecayNormalisation, normalised
 from radiodosimetry.delayed_pet.pairs import SerialPet
 from radiodosimetry.delayed_pet.ratio_inputs import bounding_box, ratio_inputs
@@ -195,14 +194,15 @@ def network(settings: Sequence[DelayedPetSettings]) -> Callable[[Fold[SerialPet]
             made.append(load_network(path))
 
         def make(patient: SerialPet) -> Volumes:
-            return {hour: volume for one in made for hour, volume in _synthesised(one, patient).items()}
+            return {hour: volume for one in made for hour, volume in synthesised(one, patient).items()}
 
         return make
 
     return taught
 
 
-def _synthesised(one, patient: SerialPet) -> Volumes:  # type: ignore[no-untyped-def]
+def synthesised(one: DelayedPetNetwork, patient: SerialPet) -> Volumes:
+    """Volumes of a network at all its target times, without regions."""
     hours = [float(hour) for hour in one.card.preprocessing["target_hours"]]
     early = patient.scans[EARLY_H * HOUR_S]
     found = synthesize(
@@ -226,7 +226,7 @@ def refitted(of: str, **ratio: float | bool) -> Callable[[Fold[SerialPet], Path]
             with_kinetics(path, fold.training, fold.validation, ratio_settings(**ratio))
             (folder / "complete").touch()
         one = load_network(path)
-        return lambda patient: _synthesised(one, patient)
+        return lambda patient: synthesised(one, patient)
 
     return taught
 
@@ -255,16 +255,17 @@ ROWS = (
 # -- judging and the table ---------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def _body_of(identity: int) -> tuple[NDArray[np.bool_], tuple[slice, slice, slice]]:
-    patient = _PATIENTS[identity]
-    assert patient.ct is not None
-    body = body_mask(patient.ct)
-    box = bounding_box(body, 6)
-    return body[box], box
+_BODIES: dict[str, tuple[NDArray[np.bool_], tuple[slice, slice, slice]]] = {}
+"""Patient to its body and the box around it, which every row needs."""
 
 
-_PATIENTS: list[SerialPet] = []
+def _body_of(patient: SerialPet) -> tuple[NDArray[np.bool_], tuple[slice, slice, slice]]:
+    if patient.id not in _BODIES:
+        assert patient.ct is not None
+        body = body_mask(patient.ct)
+        box = bounding_box(body, 6)
+        _BODIES[patient.id] = body[box], box
+    return _BODIES[patient.id]
 
 
 Judged = dict[str, dict[str, Any]]
@@ -273,7 +274,7 @@ Judged = dict[str, dict[str, Any]]
 
 def judged(patient: SerialPet, volumes: Mapping[float, NDArray[np.float64]]) -> Judged:
     """Measures of a patient's volumes against the acquired scans."""
-    body, box = _body_of(_PATIENTS.index(patient))
+    body, box = _body_of(patient)
     found: Judged = {}
     for hour, volume in volumes.items():
         acquired = np.asarray(patient.scans[hour * HOUR_S].array_kji, dtype=np.float64)
@@ -411,10 +412,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     until = time.monotonic() + 60.0 * arguments.minutes
     dataset = read_dataset(arguments.data)
-    _PATIENTS[:] = read_patients(dataset)[: arguments.patients]
+    patients = read_patients(dataset)[: arguments.patients]
     data = {name: dataset.manifest.get(name) for name in ("seed", "tracer", "nuclide")}
-    _LOG.info("%d patients", len(_PATIENTS))
-    folds = [fold_of(_PATIENTS, (number, FOLDS), SEED, VALIDATION) for number in range(1, FOLDS + 1)]
+    _LOG.info("%d patients", len(patients))
+    folds = [fold_of(patients, (number, FOLDS), SEED, VALIDATION) for number in range(1, FOLDS + 1)]
     chosen = [row for row in ROWS if not arguments.rows or row.name in arguments.rows]
     complete = all(make_row(row, folds, arguments.output, until, data) for row in chosen)
     write_tables(arguments.output)

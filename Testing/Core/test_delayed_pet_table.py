@@ -18,19 +18,19 @@ from radiodosimetry.nuclides import Radionuclide
 
 SCRIPT = Path(__file__).resolve().parents[2] / "Resources" / "Sources" / "delayed_pet_table.py"
 IDENTITY = {"seed": 1}
+PATIENTS = [toy_patient(seed) for seed in range(1, 11)]
 METHODS = ("early scan decayed", "population kinetics, regions given", "… and spill-over")
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    """The script as a module, ten toy patients in the place of its data set."""
+    """The script as a module."""
     spec = importlib.util.spec_from_file_location("delayed_pet_table", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["delayed_pet_table"] = module  # where dataclasses look for their module
     spec.loader.exec_module(module)
-    module._PATIENTS[:] = [toy_patient(seed) for seed in range(1, 11)]
     return module
 
 
@@ -46,7 +46,7 @@ def output(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def _folds(script: ModuleType) -> list:  # type: ignore[type-arg]
     numbers = range(1, script.FOLDS + 1)
-    return [fold_of(script._PATIENTS, (number, script.FOLDS), script.SEED, script.VALIDATION) for number in numbers]
+    return [fold_of(PATIENTS, (number, script.FOLDS), script.SEED, script.VALIDATION) for number in numbers]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -66,7 +66,7 @@ def test_every_patient_is_judged_once_and_the_table_has_their_means(script: Modu
             errors.append(np.mean([abs(early[mask].sum() * decay / late[mask].sum() - 1) for mask in masks]))
         folds.append(100 * np.mean(errors))
     assert sorted(patient.id for fold in _folds(script) for patient in fold.held_out) == sorted(
-        patient.id for patient in script._PATIENTS
+        patient.id for patient in PATIENTS
     )
     rows = [row for row in _rows(output / "table.csv") if row["measure"] == "organ_error_percent"]
     (decayed,) = (row for row in rows if (row["method"], row["hour"]) == (METHODS[0], "24"))
