@@ -234,7 +234,7 @@ def refitted(of: str, **ratio: float | bool) -> Callable[[Fold[SerialPet], Path]
 PUBLISHED = "pix2pix (16 features, 1 epoch, batch 8, rate 2e-4)"
 TISSUES = "tissues seen by the network"
 EARLY_MAXIMUM = "pix2pix by the early maximum"
-SLICE_NETWORKS = (PUBLISHED, "… both times in one, with CT", "… and 2.5-D", EARLY_MAXIMUM)
+SLICE_NETWORKS = (PUBLISHED, "… both times in one", "… both times in one, with CT", "… and 2.5-D", EARLY_MAXIMUM)
 ROWS = (
     Row("early scan decayed", decayed),
     Row(POPULATION, population),
@@ -246,8 +246,9 @@ ROWS = (
     Row(TISSUES, network([ratio_settings()])),
     Row("… without spill-over", refitted(TISSUES, resolution_mm=0.0, tail_share=0.0)),
     Row(PUBLISHED, network([pix2pix_settings([hour]) for hour in HOURS])),
-    Row(SLICE_NETWORKS[1], network([pix2pix_settings(HOURS, use_ct=True)])),
-    Row(SLICE_NETWORKS[2], network([pix2pix_settings(HOURS, use_ct=True, neighbours=2)])),
+    Row(SLICE_NETWORKS[1], network([pix2pix_settings(HOURS)])),
+    Row(SLICE_NETWORKS[2], network([pix2pix_settings(HOURS, use_ct=True)])),
+    Row(SLICE_NETWORKS[3], network([pix2pix_settings(HOURS, use_ct=True, neighbours=2)])),
     Row(EARLY_MAXIMUM, network([pix2pix_settings([hour], normalisation="early-maximum") for hour in HOURS])),
 )
 
