@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .delayedPet import DelayedPetModel, SyntheticVolume
 from .delayedPetWork import SynthesisRequest
+from .dicomHeaders import headerOf
 from .hierarchy import placeUnderStudyOf
 from .outputs import inputBehind, inScene
 from .segmentations import regionsFromSegmentation
@@ -16,6 +17,7 @@ from .volumes import nodeFromVolume, volumeFromNode
 if TYPE_CHECKING:
     from radiodosimetry.images.geometry import VolumeGeometry
     from radiodosimetry.images.regions import LabelMap
+    from radiodosimetry.images.volume import QuantitativeVolume
 
 SYNTHETIC_ATTRIBUTE = "RadioDosimetry.Synthetic"
 """Node attribute: "1" on volumes and sequences that hold what was never measured."""
@@ -28,6 +30,7 @@ EARLY_REFERENCE = "RadioDosimetry.EarlyVolume"
 
 UNCERTAINTY_REFERENCE = "RadioDosimetry.Uncertainty"
 """Reference role from a volume or sequence to that of its standard uncertainty."""
+
 
 def requestFromNodes(
     model: DelayedPetModel,
@@ -51,7 +54,7 @@ def requestFromNodes(
     """
     from radiodosimetry.units import Quantity
 
-    early = volumeFromNode(earlyNode, Quantity.ACTIVITY_CONCENTRATION)
+    early = _earlyScan(earlyNode, earlyHours, nuclide)
     return SynthesisRequest(
         model,
         early,
@@ -63,6 +66,18 @@ def requestFromNodes(
         tracer.strip() or None,
         1e6 * administeredMBq if administeredMBq > 0 else None,
     )
+
+
+def _earlyScan(node, hours: float, nuclide: str) -> QuantitativeVolume:
+    """The early scan as the activity present at its time, decayed to it where its header counts at the injection."""
+    from radiodosimetry.delayed_pet.early_scan import present_at
+    from radiodosimetry.units import Quantity
+
+    early = volumeFromNode(node, Quantity.ACTIVITY_CONCENTRATION)
+    header = headerOf(node) if "decay_correction" not in early.record.parameters else None
+    if header is not None and header.get("DecayCorrection") == "ADMIN":
+        early = early.with_record(early.record.with_parameters(decay_correction="ADMIN"))
+    return present_at(early, 3600.0 * hours, nuclide)
 
 
 def labelsFromSegmentation(segmentationNode, geometry: VolumeGeometry) -> LabelMap:

@@ -13,6 +13,7 @@ import slicer
 import vtk
 
 from .delayedPetNodes import UNCERTAINTY_REFERENCE
+from .dicomHeaders import headerOf
 from .timeActivityTransforms import movedBy
 from .timeActivityWork import TimedVolume
 from .volumes import volumeFromNode
@@ -173,18 +174,10 @@ def _ownMatrix(node) -> np.ndarray:
 
 def _markedSynthetic(volume: QuantitativeVolume, node) -> QuantitativeVolume:
     """The volume; where Slicer loaded it from DICOM files that say they are synthetic, its record says so too."""
-    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
-    database = getattr(slicer, "dicomDatabase", None)
-    path = database.fileForInstance(uids[0]) if uids and database is not None else ""
-    if not path or not Path(path).is_file():
-        return volume
-    import pydicom
-
-    from radiodosimetry.images.dicom_header import dicom_errors
     from radiodosimetry.images.dicom_pet import says_synthetic
 
-    with dicom_errors(Path(path)):
-        synthetic = says_synthetic(pydicom.dcmread(path, stop_before_pixels=True))
+    header = headerOf(node)
+    synthetic = header is not None and says_synthetic(header)
     return volume.with_record(volume.record.with_parameters(synthetic=True)) if synthetic else volume
 
 
@@ -291,5 +284,10 @@ def _headerMoments(path: str) -> tuple[datetime | None, datetime | None, tuple[s
         items = list(dataset.get("RadiopharmaceuticalInformationSequence") or [])
         injection, warnings = injection_time(items[0], scan) if items else (None, ())
         if dataset.get("DecayCorrection") == "ADMIN":
-            warnings = (*warnings, f"{Path(path).name} is decay-corrected to the injection: tick that option.")
+            name = Path(path).name
+            warnings = (
+                *warnings,
+                f"{name} is decay-corrected to the injection: tick that option of TimeActivityFit; "
+                "DelayedPETSynthesis brings it to the scan by itself.",
+            )
     return scan, injection, warnings

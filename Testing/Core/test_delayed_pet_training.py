@@ -22,11 +22,11 @@ from radiodosimetry.delayed_pet.baselines import (
     region_activities,
 )
 from radiodosimetry.delayed_pet.dosimetry import dose_table, dose_table_csv, patient_dosimetry
+from radiodosimetry.delayed_pet.early_scan import activity_from_suv
 from radiodosimetry.delayed_pet.evaluation import DECAYED, MODEL, evaluate_on_patients
 from radiodosimetry.delayed_pet.inference import NO_REGIONS_WARNING, synthesize
 from radiodosimetry.delayed_pet.network_files import load_network
 from radiodosimetry.delayed_pet.pairs import PatientIdentity, SerialPet, check_pair, require_pairs
-from radiodosimetry.delayed_pet.suv import activity_from_suv
 from radiodosimetry.delayed_pet.training import train_on_patients
 from radiodosimetry.errors import InputError, UnitError
 from radiodosimetry.images.geometry import VolumeGeometry

@@ -127,6 +127,32 @@ def test_volumes_hold_what_the_model_made_and_say_that_they_are_synthetic(
     assert logic.results() == nodes
 
 
+def test_a_scan_that_is_decay_corrected_to_the_injection_is_brought_to_its_time(
+    logic: Any, model: HalfMoves, early: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header of what Slicer loaded from DICOM tells, since such a node has no record of ours."""
+    import pydicom
+    import slicer
+
+    from RadioDosimetryLib.sequences import volumesFromSequence
+
+    header = pydicom.Dataset()
+    header.DecayCorrection = "ADMIN"
+    header.file_meta = pydicom.dataset.FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    header.SOPClassUID, header.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.128", "1.2.3"
+    pydicom.dcmwrite(tmp_path / "slice.dcm", header, enforce_file_format=True)
+    database = SimpleNamespace(fileForInstance=lambda uid: str(tmp_path / "slice.dcm"))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    early.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    stored = slicer.util.arrayFromVolume(early)
+    (sequence,) = logic.synthesise("Test model", early, "Cu-64", 1.0, [24.0], oneSequence=True)
+    (_, first), (_, second) = volumesFromSequence(sequence)
+    present = stored * 2.0 ** (-1.0 / HALF_LIFE_H)
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(first), present, rtol=1e-5)
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(second), model.expected(present, 23.0), rtol=1e-5)
+
+
 def test_one_sequence_holds_the_early_scan_and_the_synthetic_ones_over_hours(
     logic: Any, model: HalfMoves, early: Any
 ) -> None:

@@ -21,6 +21,7 @@ from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import Record
 from ..units import SECONDS_PER_HOUR, Quantity
+from .early_scan import present_at
 from .network_files import DelayedPetNetwork, load_network
 from .normalisation import DecayNormalisation, decay_factor, normalisation_named, normalised, restored
 from .ratio_inputs import ratio_inputs
@@ -113,7 +114,8 @@ def synthesize(
     model
         Model file of kind "delayed-pet", or one already loaded.
     early
-        Activity concentration present at the early scan [Bq/mL].
+        Activity concentration at the early scan [Bq/mL]; one that its record says is decay-corrected to the injection
+        is decayed to the early time.
     early_time_s, times_s
         Times after injection of the early scan and of the volumes wanted [s]; the latter rise.
     nuclide
@@ -149,6 +151,7 @@ def synthesize(
     """
     network = load_network(model, device) if isinstance(model, str | Path) else model
     times = tuple(float(time_s) for time_s in times_s)
+    early = present_at(early, early_time_s, nuclide)
     network.declared.require(early, early_time_s, times, nuclide, ct is not None, tracer)
     if ct is not None:
         require_same_frame(early.geometry, ct.geometry, "The early scan", "the CT")

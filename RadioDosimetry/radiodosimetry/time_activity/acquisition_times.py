@@ -158,7 +158,12 @@ def region_scan(
 
 def injection_of(record: Record) -> datetime | None:
     """When the header of a scan says that the tracer was given; None where it does not, or not as a moment."""
-    known = record.parameters.get("injection_time")
+    return moment_of(record, "injection_time")
+
+
+def moment_of(record: Record, name: str) -> datetime | None:
+    """A moment among the parameters of a record; None where there is none, or what cannot be understood as one."""
+    known = record.parameters.get(name)
     try:
         return datetime.fromisoformat(str(known)) if known else None
     except ValueError:

@@ -53,10 +53,7 @@ from .collection_table import (
 )
 from .dose import read_regions
 from .output_folder import output_folder
-from .scan_headers import EMISSION, administered_activity_of, identity_of, require_nuclide, without_names
-
-ACTIVITY_DIFFERENCE_WARNING = 0.1
-"""Relative difference of administered activities, table against header, above which a patient has a warning."""
+from .scan_headers import EMISSION, administered_activity, identity_of, require_nuclide, without_names
 
 LEAST_MOVE_VOXELS = 0.5
 """A registration that moves no point by more than this many voxels is not worth the blur of resampling."""
@@ -260,7 +257,7 @@ def _written(
         part = PartialProgress(progress, 0.2 + 0.6 * (number - 1) / len(scans), 0.2 + 0.6 * number / len(scans))
         report_progress(part, 0.0, f"{patient.id}, {scan.hours:g} h")
         placed.append(_on_early_grid(scan, early, ct, patient.ct, register, part))
-    administered_bq, warnings = _administered(patient, early)
+    administered_bq, warnings = administered_activity(patient.administered_bq, early.volume.record)
     warnings += _warnings(scans, placed, ct, labels)
     report_progress(progress, 0.8, f"writing {patient.id}")
     home, files = folder / patient.id, {"ct": "ct.nii.gz"}
@@ -343,17 +340,6 @@ def _as_ct(pet: QuantitativeVolume) -> QuantitativeVolume:
     top = float(np.percentile(logarithm[logarithm > 0], 99.5))
     values = 2000.0 * np.minimum(logarithm / top, 1.0) - 1000.0
     return pet.with_array(values.astype(np.float32), Quantity.CT_NUMBER)
-
-
-def _administered(patient: PatientRows, early: _Scan) -> tuple[float | None, list[str]]:
-    """Administered activity [Bq], of the table or else of the early scan's header, and what to beware of."""
-    given, said = patient.administered_bq, administered_activity_of(early.volume)
-    if given is not None and said is not None and abs(given / said - 1) > ACTIVITY_DIFFERENCE_WARNING:
-        return given, [
-            f"administered activity: {said / 1e6:.4g} MBq by the header of the early scan, {given / 1e6:.4g} MBq by "
-            "the table, which was taken."
-        ]
-    return (given if given is not None else said), []
 
 
 def _warnings(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..delayed_pet.suv import SUV_UNITS
+from ..delayed_pet.early_scan import SUV_UNITS
 from ..errors import FileFormatError, InputError
 from ..organ_dose.csv_rows import number_of, rows_of_csv
 from ..time_activity.time_activity_curve import require_rising_times

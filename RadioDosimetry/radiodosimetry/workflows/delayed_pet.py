@@ -7,25 +7,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ..delayed_pet.early_scan import SUV_UNITS, activity_from_suv
 from ..delayed_pet.inference import DelayedPet, synthesize
 from ..delayed_pet.shipped import model_named
-from ..delayed_pet.suv import SUV_UNITS, activity_from_suv
 from ..errors import InputError
 from ..images.atomic import OutputTransaction, refuse_overwriting
 from ..images.dicom_pet_writer import PetSeriesDescription, injection_time_of, write_pet_series
 from ..images.geometry import VolumeGeometry
-from ..images.readers import read_volume
+from ..images.readers import read_as_dicom, read_volume
 from ..images.regions import LabelMap, label_map_of
 from ..images.volume import QuantitativeVolume
 from ..images.writers import write_volume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
-from ..time_activity.acquisition_times import ImageTiming, injection_of, region_scan
+from ..time_activity.acquisition_times import injection_of, moment_of
 from ..units import SECONDS_PER_HOUR, Quantity
 from .curves import UNCERTAINTY_FILE
 from .dose import read_regions
 from .output_folder import output_folder
-from .scan_headers import require_nuclide
+from .scan_headers import administered_activity, require_nuclide
 
 LARGEST_TIME_DIFFERENCE_S = 1800.0
 """Between the time of the early scan as given and as its header has it [s]."""
@@ -54,7 +54,8 @@ class SynthesisRequest:
     unit
         Unit of an early scan that does not say it: one of activity concentration, or "SUV".
     weight_kg, administered_bq
-        Body weight [kg] and administered activity [Bq]; both are needed for SUV, the latter also bounds the totals.
+        Body weight [kg] and administered activity [Bq]; both are needed for SUV, the latter also bounds the totals and
+        is taken from a DICOM header where it is None.
     injection
         When the tracer was given, for a scan that does not name its time.
     dicom
@@ -114,6 +115,9 @@ def synthesize_files(
     model = model_named(request.model)
     report_progress(progress, 0.0, "reading the early scan")
     early = read_early_scan(request)
+    administered_bq, doubts = administered_activity(request.administered_bq, early.record)
+    early = early.with_record(early.record.with_warnings(*doubts))
+    request = replace(request, administered_bq=administered_bq)
     ct = None if request.ct is None else read_volume(request.ct, Quantity.CT_NUMBER)
     labels = _known_regions(request, early.geometry)
     made = synthesize(
@@ -141,28 +145,17 @@ def read_early_scan(request: SynthesisRequest) -> QuantitativeVolume:
         elapsed_s = request.early_time_h * SECONDS_PER_HOUR
         early = activity_from_suv(raw, request.weight_kg, request.administered_bq, elapsed_s, request.nuclide)
     else:
-        early = _present_at_scan(read_volume(request.early, Quantity.ACTIVITY_CONCENTRATION, request.unit), request)
+        early = read_volume(request.early, Quantity.ACTIVITY_CONCENTRATION, request.unit)
     _require_header(early, request)
     if request.injection is None:
         return early
-    given = request.injection + timedelta(hours=request.early_time_h)
-    if early.time is not None and abs((early.time - given).total_seconds()) > LARGEST_TIME_DIFFERENCE_S:
+    given, scanned = request.injection + timedelta(hours=request.early_time_h), _scanned_at(early)
+    if scanned is not None and abs(_seconds_between(given, scanned)) > LARGEST_TIME_DIFFERENCE_S:
         raise InputError(
-            f"The early scan holds at {early.time}, {request.early_time_h:g} h after the injection is {given}; correct "
-            "the time of injection or the early time."
+            f"The early scan was acquired at {scanned}, {request.early_time_h:g} h after the injection is {given}; "
+            "correct the time of injection or the early time."
         )
     return early if early.time is not None else replace(early, time=given)
-
-
-def _present_at_scan(early: QuantitativeVolume, request: SynthesisRequest) -> QuantitativeVolume:
-    """A series that its scanner decay-corrected to the injection, decayed to the early time; any other as it is."""
-    if early.record.parameters.get("decay_correction") != "ADMIN":
-        return early
-    timing = ImageTiming(request.early_time_h * SECONDS_PER_HOUR)
-    decay_constant_per_s = Radionuclide(request.nuclide).decay_constant_per_s
-    present = region_scan(early, (), decay_constant_per_s, timing, "the early scan").volume
-    injected = early.time  # which is what the activity of such a series is counted at
-    return present if injected is None else replace(present, time=injected + timedelta(hours=request.early_time_h))
 
 
 def _require_header(early: QuantitativeVolume, request: SynthesisRequest) -> None:
@@ -183,8 +176,7 @@ def _scanned_at(early: QuantitativeVolume) -> datetime | None:
     """When the scan was, by its header: not always what its activity is counted at."""
     if early.record.parameters.get("decay_correction") != "ADMIN":
         return early.time
-    begun = early.record.parameters.get("first_acquisition_time")
-    return datetime.fromisoformat(begun) if begun else None
+    return moment_of(early.record, "first_acquisition_time")
 
 
 def _seconds_between(first: datetime, second: datetime) -> float:
@@ -230,13 +222,13 @@ def _write(made: DelayedPet, request: SynthesisRequest, output: Path) -> list[Pa
                 paths.append(output / beside)
         for folder, time_s, volume in zip(folders, made.times_s, made.volumes, strict=False):
             folder.mkdir(exist_ok=True)
-            reference = request.early if request.early.is_dir() or request.early.suffix.lower() == ".dcm" else None
+            reference = request.early if read_as_dicom(request.early) else None
             nuclide = Radionuclide(request.nuclide)
             model = volume.record.inputs["model"]
             description = PetSeriesDescription(
                 series=f"PET {time_s / SECONDS_PER_HOUR:g} h",
                 derivation=(
-                    f"by a network ({model['path']}, sha256 {model['sha256'][:16]}, trained on "
+                    f"by a model ({model['path']}, sha256 {model['sha256'][:16]}, trained on "
                     f"{volume.record.parameters['model_trained_on']}) from the scan at "
                     f"{request.early_time_h:g} h; never measured, not for diagnosis"
                 ),

@@ -14,13 +14,15 @@ from ..images.dicom_files import choose_series, find_series
 from ..images.dicom_header import dicom_errors, is_positive, number, text
 from ..images.dicom_pet import LARGEST_USUAL_INJECTION_BQ, SMALLEST_USUAL_INJECTION_BQ
 from ..images.readers import read_as_dicom
-from ..images.volume import QuantitativeVolume
 from ..nuclides import Radionuclide
 from ..nuclides.names import possible_names, symbol_and_mass
 from ..provenance import Record
 
 EMISSION = ("PT", "NM")
 """Modalities of the scans."""
+
+ACTIVITY_DIFFERENCE_WARNING = 0.1
+"""Relative difference of administered activities, as given against the header's, above which a result has a warning."""
 
 HALF_LIFE_TOLERANCE = 0.05
 """Relative difference of half-lives beyond which a header means another nuclide: scanners round, and keep old data."""
@@ -88,11 +90,33 @@ def _may_mean(said: str, nuclide: str) -> bool:
     return int(coded[1]) == symbol_and_mass(nuclide)[1] and bool(coded[2]) == nuclide.endswith("m")
 
 
-def administered_activity_of(volume: QuantitativeVolume) -> float | None:
-    """Injected activity [Bq] of the header, None where it is unknown or cannot be meant."""
-    known = volume.record.parameters.get("injected_activity_bq")
+def administered_activity(given_bq: float | None, record: Record) -> tuple[float | None, list[str]]:
+    """Administered activity [Bq]: the given one, or else that of the header where it can be meant; and doubts.
+
+    Parameters
+    ----------
+    given_bq
+        What was typed; None where nothing was.
+    record
+        Of the scan.
+
+    Returns
+    -------
+    tuple
+        The activity, None where it is unknown, and a sentence where header and typed one differ by more than
+        `ACTIVITY_DIFFERENCE_WARNING`.
+    """
+    known = record.parameters.get("injected_activity_bq")
     usual = known and SMALLEST_USUAL_INJECTION_BQ <= float(known) <= LARGEST_USUAL_INJECTION_BQ
-    return float(known) if known and usual else None
+    said_bq = float(known) if known and usual else None
+    if given_bq is None or said_bq is None:
+        return (said_bq if given_bq is None else given_bq), []
+    if abs(given_bq / said_bq - 1) <= ACTIVITY_DIFFERENCE_WARNING:
+        return given_bq, []
+    return given_bq, [
+        f"administered activity: {said_bq / 1e6:.4g} MBq by the header of the early scan, {given_bq / 1e6:.4g} MBq "
+        "were given, which was taken."
+    ]
 
 
 def without_names(record: Record, name: str) -> Record:

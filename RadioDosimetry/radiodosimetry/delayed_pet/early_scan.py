@@ -1,13 +1,17 @@
-"""Standardised uptake values back to activity, where weight and administered activity are known."""
+"""The early scan as the activity present at its time: from SUV, or from what is decay-corrected to the injection."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 
 from ..errors import InputError
 from ..images.volume import QuantitativeVolume
+from ..nuclides import Radionuclide
+from ..time_activity.acquisition_times import ImageTiming, region_scan
 from ..units import Quantity
 from .normalisation import decay_factor
 
@@ -15,6 +19,30 @@ SUV_UNITS = ("SUV", "g/mL")
 """How SUV by body weight is called in files."""
 
 _WEIGHTS_KG = (1.0, 500.0)
+
+
+def present_at(scan: QuantitativeVolume, time_s: float, nuclide: str) -> QuantitativeVolume:
+    """A scan as the activity present at its time after injection.
+
+    One that its scanner decay-corrected to the injection (Decay Correction ADMIN) is decayed to it. Any other holds
+    there already, and so does one that was decayed before.
+
+    Parameters
+    ----------
+    scan
+        Activity concentration [Bq/mL].
+    time_s
+        Time of the scan after injection [s].
+    nuclide
+        Of the tracer.
+    """
+    known = scan.record.parameters
+    if known.get("decay_correction") != "ADMIN" or "decay_factor_applied" in known:
+        return scan
+    injected = scan.time  # the moment that such an activity is counted at
+    timing = ImageTiming(time_s)
+    present = region_scan(scan, (), Radionuclide(nuclide).decay_constant_per_s, timing, "the early scan").volume
+    return present if injected is None else replace(present, time=injected + timedelta(seconds=time_s))
 
 
 def activity_from_suv(
@@ -58,7 +86,10 @@ def activity_from_suv(
         raise InputError(f"The body weight must lie from 1 to 500 kg, found {weight_kg:g} kg.")
     if not (math.isfinite(administered_bq) and administered_bq > 0):
         raise InputError(f"The administered activity must be above zero, found {administered_bq:g} Bq.")
-    factor = administered_bq * decay_factor(nuclide, elapsed_s) / (1000.0 * weight_kg)
-    record = suv.record.with_parameters(suv_factor_bq_per_ml=factor, weight_kg=weight_kg)
+    decay = decay_factor(nuclide, elapsed_s)
+    factor = administered_bq * decay / (1000.0 * weight_kg)
+    record = suv.record.with_parameters(
+        suv_factor_bq_per_ml=factor, weight_kg=weight_kg, decay_factor_applied=decay
+    )
     values = np.asarray(suv.array_kji, dtype=np.float64) * factor
     return suv.with_array(values, Quantity.ACTIVITY_CONCENTRATION, record)
