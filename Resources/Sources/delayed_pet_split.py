@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from radiodosimetry.images.regions import LabelMap
 from radiodosimetry.images.resampling import AIR_HU
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.learning.splits import fold_of
-from radiodosimetry.virtual_patients.dataset import read_dataset
+from radiodosimetry.virtual_patients.dataset import Dataset, read_dataset
 
 PEOPLE, COPIES = 6, 10
 HOUR = 24.0
@@ -75,13 +74,16 @@ def copies_of(patient: SerialPet, count: int, rng: np.random.Generator) -> list[
     return made
 
 
-def judged_by(split: str, patients: Sequence[SerialPet], epochs: int, output: Path) -> dict[str, table.Judged]:
+def judged_by(split: str, dataset: Dataset, epochs: int, output: Path) -> dict[str, table.Judged]:
     """Train on one split; measures of the patients of the table's first fold, and of the split's own held-out ones."""
-    unseen = fold_of(patients, (1, table.FOLDS), table.SEED, table.VALIDATION)
-    everyone = list(patients)
+    fold = fold_of(dataset.patients, (1, table.FOLDS), table.SEED, table.VALIDATION)
+    unseen = read_patients(replace(dataset, patients=fold.held_out))
     if split == "copies":
         rng = np.random.default_rng(table.SEED)
-        everyone = [copy for patient in unseen.training[:PEOPLE] for copy in copies_of(patient, COPIES, rng)]
+        people = read_patients(replace(dataset, patients=fold.training[:PEOPLE]))
+        everyone = [copy for patient in people for copy in copies_of(patient, COPIES, rng)]
+    else:
+        everyone = [*read_patients(replace(dataset, patients=(*fold.training, *fold.validation))), *unseen]
     settings = table.pix2pix_settings([HOUR])
     settings = replace(settings, training=replace(settings.training, epochs=epochs))
     path = output / f"{MODEL_NAME}.safetensors"
@@ -91,7 +93,7 @@ def judged_by(split: str, patients: Sequence[SerialPet], epochs: int, output: Pa
         (output / "complete").touch()
     network = load_network(path)
     own = fold_of(everyone, (1, table.FOLDS), table.SEED, table.VALIDATION).held_out
-    judges = {patient.id: patient for patient in (*unseen.held_out, *own)}
+    judges = {patient.id: patient for patient in (*unseen, *own)}
     return {name: table.judged(patient, table.synthesised(network, patient)) for name, patient in judges.items()}
 
 
@@ -104,9 +106,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    patients = read_patients(read_dataset(arguments.data))
+    dataset = read_dataset(arguments.data)
     for split in arguments.splits:
-        found = judged_by(split, patients, arguments.epochs, arguments.output / split)
+        found = judged_by(split, dataset, arguments.epochs, arguments.output / split)
         (arguments.output / split / "judged.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
         for name, copies in (("other patients", False), ("held-out copies", True)):
             chosen = [one[f"{HOUR:g}"] for key, one in found.items() if (":" in key) == copies]
