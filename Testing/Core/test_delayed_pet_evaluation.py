@@ -38,13 +38,15 @@ def network(patients: list[SerialPet], tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_patients_without_regions_are_judged_by_their_images_alone(network: DelayedPetNetwork) -> None:
-    first, second = toy_patient(1001), replace(toy_patient(1002), labels=None)
-    result, _, _ = evaluate_on_patients(network, [first, second])
+    first, second = replace(toy_patient(1001), administered_bq=None), replace(toy_patient(1002), labels=None)
+    result, tables, _ = evaluate_on_patients(network, [first, second])
     at = result.as_dict()["hours"]["24"]
     both = at[f"{MODEL} minus {DECAYED}"]
     assert "ssim" in both
     assert "organ_error_percent" not in both, "one patient makes no interval"
     assert at[MODEL]["organ_error_percent"]["std"] == 0.0
+    assert "organ_percent_id_error" not in at[MODEL], "nobody knows what was administered"
+    assert tables["organs.csv"].splitlines()[1].split(",")[4:6] == ["", ""]
     # The model with regions saw one patient alone: nothing to compare over patients.
     assert at[f"{WITH_REGIONS} minus {DECAYED}"] == {}
 
@@ -91,10 +93,12 @@ def test_pairs_that_do_not_fit_are_not_judged_in_silence(network: DelayedPetNetw
     patient = toy_patient(1001)
     late = patient.scans[24 * HOUR_S]
     elsewhere = replace(late, array_kji=np.roll(np.asarray(late.array_kji), 4, axis=1))
-    shifted = replace(patient, scans={**patient.scans, 24 * HOUR_S: elsewhere}, labels=_with_pancreas(patient))
+    shifted = replace(patient, scans={**patient.scans, 24 * HOUR_S: elsewhere}, labels=_with_pancreas(patient),
+                      tracer="other")  # fmt: skip
     result = evaluate_on_patients(network, [shifted])[0].as_dict()
     assert result["regions_unknown_to_population"] == {"toy_1001": ["Pancreas"]}
-    doubts = result["doubtful_pairs"]
+    *doubts, tracer = result["doubts"]
+    assert tracer == "The model was trained on the tracer toy, the data are of other."
     assert doubts
     assert all(text.startswith("toy_1001, 1 h and 24 h: the ") for text in doubts)
     geometry = late.geometry

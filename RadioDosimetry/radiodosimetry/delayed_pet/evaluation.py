@@ -40,10 +40,10 @@ from .dosimetry import (
     residence_table_csv,
 )
 from .evaluation_statistics import mean_and_std, paired_differences, stated_coverage
-from .evaluation_tables import OrganRow, organ_table_csv, table_csv
+from .evaluation_tables import OrganRow, organ_table_csv, share_errors, table_csv
 from .figures import residence_times_png, time_activity_png
 from .inference import synthesize
-from .network_files import DelayedPetNetwork, load_network
+from .network_files import DelayedPetNetwork, load_network, same_tracer
 from .oracle_ratios import RegionForecast, oracle_volume, region_forecasts
 from .organ_uncertainty import LOWEST_SHARE, organ_errors_of
 from .pairs import SerialPet, require_pairs
@@ -127,7 +127,7 @@ def evaluate_delayed_pet(
     ------
     InputError
         A patient was trained on, has no scan at a target time, has scans that make no pair, or lies outside of what the
-        model declares.
+        model declares, but for the tracer: how a model does with another one is worth knowing, and is warned of.
     FileFormatError
         The file of Inception v3 is none.
     """
@@ -155,6 +155,9 @@ def evaluate_on_patients(
     early_s = float(network.card.preprocessing["early_hour"]) * SECONDS_PER_HOUR
     times_s = [hour * SECONDS_PER_HOUR for hour in hours]
     doubts = [doubt for patient in patients for doubt in require_pairs(patient, early_s, times_s)]
+    taught, tracers = network.declared.tracer, sorted({patient.tracer for patient in patients if patient.tracer})
+    if not all(same_tracer(name, taught) for name in tracers):
+        doubts.append(f"The model was trained on the tracer {taught}, the data are of {', '.join(tracers)}.")
     for doubt in doubts:
         _LOG.warning("%s", doubt)
     rows = network.card.training.get("population_kinetics")
@@ -196,7 +199,7 @@ def evaluate_on_patients(
         work.dosimetry(patient, {at_s: early}, dict(late.values()), series)
     report_progress(progress, 0.95, "comparing distributions of slices")
     result = work.result(network, patients, hours, extractor or (None, None))
-    result.summary.update(doubtful_pairs=doubts, regions_unknown_to_population=unknown)
+    result.summary.update(doubts=doubts, tracers=tracers, regions_unknown_to_population=unknown)
     return result, work.tables(), work.pictures()
 
 
@@ -300,15 +303,13 @@ class _Work:
         wanted = region_activities(acquired.array_kji, labels)
         found = region_activities(array, labels)
         total = float(np.sum(acquired.array_kji, dtype=np.float64))
-        given = patient.administered_bq
-        scale = 100.0 / total if given is None else 100.0 * acquired.geometry.voxel_volume_ml / given
+        given, voxel_ml = patient.administered_bq, acquired.geometry.voxel_volume_ml
         for region, value in wanted.items():
             if region == EVERYTHING_ELSE or value <= LOWEST_SHARE * total:
                 continue
             error = 100.0 * (found[region] / value - 1.0)
-            self.organs.append(
-                OrganRow(patient.id, method, hour, region, scale * value, scale * found[region], error)
-            )
+            first, second = (None if given is None else 100.0 * voxel_ml * one / given for one in (value, found[region]))
+            self.organs.append(OrganRow(patient.id, method, hour, region, first, second, error))
 
     def _keep_slices(self, name: str, hour: float, array: NDArray[np.float64], body: NDArray[np.bool_]) -> None:
         """Slices with body, every second one, for the distribution of slices."""
@@ -384,6 +385,7 @@ class _Work:
             values[name] = {
                 measure: dict(zip(("mean", "std"), mean_and_std(column), strict=True))
                 for measure, column in per_patient[name].items()
+                if column
             }
             values[name]["frechet"] = frechet[name, hour].as_dict()
         ours = [name for name in (MODEL, WITH_REGIONS) if name in methods]
@@ -407,9 +409,9 @@ class _Work:
             columns["organ_error_percent"] = {
                 patient: float(np.mean([abs(row.error_percent) for row in own])) for patient, own in rows.items()
             }
+            shares = {patient: share_errors(own) for patient, own in rows.items()}
             columns["organ_percent_id_error"] = {
-                patient: float(np.mean([abs(row.found_percent_id - row.acquired_percent_id) for row in own]))
-                for patient, own in rows.items()
+                patient: float(np.mean(column)) for patient, column in shares.items() if column
             }
         if (method, hour) in self._true:
             columns["organ_change_error_percent"] = self._true[method, hour]

@@ -19,8 +19,7 @@ class OrganRow:
     patient, method, region, hour
         Whose.
     acquired_percent_id, found_percent_id
-        Per cent of the administered activity in the acquired and in the method's volume; of the scan's activity where
-        the administered one is unknown.
+        Per cent of the administered activity in the acquired and in the method's volume; None where that is unknown.
     error_percent
         Of the activity [%].
     """
@@ -29,9 +28,15 @@ class OrganRow:
     method: str
     hour: float
     region: str
-    acquired_percent_id: float
-    found_percent_id: float
+    acquired_percent_id: float | None
+    found_percent_id: float | None
     error_percent: float
+
+
+def share_errors(rows: Sequence[OrganRow]) -> list[float]:
+    """Differences of a patient's organs in per cent of the administered activity, where that is known."""
+    shares = ((row.found_percent_id, row.acquired_percent_id) for row in rows)
+    return [abs(found - wanted) for found, wanted in shares if found is not None and wanted is not None]
 
 
 def organ_table_csv(rows: Sequence[OrganRow]) -> str:
@@ -40,8 +45,8 @@ def organ_table_csv(rows: Sequence[OrganRow]) -> str:
     return table_csv(
         header,
         [
-            [row.patient, row.method, f"{row.hour:g}", row.region]
-            + [f"{value:.6g}" for value in (row.acquired_percent_id, row.found_percent_id, row.error_percent)]
+            [row.patient, row.method, f"{row.hour:g}", row.region, row.acquired_percent_id, row.found_percent_id,
+             row.error_percent]
             for row in rows
         ],
     )
