@@ -16,6 +16,7 @@ from radiodosimetry.delayed_pet.inference import UNCALIBRATED_WARNING, DelayedPe
 from radiodosimetry.delayed_pet.normalisation import decay_factor
 from radiodosimetry.delayed_pet.pairs import SerialPet
 from radiodosimetry.delayed_pet.settings import DelayedPetSettings
+from radiodosimetry.delayed_pet.shipped import model_named
 from radiodosimetry.delayed_pet.training import train_on_patients, with_kinetics
 from radiodosimetry.errors import InputError
 from radiodosimetry.images.geometry import VolumeGeometry
@@ -23,6 +24,7 @@ from radiodosimetry.images.resampling import total_activity
 from radiodosimetry.images.volume import QuantitativeVolume
 from radiodosimetry.learning.model_files import load_model, read_card, save_model
 from radiodosimetry.learning.splits import fold_of
+from radiodosimetry.workflows.evaluation import training_sources
 
 TIMES_S = (24 * HOUR_S, 48 * HOUR_S)
 CALIBRATIONS = ("calibration", "calibration_with_regions")
@@ -93,6 +95,20 @@ def test_patients_that_taught_the_networks_may_not_calibrate(
     with pytest.raises(InputError, match=r"have learned from toy_\d.*the split of their training"):
         train_on_patients(patients, other, tmp_path / "other split")
     assert not (tmp_path / "other split").exists()
+
+
+def test_those_who_taught_the_networks_are_not_judges_of_a_refit_either(
+    model: Path, patients: list[SerialPet], tmp_path: Path
+) -> None:
+    others = [toy_patient(seed) for seed in range(100, 104)]
+    refit = train_on_patients(others, on_tissues_of(model), tmp_path / "refit")
+    assert training_sources(read_card(refit)) == {patient.source for patient in (*patients, *others)}
+
+
+def test_the_shipped_card_says_who_calibrated_it() -> None:
+    split = read_card(model_named("cu64_antibody")).training["split"]
+    assert len(split["validation_sources"]) == len(split["validation"]) == 9
+    assert set(split["validation_sources"]) < set(split["training_sources"])
 
 
 def test_networks_are_given_the_grid_that_they_know(model: Path, patients: list[SerialPet], tmp_path: Path) -> None:

@@ -303,12 +303,13 @@ class _Work:
         wanted = region_activities(acquired.array_kji, labels)
         found = region_activities(array, labels)
         total = float(np.sum(acquired.array_kji, dtype=np.float64))
-        given, voxel_ml = patient.administered_bq, acquired.geometry.voxel_volume_ml
+        given = patient.administered_bq
+        percent = None if given is None else 100.0 * acquired.geometry.voxel_volume_ml / given
         for region, value in wanted.items():
             if region == EVERYTHING_ELSE or value <= LOWEST_SHARE * total:
                 continue
             error = 100.0 * (found[region] / value - 1.0)
-            first, second = (None if given is None else 100.0 * voxel_ml * one / given for one in (value, found[region]))
+            first, second = (None if percent is None else percent * one for one in (value, found[region]))
             self.organs.append(OrganRow(patient.id, method, hour, region, first, second, error))
 
     def _keep_slices(self, name: str, hour: float, array: NDArray[np.float64], body: NDArray[np.bool_]) -> None:

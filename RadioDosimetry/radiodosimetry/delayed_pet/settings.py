@@ -182,7 +182,9 @@ class RatioSettings:
 
 @dataclass(frozen=True)
 class DelayedPetSettings:
-    """All settings of a training; the defaults are the published configuration of Kim 2025.
+    """All settings of a training; the defaults are the network and the training of Kim 2025.
+
+    But for the times: one network for 24 h and 48 h, where the paper has one for each (`images.target_hours`).
 
     Attributes
     ----------

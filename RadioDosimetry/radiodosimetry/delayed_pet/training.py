@@ -86,7 +86,7 @@ def train_delayed_pet(
     dataset
         Patients with serial scans.
     config
-        TOML file of `DelayedPetSettings`; None: the published configuration.
+        TOML file of `DelayedPetSettings`; None: its defaults.
     output
         Folder of the run, with `model.safetensors` and `model.json` in the end.
     resume
@@ -417,7 +417,8 @@ def _require_fit_for_kinetics(
             f"grid_mm = {grid_mm:g}."
         )
     known = card.training.get("split", {})
-    taught = set(known.get("training_sources", ())) - set(known.get("validation_sources", ()))
+    everyone = card.training.get("training_sources") or known.get("training_sources", ())
+    taught = set(everyone) - set(known.get("validation_sources", ()))
     seen = sorted(patient.id for patient in split.validation if patient.source in taught)
     if seen:
         raise InputError(

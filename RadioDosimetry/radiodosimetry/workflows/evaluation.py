@@ -163,5 +163,6 @@ def unseen_patients(dataset: Dataset, cards: Mapping[Path, ModelCard]) -> Datase
 def training_sources(card: ModelCard) -> set[str]:
     """Sources of the patients that a model learned from or was chosen by, as its card names them."""
     split = card.training.get("split")
-    named = split.get("training_sources") if isinstance(split, dict) else None
+    named = list(split.get("training_sources") or ()) if isinstance(split, dict) else []
+    named += card.training.get("training_sources") or ()  # of delayed PET, with those of the tissue networks
     return {str(source) for source in named or card.training.get("sources") or ()}
