@@ -45,7 +45,7 @@ from radiodosimetry.delayed_pet.settings import (
 )
 from radiodosimetry.delayed_pet.spill_over import Response
 from radiodosimetry.delayed_pet.tissue_kinetics import GIVEN, OWN
-from radiodosimetry.delayed_pet.training import MODEL_NAME, read_patients, train_on_patients, with_kinetics
+from radiodosimetry.delayed_pet.training import MODEL_NAME, read_patients, train_on_patients
 from radiodosimetry.evaluation.image_measures import image_measures, paired_difference_interval
 from radiodosimetry.images.body import body_mask
 from radiodosimetry.learning.splits import Fold, fold_of
@@ -212,27 +212,7 @@ def synthesised(one: DelayedPetNetwork, patient: SerialPet) -> Volumes:
     return dict(zip(hours, (np.asarray(volume.array_kji, dtype=np.float64) for volume in found.volumes), strict=True))
 
 
-def refitted(of: str, **ratio: float | bool) -> Callable[[Fold[SerialPet], Path], Maker]:
-    """The tissue network of another row with other kinetics."""
-
-    def taught(fold: Fold[SerialPet], folder: Path) -> Maker:
-        source = folder.parents[1] / of / folder.name / "network_0"
-        if not (source / "complete").exists():
-            raise SystemExit(f"The row '{of}' comes before '{folder.parent.name}': make it first.")
-        path = folder / f"{MODEL_NAME}.safetensors"
-        if not (folder / "complete").exists():
-            for suffix in (".safetensors", ".json"):
-                (folder / f"{MODEL_NAME}{suffix}").write_bytes((source / f"{MODEL_NAME}{suffix}").read_bytes())
-            with_kinetics(path, fold.training, fold.validation, ratio_settings(**ratio))
-            (folder / "complete").touch()
-        one = load_network(path)
-        return lambda patient: synthesised(one, patient)
-
-    return taught
-
-
 PUBLISHED = "pix2pix (16 features, 1 epoch, batch 8, rate 2e-4)"
-TISSUES = "tissues seen by the network"
 EARLY_MAXIMUM = "pix2pix by the early maximum"
 SLICE_NETWORKS = (PUBLISHED, "… both times in one", "… both times in one, with CT", "… and 2.5-D", EARLY_MAXIMUM)
 ROWS = (
@@ -243,8 +223,7 @@ ROWS = (
     Row("… and early uptake", given_regions(smooth=False)),
     Row("… and smoothing", given_regions()),
     Row("… fitted to voxels alone", given_regions(fit_organs=False)),
-    Row(TISSUES, network([ratio_settings()])),
-    Row("… without spill-over", refitted(TISSUES, resolution_mm=0.0, tail_share=0.0)),
+    Row("tissues seen by the network", network([ratio_settings()])),
     Row(PUBLISHED, network([pix2pix_settings([hour]) for hour in HOURS])),
     Row(SLICE_NETWORKS[1], network([pix2pix_settings(HOURS)])),
     Row(SLICE_NETWORKS[2], network([pix2pix_settings(HOURS, use_ct=True)])),
