@@ -1,7 +1,8 @@
 """What networks see instead of Bq/mL, and the way back: decay taken out, numbers near one.
 
 N(t) = N0 · 2^(−t/T½) of Kim 2025 takes physical decay out, so that a network learns where the tracer goes and not that
-it decays. Nothing is clipped from above: an image has no limit. The way back is exact to the last bit of single precision.
+it decays. Nothing is clipped from above: an image has no limit. The way back is exact to the last bit of single
+precision.
 """
 
 from __future__ import annotations
