@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .delayedPet import DelayedPetModel, SyntheticVolume
 from .delayedPetWork import SynthesisRequest
-from .dicomHeaders import headerOf
+from .dicomHeaders import withHeader
 from .hierarchy import placeUnderStudyOf
 from .outputs import inputBehind, inScene
 from .segmentations import regionsFromSegmentation
@@ -73,10 +73,7 @@ def _earlyScan(node, hours: float, nuclide: str) -> QuantitativeVolume:
     from radiodosimetry.delayed_pet.early_scan import present_at
     from radiodosimetry.units import Quantity
 
-    early = volumeFromNode(node, Quantity.ACTIVITY_CONCENTRATION)
-    header = headerOf(node) if "decay_correction" not in early.record.parameters else None
-    if header is not None and header.get("DecayCorrection") == "ADMIN":
-        early = early.with_record(early.record.with_parameters(decay_correction="ADMIN"))
+    early = withHeader(volumeFromNode(node, Quantity.ACTIVITY_CONCENTRATION), node)
     return present_at(early, 3600.0 * hours, nuclide)
 
 

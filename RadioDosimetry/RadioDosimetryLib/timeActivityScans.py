@@ -13,7 +13,7 @@ import slicer
 import vtk
 
 from .delayedPetNodes import UNCERTAINTY_REFERENCE
-from .dicomHeaders import headerOf
+from .dicomHeaders import withHeader
 from .timeActivityTransforms import movedBy
 from .timeActivityWork import TimedVolume
 from .volumes import volumeFromNode
@@ -114,7 +114,7 @@ def _movedScans(
         for name, hours, node in volumesOfRow(row):
             if hours is None:
                 raise InputError(f"The scan {name} has no time; give the hours from the injection to it.")
-            volume = _markedSynthetic(activityOf(node, units), node)
+            volume = withHeader(activityOf(node, units), node)
             uncertainty = _uncertaintyOf(row, float(hours), node, volume)
             found.append((TimedVolume(name, float(hours), volume, uncertainty=uncertainty), row))
     if not found:
@@ -170,15 +170,6 @@ def _ownMatrix(node) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
-
-
-def _markedSynthetic(volume: QuantitativeVolume, node) -> QuantitativeVolume:
-    """The volume; where Slicer loaded it from DICOM files that say they are synthetic, its record says so too."""
-    from radiodosimetry.images.dicom_pet import says_synthetic
-
-    header = headerOf(node)
-    synthetic = header is not None and says_synthetic(header)
-    return volume.with_record(volume.record.with_parameters(synthetic=True)) if synthetic else volume
 
 
 def activityOf(node, units: ImageUnits) -> QuantitativeVolume:
@@ -285,9 +276,5 @@ def _headerMoments(path: str) -> tuple[datetime | None, datetime | None, tuple[s
         injection, warnings = injection_time(items[0], scan) if items else (None, ())
         if dataset.get("DecayCorrection") == "ADMIN":
             name = Path(path).name
-            warnings = (
-                *warnings,
-                f"{name} is decay-corrected to the injection: tick that option of TimeActivityFit; "
-                "DelayedPETSynthesis brings it to the scan by itself.",
-            )
+            warnings = (*warnings, f"{name} is decay-corrected to the injection; it will be decayed to its time.")
     return scan, injection, warnings

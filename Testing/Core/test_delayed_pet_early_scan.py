@@ -50,7 +50,7 @@ def test_a_series_corrected_to_the_injection_is_decayed_to_the_early_time(tmp_pa
     scan = present_at(read, 1.25 * 3600.0, "Cu-64")
     factor = 2.0 ** (-1.25 * 3600.0 / HALF_LIFE_S)
     assert np.asarray(scan.array_kji)[0] == pytest.approx(2.5 * factor * STORED, rel=1e-6)
-    assert scan.record.parameters["decay_factor_applied"] == pytest.approx(factor, rel=1e-6)
+    assert scan.record.parameters["as_read"]["decay_factor_applied"] == pytest.approx(factor, rel=1e-6)
     assert scan.time is not None
     assert (scan.time.hour, scan.time.minute) == (12, 15)
     assert present_at(scan, 1.25 * 3600.0, "Cu-64") is scan

@@ -135,6 +135,8 @@ def test_a_scan_that_is_decay_corrected_to_the_injection_is_brought_to_its_time(
     import slicer
 
     from RadioDosimetryLib.sequences import volumesFromSequence
+    from RadioDosimetryLib.timeActivityScans import ImageUnits, ScanNode, timedVolumes
+    from RadioDosimetryLib.timeActivityWork import MeasurementOptions, regionScans
 
     header = pydicom.Dataset()
     header.DecayCorrection = "ADMIN"
@@ -151,6 +153,13 @@ def test_a_scan_that_is_decay_corrected_to_the_injection_is_brought_to_its_time(
     present = stored * 2.0 ** (-1.0 / HALF_LIFE_H)
     np.testing.assert_allclose(slicer.util.arrayFromVolume(first), present, rtol=1e-5)
     np.testing.assert_allclose(slicer.util.arrayFromVolume(second), model.expected(present, 23.0), rtol=1e-5)
+    # TimeActivityFit finds the same activity, from the scan as it was loaded and from the sequence.
+    options = MeasurementOptions("Cu-64")
+    loaded = regionScans(timedVolumes([ScanNode(early, 1.0)], ImageUnits()), options)
+    kept = regionScans(timedVolumes([ScanNode(sequence)], ImageUnits()), options)
+    assert [scan.time_s for scan in (*loaded, *kept)] == [3600.0, 3600.0, 86400.0]
+    for scan in (loaded[0], kept[0]):
+        np.testing.assert_allclose(scan.volume.array_kji, present, rtol=1e-5)
 
 
 def test_one_sequence_holds_the_early_scan_and_the_synthetic_ones_over_hours(

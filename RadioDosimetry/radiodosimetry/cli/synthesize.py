@@ -70,7 +70,7 @@ def add_parser(subparsers: Subparsers) -> None:
     known.add_argument(
         "--administered-mbq", type=positive_number, metavar="MBQ",
         help="administered activity: what the early uptake is measured by, for SUV, and no volume holds more than "
-        "decay leaves of it",
+        "decay leaves of it; that of a DICOM header if left out",
     )  # fmt: skip
     known.add_argument(
         "--injection-time", type=_moment, metavar="ISO", help="2024-05-31T09:00, for a scan without a time and --dicom"

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..images.volume import QuantitativeVolume
 from ..nuclides import Radionuclide
-from ..time_activity.acquisition_times import ImageTiming, region_scan
+from ..time_activity.acquisition_times import ImageTiming, at_its_time, region_scan
 from ..units import Quantity
 from .normalisation import decay_factor
 
@@ -25,7 +25,7 @@ def present_at(scan: QuantitativeVolume, time_s: float, nuclide: str) -> Quantit
     """A scan as the activity present at its time after injection.
 
     One that its scanner decay-corrected to the injection (Decay Correction ADMIN) is decayed to it. Any other holds
-    there already, and so does one that was decayed before.
+    there already.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def present_at(scan: QuantitativeVolume, time_s: float, nuclide: str) -> Quantit
     nuclide
         Of the tracer.
     """
-    known = scan.record.parameters
-    if known.get("decay_correction") != "ADMIN" or "decay_factor_applied" in known:
+    if scan.record.parameters.get("decay_correction") != "ADMIN":
         return scan
     injected = scan.time  # the moment that such an activity is counted at
     timing = ImageTiming(time_s)
     present = region_scan(scan, (), Radionuclide(nuclide).decay_constant_per_s, timing, "the early scan").volume
-    return present if injected is None else replace(present, time=injected + timedelta(seconds=time_s))
+    moment = None if injected is None else injected + timedelta(seconds=time_s)
+    return replace(present, time=moment, record=at_its_time(present.record, injected))
 
 
 def activity_from_suv(
@@ -86,10 +86,7 @@ def activity_from_suv(
         raise InputError(f"The body weight must lie from 1 to 500 kg, found {weight_kg:g} kg.")
     if not (math.isfinite(administered_bq) and administered_bq > 0):
         raise InputError(f"The administered activity must be above zero, found {administered_bq:g} Bq.")
-    decay = decay_factor(nuclide, elapsed_s)
-    factor = administered_bq * decay / (1000.0 * weight_kg)
-    record = suv.record.with_parameters(
-        suv_factor_bq_per_ml=factor, weight_kg=weight_kg, decay_factor_applied=decay
-    )
+    factor = administered_bq * decay_factor(nuclide, elapsed_s) / (1000.0 * weight_kg)
+    record = at_its_time(suv.record, None).with_parameters(suv_factor_bq_per_ml=factor, weight_kg=weight_kg)
     values = np.asarray(suv.array_kji, dtype=np.float64) * factor
     return suv.with_array(values, Quantity.ACTIVITY_CONCENTRATION, record)

@@ -25,6 +25,9 @@ from .region_scans import RegionScan
 CLOCK_DIFFERENCE_WARNING_S = 600.0
 """Ten minutes between a time given by the user and the header's: more is no rounding."""
 
+_OF_THE_FILE = ("decay_correction", "decay_reference_time", "decay_reference_rule", "decay_factor_applied")
+"""Parameters that say how the activity stands in the file it was read from."""
+
 
 @dataclass(frozen=True)
 class ImageTiming:
@@ -154,6 +157,18 @@ def region_scan(
     if uncertainty is not None and factor != 1.0:
         uncertainty = uncertainty.with_array(uncertainty.array_kji.astype(np.float64) * factor)
     return RegionScan(time_s, moved, tuple(regions), slice_times_s, uncertainty)
+
+
+def at_its_time(record: Record, injection: datetime | None) -> Record:
+    """The record of a scan that holds at its own time: how it stood in its file is kept aside under `as_read`.
+
+    Whatever reads the scan then takes it as the activity present, and corrects nothing again.
+    """
+    parameters = {name: value for name, value in record.parameters.items() if name not in _OF_THE_FILE}
+    aside = {name: value for name, value in record.parameters.items() if name in _OF_THE_FILE}
+    if injection is not None:
+        parameters["injection_time"] = injection.isoformat()
+    return replace(record, parameters={**parameters, "as_read": aside})
 
 
 def injection_of(record: Record) -> datetime | None:

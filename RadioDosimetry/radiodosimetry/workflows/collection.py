@@ -38,11 +38,11 @@ from ..images.writers import write_volume
 from ..nuclides import Radionuclide
 from ..progress import PartialProgress, Progress, report_progress
 from ..provenance import to_json
-from ..time_activity.acquisition_times import ImageTiming, injection_of, region_scan, slice_middles_of
+from ..time_activity.acquisition_times import ImageTiming, at_its_time, injection_of, region_scan, slice_middles_of
 from ..units import SECONDS_PER_HOUR, Quantity
 from ..virtual_patients.dataset import Dataset, describe_patient, read_dataset, scan_name, write_manifest
 from ..virtual_patients.tracers import TRACERS
-from .collection_headers import at_its_time, common_injection, require_one_patient, shared_patients
+from .collection_headers import common_injection, require_one_patient, shared_patients
 from .collection_table import (
     PatientRows,
     ScanRow,

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from ..delayed_pet.pairs import PatientIdentity
 from ..errors import InputError
-from ..provenance import Record
 from .collection_table import PatientRows
 
 INJECTION_TOLERANCE_S = 600.0
 """Ten minutes between the injections of two headers: more is another injection or another clock."""
-
-_OF_THE_FILE = ("decay_correction", "decay_reference_time", "decay_reference_rule", "decay_factor_applied")
-"""Parameters that say how the activity stands in the file it was read from."""
 
 _DAY_S = 86400.0
 
@@ -85,15 +80,3 @@ def common_injection(first: datetime | None, own: datetime | None, hours_given: 
             "hours after the injection in the table."
         )
     return first
-
-
-def at_its_time(record: Record, injection: datetime | None) -> Record:
-    """The record of a scan that holds at its own time: how it stood in its file is kept aside under `as_read`.
-
-    Whatever reads the scan then takes it as the activity present, and corrects nothing again.
-    """
-    parameters = {name: value for name, value in record.parameters.items() if name not in _OF_THE_FILE}
-    aside = {name: value for name, value in record.parameters.items() if name in _OF_THE_FILE}
-    if injection is not None:
-        parameters["injection_time"] = injection.isoformat()
-    return replace(record, parameters={**parameters, "as_read": aside})
