@@ -119,7 +119,7 @@ def test_the_dicom_series_says_whom_the_model_learned_from(model: Path, patient:
     assert main([*commands(model, tmp_path)["pet_24h.nii.gz.json"], *dicom]) == 0
     for file in (tmp_path / "pet_24h_dicom").iterdir():
         said = pydicom.dcmread(file).DerivationDescription
-        assert said.startswith("SYNTHETIC by a network (toy")
+        assert said.startswith("SYNTHETIC by a model (toy")
         assert "trained on 5 virtual patients alone" in said
         assert "never measured" in said
     again = read_volume(tmp_path / "pet_24h_dicom", Quantity.ACTIVITY_CONCENTRATION).record
