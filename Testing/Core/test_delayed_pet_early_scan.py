@@ -14,6 +14,8 @@ from dicom_samples import pet_slice
 from radiodosimetry.delayed_pet.early_scan import present_at
 from radiodosimetry.errors import InputError
 from radiodosimetry.nuclides import Radionuclide
+from radiodosimetry.provenance import Record
+from radiodosimetry.time_activity.acquisition_times import injection_of, moment_of
 from radiodosimetry.workflows.delayed_pet import SynthesisRequest, read_early_scan
 from radiodosimetry.workflows.scan_headers import administered_activity
 
@@ -80,3 +82,9 @@ def test_the_administered_activity_is_that_of_the_header_unless_it_is_given(tmp_
     assert "296 MBq by the header of the early scan, 200 MBq were given" in doubt
     megabecquerel = read_early_scan(request(tmp_path / "MBq", RadionuclideTotalDose="296")).record
     assert administered_activity(None, megabecquerel) == (None, [])
+
+
+def test_a_moment_that_cannot_be_understood_is_none() -> None:
+    record = Record("read", {"injection_time": "yesterday", "first_acquisition_time": "2024-05-31T09:00:00"})
+    assert injection_of(record) is None
+    assert moment_of(record, "first_acquisition_time") is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from radiodosimetry.delayed_pet.inference import DOUBTFUL_STD, NO_REGIONS_WARNIN
 from radiodosimetry.delayed_pet.pairs import SerialPet
 from radiodosimetry.delayed_pet.shipped import shipped_models
 from radiodosimetry.delayed_pet.training import train_on_patients
+from radiodosimetry.images.dicom_pet_writer import PetSeriesDescription, write_pet_series
 from radiodosimetry.images.readers import read_volume
 from radiodosimetry.images.regions import write_label_map
 from radiodosimetry.images.writers import write_volume
 from radiodosimetry.learning.model_files import load_model, model_sentence, read_card, save_model
+from radiodosimetry.nuclides import Radionuclide
 from radiodosimetry.units import Quantity
 
 LIMITS = ("It knows toys alone.", "It was given little time to learn.", "No patient is a ball.")
@@ -125,6 +128,28 @@ def test_the_dicom_series_says_whom_the_model_learned_from(model: Path, patient:
     again = read_volume(tmp_path / "pet_24h_dicom", Quantity.ACTIVITY_CONCENTRATION).record
     assert again.warnings[0].startswith("The series is synthetic and was never measured")
     assert "trained on 5 virtual patients alone" in again.warnings[0]
+
+
+def test_the_dicom_series_is_of_the_patient_of_the_early_scan_with_the_activity_of_its_header(
+    model: Path, patient: SerialPet, tmp_path: Path
+) -> None:
+    written(patient, tmp_path)
+    injected = datetime(2024, 5, 31, 9, 0)  # noqa: DTZ001 - the scanner's clock
+    early = replace(patient.scans[HOUR_S], time=injected + timedelta(hours=1))
+    half_life_s = Radionuclide("Cu-64").half_life_s
+    description = PetSeriesDescription("early", "as acquired", "Cu-64", half_life_s, injected, 300e6)
+    (tmp_path / "early").mkdir()
+    for file in write_pet_series(early, tmp_path / "early", description):
+        header = pydicom.dcmread(file)
+        header.PatientID = "P1"
+        header.save_as(file)
+    words = ["--early", str(tmp_path / "early"), "--early-time-h", "1", "--time-h", "24", "--nuclide", "Cu-64"]
+    words += ["--ct", str(tmp_path / "ct.nii.gz"), "--output", str(tmp_path), "--dicom"]
+    assert main(["synthesize", "--model", str(model), *words]) == 0
+    (file, *_) = (tmp_path / "pet_24h_dicom").iterdir()
+    made = pydicom.dcmread(file)
+    assert made.PatientID == "P1"
+    assert made.RadiopharmaceuticalInformationSequence[0].RadionuclideTotalDose == pytest.approx(300e6)
 
 
 def test_warnings_of_the_early_scan_and_of_missing_regions_are_kept(model: Path, patient: SerialPet) -> None:
