@@ -13,12 +13,14 @@ import slicer
 import vtk
 
 from .delayedPetNodes import UNCERTAINTY_REFERENCE
-from .dicomHeaders import withHeader
+from .dicomHeaders import headerOf, withHeader
 from .timeActivityTransforms import movedBy
 from .timeActivityWork import TimedVolume
 from .volumes import volumeFromNode
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
+
     from radiodosimetry.images.geometry import VolumeGeometry
     from radiodosimetry.images.volume import QuantitativeVolume
 
@@ -239,42 +241,35 @@ def volumesOfRow(row: ScanNode) -> list[tuple[str, float | None, Any]]:
 def _momentsOf(node) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:
     """Moment of the scan, of the injection, and warnings, from a node's record or from its DICOM header."""
     from radiodosimetry.errors import InputError
+    from radiodosimetry.time_activity.acquisition_times import injection_of, moment_of
 
     from .volumes import TIME_ATTRIBUTE, recordOf
 
     record, text = recordOf(node), node.GetAttribute(TIME_ATTRIBUTE)
     if record is not None and text:
         if record.parameters.get("decay_correction") == "ADMIN":
-            raise InputError(f"{node.GetName()} is decay-corrected to the injection; give its hours by hand.")
-        injection = record.parameters.get("injection_time")
-        return datetime.fromisoformat(text), datetime.fromisoformat(str(injection)) if injection else None, ()
-    return _headerMoments(_dicomFile(node))
-
-
-def _dicomFile(node) -> str:
-    from radiodosimetry.errors import InputError
-
-    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
-    database = getattr(slicer, "dicomDatabase", None)
-    path = database.fileForInstance(uids[0]) if uids and database is not None else ""
-    if not path:
+            return moment_of(record, "first_acquisition_time"), injection_of(record), (_correctedToInjection(node),)
+        return datetime.fromisoformat(text), injection_of(record), ()
+    header = headerOf(node)
+    if header is None:
         raise InputError(f"{node.GetName()} was not loaded from the DICOM database; give its hours by hand.")
-    return path
+    scan, injection, warnings = _headerMoments(header, node.GetName())
+    if header.get("DecayCorrection") == "ADMIN":
+        warnings = (*warnings, _correctedToInjection(node))
+    return scan, injection, warnings
 
 
-def _headerMoments(path: str) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:
-    """Moments that one DICOM file tells."""
-    import pydicom
+def _correctedToInjection(node) -> str:
+    return f"{node.GetName()} is decay-corrected to the injection; it will be decayed to its time."
 
+
+def _headerMoments(header: Dataset, name: str) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:
+    """Moments that a DICOM header tells."""
     from radiodosimetry.images.dicom_decay import acquisition_time, injection_time, series_time
     from radiodosimetry.images.dicom_header import dicom_errors
 
-    with dicom_errors(Path(path)):
-        dataset = pydicom.dcmread(path, stop_before_pixels=True)
-        scan = series_time(dataset) or acquisition_time(dataset)
-        items = list(dataset.get("RadiopharmaceuticalInformationSequence") or [])
+    with dicom_errors(Path(name)):
+        scan = series_time(header) or acquisition_time(header)
+        items = list(header.get("RadiopharmaceuticalInformationSequence") or [])
         injection, warnings = injection_time(items[0], scan) if items else (None, ())
-        if dataset.get("DecayCorrection") == "ADMIN":
-            name = Path(path).name
-            warnings = (*warnings, f"{name} is decay-corrected to the injection; it will be decayed to its time.")
     return scan, injection, warnings

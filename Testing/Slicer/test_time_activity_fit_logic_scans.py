@@ -18,7 +18,7 @@ from radiodosimetry.errors import (
     UnitError,
 )
 from radiodosimetry.images.registered import Registration
-from radiodosimetry.provenance import Record
+from radiodosimetry.provenance import Record, to_json
 from radiodosimetry.units import Quantity
 
 VOXEL_MM = 16.0
@@ -211,6 +211,30 @@ def test_hours_come_from_a_dicom_header(torso: SimpleNamespace, tmp_path: Path, 
         hoursFromDicom(node)
     node.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
     assert hoursFromDicom(node) == (25.0, ())
+    dataset.DecayCorrection = "ADMIN"
+    dataset.save_as(path, enforce_file_format=True)
+    hours, (warning,) = hoursFromDicom(node)
+    assert hours == 25.0
+    assert "is decay-corrected to the injection; it will be decayed to its time" in warning
+
+
+def test_a_scan_of_ours_that_is_corrected_to_the_injection_has_the_hours_of_its_frames(torso: SimpleNamespace) -> None:
+    """Its time is that of the injection, which its activity counts at."""
+    from RadioDosimetryLib.timeActivityScans import hoursFromDicom
+    from RadioDosimetryLib.volumes import RECORD_ATTRIBUTE, TIME_ATTRIBUTE, recordOf
+
+    node, injected = torso.scans[0], "2026-01-05T08:30:00"
+    record = recordOf(node)
+    assert isinstance(record, Record)
+    told = record.with_parameters(
+        decay_correction="ADMIN", injection_time=injected, first_acquisition_time="2026-01-05T12:30:00"
+    )
+    node.SetAttribute(RECORD_ATTRIBUTE, to_json(told.as_dict()))
+    node.SetAttribute(TIME_ATTRIBUTE, injected)
+    hours, (warning,) = hoursFromDicom(node)
+    assert hours == 4.0
+    assert "it will be decayed to its time" in warning
+
 
 def test_a_row_brings_its_own_regions(torso: SimpleNamespace, logic: Any) -> None:
     """Regions of a scan's own measure that scan where it lies, in whatever frame of reference."""
