@@ -38,6 +38,9 @@ EARLY_S, HOUR_S = 3600.0, 3600.0
 LOWEST_VARIANCE = 0.1
 """Of a voxel, over the mean of the body: the noise of a scan does not vanish where it shows nothing."""
 
+SMALLEST_BQ_PER_ML = 1e-3
+"""Far below what any lesion holds: a logarithm of nothing is none. No lesion of the patients looked at came to it."""
+
 Array = NDArray[np.float64]
 
 
@@ -77,7 +80,7 @@ def lesions_of(patient: SerialPet, tissues: Sequence[str], hours: Sequence[float
         if all(name in means[hour] and late[hour].get(name, 0.0) > LOWEST_SHARE * whole[hour] for hour in hours):
             true = means[hours[0]][name].early_bq / volume_ml
             errors = [np.log(means[hour][name].mean_bq / means[hour][name].later_bq) for hour in hours]
-            rows.append([volume_ml, *np.log(np.maximum([true, by_means, by_voxels], 0.01 * true)), *errors])
+            rows.append([volume_ml, *np.log(np.maximum([true, by_means, by_voxels], SMALLEST_BQ_PER_ML)), *errors])
     return rows
 
 

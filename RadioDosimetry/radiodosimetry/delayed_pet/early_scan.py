@@ -35,6 +35,11 @@ def present_at(scan: QuantitativeVolume, time_s: float, nuclide: str) -> Quantit
         Time of the scan after injection [s].
     nuclide
         Of the tracer.
+
+    Raises
+    ------
+    InputError
+        The scan was brought to another time before, or lies before the injection; or there is no such nuclide.
     """
     if scan.record.parameters.get("decay_correction") != "ADMIN":
         return scan
