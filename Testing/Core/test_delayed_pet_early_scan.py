@@ -79,7 +79,7 @@ def test_the_administered_activity_is_that_of_the_header_unless_it_is_given(tmp_
     assert administered_activity(300e6, record) == (300e6, [])
     given, (doubt,) = administered_activity(200e6, record)
     assert given == 200e6
-    assert "296 MBq by the header of the early scan, 200 MBq were given" in doubt
+    assert "296 MBq by the header of the early scan; 200 MBq were given" in doubt
     megabecquerel = read_early_scan(request(tmp_path / "MBq", RadionuclideTotalDose="296")).record
     assert administered_activity(None, megabecquerel) == (None, [])
 

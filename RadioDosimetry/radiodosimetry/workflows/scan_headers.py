@@ -114,8 +114,8 @@ def administered_activity(given_bq: float | None, record: Record) -> tuple[float
     if abs(given_bq / said_bq - 1) <= ACTIVITY_DIFFERENCE_WARNING:
         return given_bq, []
     return given_bq, [
-        f"administered activity: {said_bq / 1e6:.4g} MBq by the header of the early scan, {given_bq / 1e6:.4g} MBq "
-        "were given, which was taken."
+        f"The administered activity is {said_bq / 1e6:.4g} MBq by the header of the early scan; {given_bq / 1e6:.4g} "
+        "MBq were given and taken."
     ]
 
 
